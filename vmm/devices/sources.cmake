@@ -1,2 +1,4 @@
 # SPDX-License-Identifier: MIT
-set(SOURCES)
+# Device models of a virtual machine, and the one file that wires them up.
+set(SOURCES
+    guest_memory.c)
