@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// The kernel log: lines of text in a ring. Until the console process first reads the ring, each
+// line is also written, polled, to the log port (COM2, or COM1 without it). When the ring is full
+// the oldest text goes and a counter says so. Guarded by its own lock, the last in the order.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "kernel/lib/compiler.h"
+
+enum log_level {
+    LOG_ERROR,
+    LOG_WARNING,
+    LOG_INFO,
+    LOG_DEBUG,   // kept in the ring only
+    LOG_MACHINE, // a line for scripts, without the level's prefix: "@ready", "@status 0"
+};
+
+// Adds one line (no line feed in `format`; at most 255 bytes, the rest is cut).
+void log_line(enum log_level level, const char *format, ...) PRINTF(2, 3);
+
+// Takes up to `size` bytes of the oldest text that was not taken yet; returns how many. The first
+// call ends the kernel's own writing to the port.
+size_t log_read(char *buffer, size_t size);
+
+// Bytes of text lost because the ring was full.
+uint64_t log_lost_bytes(void);
+
+// `notify` is called (with the log lock not held) after each line; null: nobody.
+void log_set_notify(void (*notify)(void));
+
+// Writes text straight to the log port, polled, whatever the console process does: for the end.
+void log_raw(const char *text);
+
+// Writes what nobody has read yet to the port, for the end of the run.
+void log_flush_unread(void);

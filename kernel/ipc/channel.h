@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// Channels: one-page message slots between processes. A channel is two pages (this struct and the
+// slot), charged to the container that made it, and lives until its last handle is closed.
+#pragma once
+
+#include <stdint.h>
+#include "kernel/ipc/channel_slot.h"
+#include "kernel/lock/ticket_lock.h"
+#include "kernel/memory/address_space.h"
+#include "kernel/thread/thread.h"
+
+struct channel {
+    struct ticket_lock lock;
+    // Guarded by lock.
+    struct channel_slot slot;
+    struct condition senders;
+    struct thread *receiver; // who is told of messages; holds a reference; null: nobody
+    uint64_t receiver_bits;
+    uint64_t sent; // messages
+    uint64_t received;
+    // Constant.
+    uint32_t container;
+    // Any CPU.
+    _Atomic uint32_t references; // handles, and calls under way
+};
+
+// Makes a channel with one reference. Null: quota or memory is short.
+struct channel *channel_create(uint32_t container);
+void channel_acquire(struct channel *channel);
+void channel_release(struct channel *channel);
+
+// Sends `count` bytes at `buffer` of `space`. Sleeps while the slot is taken if `wait`, else
+// STATUS_BUSY. STATUS_INVALID: 0 or more than 4096 bytes; STATUS_FAULT; STATUS_DEAD: killed while
+// waiting.
+MUST_CHECK enum status channel_send(struct channel *channel, struct address_space *space,
+                                    uint64_t buffer, uint64_t count, bool wait);
+
+// Receives into `buffer`; `*count` is the message's size. STATUS_EMPTY, STATUS_TOO_SMALL (the
+// message is kept), STATUS_FAULT (the message is kept).
+MUST_CHECK enum status channel_receive(struct channel *channel, struct address_space *space,
+                                       uint64_t buffer, uint64_t capacity, uint64_t *count);
+
+// From now on each arriving message sets event bit `bit` of the running thread; so does one that
+// is there already.
+void channel_bind(struct channel *channel, uint32_t bit);
+
+// Ends the binding of a thread that is going away.
+void channel_unbind(struct channel *channel, struct thread *thread);

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+// The address space of a process: its page tables, and the regions that its program was given.
+// A region is one SYS_MEMORY_ALLOCATE, one mapped module, one program segment or stack, or one page
+// that the kernel shares with the process. All functions take the address space's lock themselves.
+// Frames and page tables are charged to the address space's container.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "kernel/lib/address.h"
+#include "kernel/lib/compiler.h"
+#include "kernel/lib/status.h"
+#include "kernel/lock/ticket_lock.h"
+
+#define USER_SPACE_END    0x0000800000000000ull // first address that is not user space
+#define USER_DYNAMIC_BASE 0x0000100000000000ull // regions whose address the kernel chooses
+#define USER_DYNAMIC_END  0x0000700000000000ull
+#define USER_STACK_TOP    0x00007ffffffff000ull // of a process's first thread
+
+enum region_kind {
+    REGION_MEMORY,   // SYS_MEMORY_ALLOCATE: frames belong to the region, the program may free it
+    REGION_PROGRAM,  // ELF segments, first stack: frames belong to the region
+    REGION_BORROWED, // frames belong to somebody else: modules, vCPU pages, the information page
+};
+
+enum user_permission { // what ring 3 may do; always readable
+    USER_READ = 0,
+    USER_WRITE = 1u << 0,
+    USER_EXECUTE = 1u << 1,
+};
+
+struct region {
+    uint64_t start; // user address, 4 KiB aligned
+    uint64_t bytes;
+    uint16_t kind; // enum region_kind
+    uint16_t permission;
+    uint32_t pins; // how many grants to guests lie in it: not freed while there are any
+};
+
+#define REGION_MAXIMUM 160u
+
+struct address_space {
+    struct ticket_lock lock;
+    // Guarded by lock, but for container and root, which are constant.
+    uint32_t container;
+    hpa_t root;             // top-level table; CR3 of the process's threads
+    struct region *regions; // sorted by start; one page, charged
+    uint32_t region_count;
+};
+
+// A user address, translated.
+struct user_mapping {
+    hpa_t address;      // of the byte asked for
+    uint64_t page_size; // of the mapping: 4096, 2 MiB or 1 GiB
+    bool writable;
+    bool executable;
+};
+
+// Called after translations of [start, start + bytes) of `space` were removed or narrowed, before
+// the frames are freed. Invalidates this CPU's entries, and the other CPUs' through
+// address_space_shootdown once there are any.
+typedef void address_space_shootdown_fn(struct address_space *space, uint64_t start,
+                                        uint64_t bytes);
+extern address_space_shootdown_fn *address_space_shootdown; // null: only one CPU runs
+
+// Makes an empty address space that shares the kernel's half. STATUS_QUOTA, STATUS_NO_MEMORY.
+MUST_CHECK enum status address_space_init(struct address_space *space, uint32_t container);
+
+// Frees every frame it owns, the page tables and the region list. The space must not be loaded on
+// any CPU, and nothing may be pinned.
+void address_space_destroy(struct address_space *space);
+
+// Maps `bytes` of zeroed memory, rounded up to pages, at an address the kernel chooses: 2 MiB
+// pages, so aligned, from 2 MiB up (the rest in 4 KiB pages). STATUS_INVALID: 0 or beyond user
+// space; STATUS_QUOTA; STATUS_NO_MEMORY. Nothing is left behind on failure.
+MUST_CHECK enum status address_space_allocate(struct address_space *space, uint64_t bytes,
+                                              uint32_t permission, uint64_t *address);
+
+// Maps zeroed 4 KiB pages at a fixed address (program segments, stacks). STATUS_INVALID: not page
+// aligned or outside user space; STATUS_BUSY: overlaps a region.
+MUST_CHECK enum status address_space_allocate_at(struct address_space *space, uint64_t address,
+                                                 uint64_t bytes, uint32_t permission);
+
+// Frees a REGION_MEMORY. STATUS_NOT_FOUND: no region has just this start and size; STATUS_DENIED:
+// of another kind; STATUS_BUSY: pinned by a grant.
+MUST_CHECK enum status address_space_free(struct address_space *space, uint64_t address,
+                                          uint64_t bytes);
+
+// Maps physical memory [frames, frames + bytes) that somebody else owns, at an address the kernel
+// chooses. Undo: address_space_unmap_borrowed with the address returned.
+MUST_CHECK enum status address_space_map_borrowed(struct address_space *space, hpa_t frames,
+                                                  uint64_t bytes, uint32_t permission,
+                                                  uint64_t *address);
+MUST_CHECK enum status address_space_unmap_borrowed(struct address_space *space, uint64_t address);
+
+// Pins the region that holds all of [address, address + bytes) so that a guest may use its frames:
+// while pinned, the mapping neither changes nor ends. Only REGION_MEMORY can be pinned, and
+// REGION_BORROWED when `writable` is false. STATUS_FAULT: not inside one region; STATUS_DENIED: the
+// region does not allow it.
+MUST_CHECK enum status address_space_pin(struct address_space *space, uint64_t address,
+                                         uint64_t bytes, bool writable);
+void address_space_unpin(struct address_space *space, uint64_t address);
+
+// Translates one user address. STATUS_FAULT: not mapped for ring 3.
+MUST_CHECK enum status address_space_translate(struct address_space *space, uint64_t address,
+                                               struct user_mapping *mapping);
+
+// The same for a caller that holds space->lock already.
+MUST_CHECK enum status address_space_translate_locked(struct address_space *space, uint64_t address,
+                                                      struct user_mapping *mapping);

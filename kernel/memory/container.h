@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// Containers: the tree of page quotas. Every page in use is charged to one container; the quota of
+// a child comes out of its parent's usage and goes back when the child is revoked.
+// Pure but for the lock, which each function takes itself; the kernel's tree is kernel_containers.
+//
+// Invariants after every call: used children are in range and point back to their parent;
+// usage <= quota; the sum of the children's quotas <= usage; the parent of a used slot is used.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "kernel/lib/status.h"
+#include "kernel/lib/compiler.h"
+#include "kernel/lock/ticket_lock.h"
+
+#define CONTAINER_MAXIMUM 256u
+#define CONTAINER_ROOT    0u
+
+struct container {
+    uint64_t quota; // pages
+    uint64_t usage; // pages: own ones and the quotas of the children
+    uint32_t parent;
+    uint32_t children; // how many
+    uint32_t generation;
+    uint32_t used; // 1: this slot is a container
+};
+
+struct container_tree {
+    struct ticket_lock lock;
+    struct container slots[CONTAINER_MAXIMUM]; // guarded by lock
+};
+
+extern struct container_tree kernel_containers;
+
+// Makes a tree whose root may use `quota` pages.
+void container_tree_init(struct container_tree *tree, uint64_t quota);
+
+// Makes a child of `parent` with a quota of `quota` pages, taken from the parent. STATUS_NOT_FOUND:
+// no such parent; STATUS_INVALID: quota 0; STATUS_QUOTA: more than the parent has left;
+// STATUS_NO_MEMORY: no slot left. `*child` is written on success only.
+MUST_CHECK enum status container_split(struct container_tree *tree, uint32_t parent, uint64_t quota,
+                                       uint32_t *child);
+
+// True when `id` is a container that could be charged `pages` more.
+bool container_can_consume(struct container_tree *tree, uint32_t id, uint64_t pages);
+
+// Charges `pages`. STATUS_NOT_FOUND, STATUS_QUOTA.
+MUST_CHECK enum status container_alloc(struct container_tree *tree, uint32_t id, uint64_t pages);
+
+// Takes back a charge of container_alloc. STATUS_NOT_FOUND; STATUS_STATE: more than is charged.
+MUST_CHECK enum status container_free(struct container_tree *tree, uint32_t id, uint64_t pages);
+
+// Ends the container and returns its quota to its parent. STATUS_NOT_FOUND; STATUS_DENIED: the
+// root; STATUS_BUSY: pages or children are still charged to it.
+MUST_CHECK enum status container_revoke(struct container_tree *tree, uint32_t id);
+
+// Getters. For a slot that is no container: false, 0.
+bool container_in_use(struct container_tree *tree, uint32_t id);
+uint64_t container_quota(struct container_tree *tree, uint32_t id);
+uint64_t container_usage(struct container_tree *tree, uint32_t id);
+uint32_t container_children(struct container_tree *tree, uint32_t id);
+uint32_t container_parent(struct container_tree *tree, uint32_t id);
+
+// Counts the lives of a slot, so that a stale handle can be told from a fresh one.
+uint32_t container_generation(struct container_tree *tree, uint32_t id);
+
+// True when `id` is `ancestor` or below it.
+bool container_is_within(struct container_tree *tree, uint32_t id, uint32_t ancestor);

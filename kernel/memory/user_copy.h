@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+// Checked copies between the kernel and a process. Every page is looked up in the process's own
+// tables and copied through the direct map, so a bad address is STATUS_FAULT and never a fault in
+// ring 0, and SMAP stays on. They take the address space's lock themselves.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include "kernel/lib/compiler.h"
+#include "kernel/lib/status.h"
+#include "kernel/memory/address_space.h"
+
+// STATUS_FAULT when any byte of the range is not user memory with that permission; then nothing
+// has been copied. `size` 0 is always STATUS_OK.
+MUST_CHECK enum status copy_from_user(struct address_space *space, void *destination,
+                                      uint64_t source, size_t size);
+MUST_CHECK enum status copy_to_user(struct address_space *space, uint64_t destination,
+                                    const void *source, size_t size);
+
+// Only the check.
+MUST_CHECK enum status user_range_check(struct address_space *space, uint64_t start, size_t size,
+                                        bool writable);

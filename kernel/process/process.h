@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+// Processes: an address space, a container, threads and handles. A process is over when its last
+// thread is; that thread gives everything back. The struct itself (charged to the creator) stays
+// until the last handle to it is closed, so that its creator can read how it ended.
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "kernel/abi/syscall.h"
+#include "kernel/lib/compiler.h"
+#include "kernel/lib/status.h"
+#include "kernel/lock/ticket_lock.h"
+#include "kernel/memory/address_space.h"
+#include "kernel/process/handle_table.h"
+#include "kernel/thread/thread.h"
+
+struct process {
+    // Constant after creation.
+    uint32_t container;        // what it may use
+    uint32_t struct_container; // what this struct is charged to
+    uint32_t priority;
+    bool is_root; // the device owner
+    char name[32];
+
+    struct address_space space;
+    struct ticket_lock lock;
+    // Guarded by lock.
+    struct handle_table handles;
+    struct thread *threads;
+    uint32_t thread_count;
+    bool ending; // no new threads or handles
+
+    // Guarded by the process tree's lock.
+    struct process_status status;
+    struct condition ended;
+    struct thread *watcher; // who is told of the end; holds a reference; null: nobody
+    uint64_t watcher_bits;
+    struct process *next; // list of all live processes
+
+    // Any CPU.
+    _Atomic uint32_t references; // itself while alive, and handles
+};
+static_assert(sizeof(struct process) <= 4096, "one page per process");
+
+// Makes a process from boot module `module` and starts it. Handles 0 and 1 are its container and
+// itself; `passed` (kinds container, module, channel; the references become the new process's on
+// success only) follow from handle 2 on. STATUS_MALFORMED: not a program; STATUS_QUOTA;
+// STATUS_NO_MEMORY. `*process` carries a reference for the caller.
+struct process_options {
+    uint32_t module;
+    uint32_t container;        // what it may use
+    uint32_t struct_container; // its creator's
+    uint32_t priority;
+    bool is_root;
+    const struct handle *passed;
+    uint32_t passed_count;
+    const void *arguments; // at most PROCESS_ARGUMENTS_MAXIMUM bytes
+    uint32_t argument_bytes;
+};
+MUST_CHECK enum status process_create(const struct process_options *options,
+                                      struct process **process);
+
+// Adds a thread that starts in ring 3 at `entry` with rsp = stack_top and rdi = argument.
+// STATUS_STATE: the process is ending. As thread_create otherwise.
+MUST_CHECK enum status process_add_thread(struct process *process, uint64_t entry,
+                                          uint64_t stack_top, uint64_t argument,
+                                          struct thread **thread);
+
+// Ends all threads of the process; the first reason given is the one that counts.
+void process_kill(struct process *process, const struct process_status *status);
+
+// Kills and waits until everything is given back. STATUS_DEAD: the caller itself was killed
+// meanwhile; STATUS_INVALID: the caller's own process.
+MUST_CHECK enum status process_destroy(struct process *process);
+
+// The same for all processes in `container` and below.
+MUST_CHECK enum status process_destroy_within(uint32_t container);
+
+// Called on the last thread's way out (thread.c): gives everything back.
+void process_thread_ended(struct process *process, struct thread *thread);
+
+void process_acquire(struct process *process);
+void process_release(struct process *process);
+
+// Enters an object into the handle table of the running process, and looks one up.
+// The lookup of VM and vCPU handles needs no reference: they end with their process, or when it
+// closes them, which kernel/vm refuses while a vCPU runs.
+MUST_CHECK enum status process_handle_add(struct process *process, enum handle_kind kind,
+                                          void *object, uint32_t *number);
+MUST_CHECK enum status process_handle_get(struct process *process, uint64_t number,
+                                          enum handle_kind kind, void **object);
+
+// Closes one handle. STATUS_NOT_FOUND; STATUS_BUSY from kernel/vm.
+MUST_CHECK enum status process_handle_close(struct process *process, uint64_t number);

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MIT
+// Threads. A thread belongs to one CPU for life; only that CPU changes its state and its queues, so
+// these need no lock. Other CPUs reach it through the scheduler's wake queue and an IPI.
+// The kernel runs with interrupts off and is never preempted: a thread leaves the CPU only where it
+// calls thread_yield, one of the sleeps, thread_preempt_point or thread_exit.
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "kernel/lib/compiler.h"
+#include "kernel/lib/status.h"
+#include "kernel/lock/ticket_lock.h"
+#include "kernel/thread/run_queue.h"
+
+struct process;
+struct vcpu;
+
+enum thread_state { THREAD_READY, THREAD_RUNNING, THREAD_SLEEPING, THREAD_DEAD };
+
+#define THREAD_EVENT_MASK ((1ull << 63) - 1) // event bits that programs can use
+
+// One page, charged to the process's container, as are its stack and FPU area.
+struct thread {
+    // Constant after creation.
+    uint32_t cpu; // index of the CPU it belongs to
+    uint32_t priority;
+    uint32_t container;
+    uint32_t stack_slot;
+    struct process *process; // null: a thread of the kernel
+    void (*entry)(void *argument);
+    void *argument;
+    void *fpu_area; // XSAVE area of its ring-3 program, one page; null for kernel threads
+
+    // Only the thread's own CPU.
+    uint64_t saved_rsp; // while it does not run
+    enum thread_state state;
+    bool fpu_used;         // fpu_area holds its ring-3 registers
+    struct queue_node run; // in a run queue when READY
+    struct deadline_node deadline;
+    uint64_t slice_end; // TSC
+    struct vcpu *vcpu;  // the vCPU that this thread runs; set by kernel/vm, null otherwise
+
+    // Any CPU.
+    _Atomic uint64_t events;     // set by thread_signal, taken by thread_take_events
+    _Atomic bool killed;         // it shall end: every sleep returns at once, no way back to ring 3
+    _Atomic uint32_t references; // itself while alive, and each handle; the last one frees the page
+
+    // Guarded by the wake queue's lock of its CPU.
+    struct thread *next_woken;
+    bool wake_pending;
+
+    // Guarded by the process's lock.
+    struct thread *next_in_process;
+};
+static_assert(sizeof(struct thread) <= 4096, "one page per thread");
+
+// -- creation and end ---------------------------------------------------------------------
+
+// Makes a thread of `process` (null: of the kernel, no FPU area) that runs entry(argument) in ring
+// 0 on CPU `cpu`, charged to `container`. It is READY at once. When entry returns, the thread ends.
+// STATUS_QUOTA, STATUS_NO_MEMORY. `*thread` carries one reference of the caller's besides the
+// thread's own: drop it with thread_release.
+MUST_CHECK enum status thread_create(struct process *process, uint32_t container, uint32_t cpu,
+                                     uint32_t priority, void (*entry)(void *), void *argument,
+                                     struct thread **thread);
+
+// Ends the running thread. Its stack and FPU area are freed by whoever runs next on this CPU.
+NORETURN void thread_exit(void);
+
+// Gives up one reference.
+void thread_release(struct thread *thread);
+
+// Makes the thread end soon: wakes it from whatever sleep it is in.
+void thread_kill(struct thread *thread);
+
+// -- running ------------------------------------------------------------------------------
+
+// The running thread, from the top of the kernel stack.
+struct thread *current_thread(void);
+
+// The process of the running thread; null in kernel threads.
+struct process *current_process(void);
+
+// Lets the other ready threads of at least the same priority run first.
+void thread_yield(void);
+
+// -- sleeping and waking --------------------------------------------------------------------
+
+// Sleeps until an event bit of the running thread is set or the TSC reaches `deadline`
+// (DEADLINE_NONE: no limit). Returns the bits and clears them; 0: the deadline passed, or the
+// thread was killed.
+uint64_t thread_sleep_until_event(uint64_t deadline);
+
+// Takes the pending event bits of the running thread without sleeping.
+uint64_t thread_take_events(void);
+
+// Sets event bits and wakes the thread, or gets it out of its guest if it runs on another CPU.
+void thread_signal(struct thread *thread, uint64_t bits);
+
+// Blocks the running thread until thread_wake, and releases `lock` in the same step: a waker that
+// takes the lock afterwards finds it asleep. The lock is not taken again. May return early (a late
+// wake-up, a kill): callers loop on their condition.
+void thread_sleep(struct ticket_lock *lock);
+
+// Makes a sleeping thread READY; others are left as they are.
+void thread_wake(struct thread *thread);
+
+// A condition variable: waiting threads in order. Guarded by the lock of what it belongs to.
+struct condition {
+    struct queue waiters;
+};
+
+struct condition_waiter {
+    struct queue_node node;
+    struct thread *thread;
+    bool woken; // condition_wake_one chose it
+};
+
+// Puts the running thread into the queue. `waiter` lives on its stack until the wait is over.
+void condition_enqueue(struct condition *condition, struct condition_waiter *waiter);
+
+// Sleeps until chosen by condition_wake_one, or killed; releases `lock` while asleep and holds it
+// again on return. Returns true when chosen.
+bool condition_wait(struct condition *condition, struct ticket_lock *lock);
+
+// Chooses and wakes the waiter that waits longest; false when there is none.
+bool condition_wake_one(struct condition *condition);
+void condition_wake_all(struct condition *condition);
+
+// -- preemption, for loops inside the kernel (the vCPU loop above all) --------------------------
+
+// True when the running thread should let others run now, or has to end: a slice is over and
+// somebody of at least its priority waits, somebody of a higher priority waits, a sleeper is due,
+// or the thread was killed.
+bool thread_should_yield(void);
+
+// The TSC at which thread_should_yield may become true by itself; DEADLINE_NONE: never. A guest is
+// entered with the VMX-preemption timer set to fire no later.
+uint64_t scheduler_slice_end_tsc(void);
+
+// Wakes due sleepers and yields if needed. Returns false when the thread was killed: the caller
+// unwinds to ring 3's border, where it ends.
+bool thread_preempt_point(void);
+
+// True when the running thread was killed.
+bool thread_killed(void);
+
+// Lets pending interrupts in for a moment; for long loops, at least every 2 MiB of work. The
+// running thread stays the same.
+void interrupt_window(void);
