@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+// The contract between kernel/vm and a virtualisation backend (vmx/). A backend turns hardware
+// words into the neutral words of kernel/abi/vcpu.h; it allocates nothing and takes no lock. All
+// calls are made with interrupts off. kernel/vm guarantees that a vCPU is used by one thread, on
+// one CPU, and that vcpu_* calls other than vcpu_init happen while it is loaded on this CPU.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "kernel/abi/syscall.h"
+#include "kernel/abi/vcpu.h"
+#include "kernel/lib/address.h"
+#include "kernel/lib/compiler.h"
+#include "kernel/lib/status.h"
+
+// A zeroed 4 KiB page that the caller owns and lends to the backend.
+struct virt_page {
+    void *address; // in the kernel's direct map
+    hpa_t physical;
+};
+
+#define VIRT_CPU_PAGES  1u
+#define VIRT_VM_PAGES   1u
+#define VIRT_VCPU_PAGES 1u
+
+// What vcpu_enter found. Everything else than VIRT_TO_MONITOR may be finished by the kernel.
+enum virt_outcome {
+    VIRT_TO_MONITOR,    // for vcpu_decode, then the monitor
+    VIRT_INTERRUPT,     // a host interrupt, acknowledged: virt_vcpu.vector
+    VIRT_NMI,           // a host NMI
+    VIRT_MACHINE_CHECK, // a machine check
+    VIRT_TIMER,         // the deadline passed
+    VIRT_CPUID,         // gpr RAX and RCX of the page are current
+    VIRT_PORT,          // IN or OUT without string: virt_vcpu.port
+    VIRT_OUTCOME_COUNT
+};
+
+// A VM as the backend sees it. Guarded by the lock of the kernel's VM object.
+struct virt_vm {
+    hpa_t nested_root;           // root of the nested page table
+    struct virt_page msr_bitmap; // one bit per MSR and direction: 1 exits
+};
+
+// A vCPU as the backend sees it. Used by its own thread only.
+struct virt_vcpu {
+    // Read by kernel/vm
+    struct vcpu_page *page; // in the kernel's direct map
+    struct virt_vm *vm;
+    uint64_t guest_ticks; // TSC spent in the guest
+    uint32_t reason;      // raw reason of the last exit, below 80 for statistics
+    uint32_t vector;      // VIRT_INTERRUPT
+    uint64_t port;        // VIRT_PORT: port 15:0, size in bytes 23:16, 1 for IN in 31:24
+
+    // The backend's own
+    uint64_t backend[64];
+};
+
+struct virt_ops {
+    const char *name;
+
+    // Turns virtualisation on for this CPU. `page` stays with the backend until cpu_stop.
+    enum status (*cpu_start)(const struct virt_page *page);
+    void (*cpu_stop)(void);
+
+    // Every MSR of a new VM exits. Nothing is to be undone for a VM.
+    void (*vm_init)(struct virt_vm *vm, const struct virt_page *pages, hpa_t nested_root);
+    // Lets the guest read and write the MSR itself, or not. STATUS_DENIED: not one of those that
+    // the backend keeps per vCPU.
+    enum status (*vm_pass_msr)(struct virt_vm *vm, uint32_t msr, bool pass);
+    // Drops what this CPU cached of the VM's nested page table.
+    void (*vm_invalidate)(const struct virt_vm *vm);
+
+    // Puts a vCPU into the processor's reset state and fills all groups of its page.
+    // STATUS_NO_MEMORY: the processor has no free address-space identifier.
+    enum status (*vcpu_init)(struct virt_vcpu *vcpu, struct virt_vm *vm, struct vcpu_page *page,
+                             const struct virt_page *pages);
+    void (*vcpu_destroy)(struct virt_vcpu *vcpu); // while not loaded
+    // Makes the vCPU the one whose state this CPU holds; unload saves it all back.
+    void (*vcpu_load)(struct virt_vcpu *vcpu);
+    void (*vcpu_unload)(struct virt_vcpu *vcpu);
+
+    // Loads the groups in page->dirty after checking them; clears page->dirty. STATUS_INVALID: a
+    // value that cannot be loaded; nothing was changed.
+    enum status (*vcpu_import)(struct virt_vcpu *vcpu);
+    // Runs the guest once, at the latest until the absolute host TSC `deadline`.
+    enum virt_outcome (*vcpu_enter)(struct virt_vcpu *vcpu, uint64_t deadline);
+    // Fills page->exit and the groups that its kind needs, for an exit that the kernel did not
+    // finish.
+    void (*vcpu_decode)(struct virt_vcpu *vcpu);
+    // Fills groups (VCPU_GROUP_*) of the page that are not valid.
+    void (*vcpu_export)(struct virt_vcpu *vcpu, uint32_t groups);
+    // Moves the guest past the instruction that exited (with its interrupt shadow and TF).
+    void (*vcpu_skip)(struct virt_vcpu *vcpu);
+    // All of the vCPU's hardware fields that this processor has, and its capabilities. Returns how
+    // many were written, at most `capacity`.
+    size_t (*vcpu_dump)(struct virt_vcpu *vcpu, struct vcpu_field *fields, size_t capacity);
+    // The page-directory-pointer entries of a guest in PAE paging, after its CR3 was changed.
+    void (*vcpu_set_pdptes)(struct virt_vcpu *vcpu, const uint64_t pdptes[4]);
+};
+
+// Chooses the backend of this processor. On failure *ops is null and `reason` (of `size` bytes)
+// says what is missing and what to do about it. STATUS_UNSUPPORTED: the processor, the emulator or
+// the firmware does not offer it.
+MUST_CHECK enum status virt_probe(const struct virt_ops **ops, char *reason, size_t size);

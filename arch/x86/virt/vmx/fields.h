@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+// VMCS fields as one enum per width, and the accessors that take them. Passing a field of another
+// width is a conversion between enums, which the build refuses. The VMCS that is current on this
+// CPU is meant; interrupts are off.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "kernel/abi/vmcs_fields.h"
+#include "kernel/lib/compiler.h"
+
+#define VMCS_ENUM_ROW(name, encoding, text, need) VMCS_##name = (encoding),
+enum vmcs_field_16 { VMCS_FIELDS_16(VMCS_ENUM_ROW) };
+enum vmcs_field_32 { VMCS_FIELDS_32(VMCS_ENUM_ROW) };
+enum vmcs_field_64 { VMCS_FIELDS_64(VMCS_ENUM_ROW) };
+enum vmcs_field_natural { VMCS_FIELDS_NATURAL(VMCS_ENUM_ROW) };
+#undef VMCS_ENUM_ROW
+
+// Reads any field by its encoding. False: the processor lacks it, or no VMCS is current; *value
+// is then 0. Never faults in VMX operation.
+MUST_CHECK static inline bool vmcs_try_read(uint64_t encoding, uint64_t *value)
+{
+    bool failed;
+    uint64_t result = 0;
+
+    __asm__ volatile("vmread %2, %1" : "=@ccbe"(failed), "+r"(result) : "r"(encoding));
+    *value = failed ? 0 : result;
+    return !failed;
+}
+
+// Writes any field by its encoding. False: the processor lacks it, or it is read-only.
+MUST_CHECK static inline bool vmcs_try_write(uint64_t encoding, uint64_t value)
+{
+    bool failed;
+
+    __asm__ volatile("vmwrite %1, %2" : "=@ccbe"(failed) : "r"(value), "r"(encoding) : "memory");
+    return !failed;
+}
+
+// The typed accessors are for fields that are known to exist: they cannot fail.
+static inline uint64_t vmcs_read_raw(uint64_t encoding)
+{
+    uint64_t value;
+
+    __asm__ volatile("vmread %1, %0" : "=r"(value) : "r"(encoding) : "cc");
+    return value;
+}
+
+static inline void vmcs_write_raw(uint64_t encoding, uint64_t value)
+{
+    __asm__ volatile("vmwrite %0, %1" : : "r"(value), "r"(encoding) : "cc", "memory");
+}
+
+static inline uint16_t vmcs_read_16(enum vmcs_field_16 field)
+{
+    return (uint16_t)vmcs_read_raw(field);
+}
+
+static inline uint32_t vmcs_read_32(enum vmcs_field_32 field)
+{
+    return (uint32_t)vmcs_read_raw(field);
+}
+
+static inline uint64_t vmcs_read_64(enum vmcs_field_64 field)
+{
+    return vmcs_read_raw(field);
+}
+
+static inline uint64_t vmcs_read_natural(enum vmcs_field_natural field)
+{
+    return vmcs_read_raw(field);
+}
+
+static inline void vmcs_write_16(enum vmcs_field_16 field, uint16_t value)
+{
+    vmcs_write_raw(field, value);
+}
+
+static inline void vmcs_write_32(enum vmcs_field_32 field, uint32_t value)
+{
+    vmcs_write_raw(field, value);
+}
+
+static inline void vmcs_write_64(enum vmcs_field_64 field, uint64_t value)
+{
+    vmcs_write_raw(field, value);
+}
+
+static inline void vmcs_write_natural(enum vmcs_field_natural field, uint64_t value)
+{
+    vmcs_write_raw(field, value);
+}
