@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+// What every device model is: its own state, beginning with struct device, and a constant table of
+// operations. A device sees registers, its interrupt line, the clock; never a vCPU, never an
+// address. Called from the bus, one thread.
+#pragma once
+
+#include <stdint.h>
+
+struct device;
+
+struct device_ops {
+    const char *name; // for reports
+    // One access of `size` bytes to register `reg`, in the widths and range of the region that
+    // the device was attached with, aligned to `size`. Bits of `value` above the size are zero;
+    // the bus masks what read returns. Null: reads float high, writes are lost.
+    uint64_t (*read)(struct device *device, uint32_t reg, unsigned size);
+    void (*write)(struct device *device, uint32_t reg, unsigned size, uint64_t value);
+    // Back to the state after power-on. Lines go low, timers stop. Never null.
+    void (*reset)(struct device *device);
+};
+
+struct device {
+    const struct device_ops *ops;
+};
