@@ -20,11 +20,13 @@ enum status virt_init(void);
 enum status virt_support(void);
 const char *virt_support_reason(void);
 
-// Ends a vCPU or a VM (with all its vCPUs) and returns every page to the container. Closing a
-// vCPU's handle keeps the vCPU until its VM is released; so vcpu_release only drops the handle.
-// Called with interrupts off on the CPU of the threads concerned, none of them inside vcpu_run.
-void vm_release(struct vm *vm);
-void vcpu_release(struct vcpu *vcpu);
+// Ends a VM with all its vCPUs and returns every page to the container. STATUS_BUSY: one of its
+// vCPUs is inside vcpu_run, and nothing was changed; at the end of a process none can be.
+enum status vm_release(struct vm *vm);
 
-// The thread that runs `vcpu` has ended: its state leaves this CPU's registers. Null is allowed.
+// Drops the handle of a vCPU. The vCPU itself lives as long as its VM. STATUS_BUSY: it is inside
+// vcpu_run.
+enum status vcpu_release(struct vcpu *vcpu);
+
+// The thread that runs `vcpu` (thread->vcpu) ends: nobody can run it any more. Null is allowed.
 void vcpu_thread_ended(struct vcpu *vcpu);
