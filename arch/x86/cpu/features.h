@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// What the boot processor can do, read once from CPUID ("CPUID - CPU Identification").
+// Written by arch at boot before kernel_main; constant afterwards, so no lock.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct cpu_features {
+    char vendor[13];  // CPUID leaf 0, NUL-terminated
+    char brand[49];   // CPUID leaves 0x80000002..4, NUL-terminated, may be empty
+    uint32_t maximum_leaf;
+    uint32_t maximum_extended_leaf;
+    uint8_t physical_bits; // MAXPHYADDR
+    uint8_t linear_bits;
+    uint8_t virtual_family; // reserved, 0
+    bool intel;
+    bool amd;
+    bool nx;
+    bool huge_pages; // 1 GiB pages
+    bool pge;
+    bool smep;
+    bool smap;
+    bool umip;
+    bool pcid;
+    bool invpcid;
+    bool fsgsbase;
+    bool sysenter;
+    bool rdtscp; // and so MSR_TSC_AUX
+    bool xsave;
+    bool xsaveopt;
+    bool avx;
+    bool avx512;
+    bool x2apic;
+    bool apic;
+    bool tsc_deadline;
+    bool tsc_invariant;
+    bool mtrr;
+    bool pat;
+    bool vmx;
+    bool svm;
+    bool hypervisor; // we run inside a virtual machine ourselves
+};
+
+// The features of the boot processor. Never null.
+const struct cpu_features *cpu_features(void);
+
+// Fills the structure above; called once by arch at boot.
+void cpu_features_discover(void);
