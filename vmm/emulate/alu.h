@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+// Integer arithmetic with the processor's flags. Pure; used by the emulator's execution.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "vmm/emulate/decode.h"
+
+#define RFLAGS_CF         (1u << 0)
+#define RFLAGS_PF         (1u << 2)
+#define RFLAGS_AF         (1u << 4)
+#define RFLAGS_ZF         (1u << 6)
+#define RFLAGS_SF         (1u << 7)
+#define RFLAGS_TF         (1u << 8)
+#define RFLAGS_DF         (1u << 10)
+#define RFLAGS_OF         (1u << 11)
+#define RFLAGS_RF         (1u << 16)
+#define RFLAGS_VM         (1u << 17)
+#define RFLAGS_AC         (1u << 18)
+#define RFLAGS_ARITHMETIC (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
+
+// All ones of an operand of `size` (1, 2, 4 or 8) bytes.
+static inline uint64_t alu_mask(unsigned size)
+{
+    return ~0ull >> (64 - 8 * size);
+}
+
+// The top bit of an operand of `size` bytes.
+static inline uint64_t alu_sign(unsigned size)
+{
+    return 1ull << (8 * size - 1);
+}
+
+// `value` of `size` bytes, sign-extended to 64 bits.
+static inline uint64_t alu_sign_extend(uint64_t value, unsigned size)
+{
+    return ((value & alu_mask(size)) ^ alu_sign(size)) - alu_sign(size);
+}
+
+// Result of a two-operand operation, OPERATION_ADD to OPERATION_TEST, on operands of `size` bytes.
+// *rflags supplies the carry and receives the arithmetic flags. CMP and TEST return `left`.
+uint64_t alu_binary(enum operation operation, unsigned size, uint64_t left, uint64_t right,
+                    uint64_t *rflags);
+
+// OPERATION_INC, _DEC, _NOT or _NEG of `value`. INC and DEC keep the carry, NOT all flags.
+uint64_t alu_unary(enum operation operation, unsigned size, uint64_t value, uint64_t *rflags);
+
+// OPERATION_ROL to OPERATION_SAR of `value` by `count`, masked as the processor masks it. Flags
+// that the manual leaves undefined keep their value, or for AF are cleared.
+uint64_t alu_shift(enum operation operation, unsigned size, uint64_t value, uint64_t count,
+                   uint64_t *rflags);
+
+// OPERATION_BT, _BTS, _BTR or _BTC of bit `offset` modulo the operand's width.
+uint64_t alu_bit(enum operation operation, unsigned size, uint64_t value, uint64_t offset,
+                 uint64_t *rflags);
+
+// Product of two operands of `size` bytes: the low half is returned, the high half stored. CF and
+// OF tell whether the high half matters; the other flags keep their value.
+uint64_t alu_multiply(bool is_signed, unsigned size, uint64_t left, uint64_t right, uint64_t *high,
+                      uint64_t *rflags);
+
+// Whether the condition in the low four bits of `code` holds.
+bool alu_condition(uint8_t code, uint64_t rflags);
