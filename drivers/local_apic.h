@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// The local APIC in xAPIC or x2APIC mode, and its timer ("Advanced Programmable Interrupt
+// Controller"). Each CPU touches only its own; set-up values are constant after boot; no lock.
+// APIC_BASE.EN is never cleared.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "arch/x86/paging/page_table.h"
+#include "kernel/lib/compiler.h"
+#include "kernel/lib/status.h"
+
+// Boot CPU: chooses x2APIC where there is one, maps the registers otherwise, then enables this CPU's
+// APIC. `address`: from acpi_information. `spurious`, `timer`: vectors from 32 on; spurious ends in
+// 0xf. Errors: STATUS_UNSUPPORTED without a local APIC, else those of mapping.
+MUST_CHECK enum status local_apic_initialize(uint64_t address, uint8_t spurious, uint8_t timer,
+                                             const struct page_source *source);
+
+// Any further CPU: enables its APIC in the same mode.
+void local_apic_initialize_cpu(void);
+
+uint32_t local_apic_id(void);
+bool local_apic_is_x2apic(void);
+void local_apic_end_of_interrupt(void);
+
+// Arms the timer of this CPU to interrupt once when the TSC reaches `tsc` (at once if it has
+// passed), replacing what was armed. Needs local_apic_timer_calibrated.
+void local_apic_timer_set(uint64_t tsc);
+void local_apic_timer_stop(void);
+
+// Tells the timer code both frequencies (drivers/time_base.h); chooses TSC-deadline mode or one-shot.
+void local_apic_timer_calibrated(uint64_t tsc_hz, uint64_t apic_timer_hz);
+
+// Counter access for the calibration: start counting down from the maximum, masked; ticks so far.
+void local_apic_timer_start_count(void);
+uint32_t local_apic_timer_elapsed(void);
+
+// Sends a fixed interrupt to another CPU. INIT and start-up IPIs for starting it: `page` is the
+// physical page number (below 256) it starts at.
+void local_apic_send(uint32_t apic_id, uint8_t vector);
+void local_apic_send_nmi(uint32_t apic_id);
+void local_apic_send_init(uint32_t apic_id);
+void local_apic_send_startup(uint32_t apic_id, uint8_t page);
