@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The ACPI tables that tell of processors and interrupt controllers: RSDP, RSDT or XSDT, MADT
-// ("ACPI Software Programming Model"). A pure parser: tables are reached through a callback, so host
-// tests give it bytes. Called once at boot.
+// ("ACPI Software Programming Model"). A pure parser: tables are reached through a callback, so
+// host tests give it bytes. Called once at boot.
 #pragma once
 
 #include <stdbool.h>
@@ -11,9 +11,9 @@
 #include "kernel/lib/compiler.h"
 #include "kernel/lib/status.h"
 
-#define ACPI_CPU_MAXIMUM      64u
-#define ACPI_IO_APIC_MAXIMUM  8u
-#define ACPI_ISA_IRQ_COUNT    16u
+#define ACPI_CPU_MAXIMUM     64u
+#define ACPI_IO_APIC_MAXIMUM 8u
+#define ACPI_ISA_IRQ_COUNT   16u
 
 struct acpi_memory {
     // Returns where [physical, physical + size) can be read, or null.
@@ -36,7 +36,7 @@ struct acpi_isa_irq {
 struct acpi_information {
     uint64_t local_apic_address;
     bool has_8259;
-    uint32_t cpu_count; // usable ones; cpus[] in table order
+    uint32_t cpu_count;              // usable ones; cpus[] in table order
     uint32_t cpus[ACPI_CPU_MAXIMUM]; // APIC ids
     uint32_t io_apic_count;
     struct acpi_io_apic io_apics[ACPI_IO_APIC_MAXIMUM];

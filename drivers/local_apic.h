@@ -10,9 +10,9 @@
 #include "kernel/lib/compiler.h"
 #include "kernel/lib/status.h"
 
-// Boot CPU: chooses x2APIC where there is one, maps the registers otherwise, then enables this CPU's
-// APIC. `address`: from acpi_information. `spurious`, `timer`: vectors from 32 on; spurious ends in
-// 0xf. Errors: STATUS_UNSUPPORTED without a local APIC, else those of mapping.
+// Boot CPU: chooses x2APIC where there is one, maps the registers otherwise, then enables this
+// CPU's APIC. `address`: from acpi_information. `spurious`, `timer`: vectors from 32 on; spurious
+// ends in 0xf. Errors: STATUS_UNSUPPORTED without a local APIC, else those of mapping.
 MUST_CHECK enum status local_apic_initialize(uint64_t address, uint8_t spurious, uint8_t timer,
                                              const struct page_source *source);
 
@@ -28,7 +28,8 @@ void local_apic_end_of_interrupt(void);
 void local_apic_timer_set(uint64_t tsc);
 void local_apic_timer_stop(void);
 
-// Tells the timer code both frequencies (drivers/time_base.h); chooses TSC-deadline mode or one-shot.
+// Tells the timer code both frequencies (drivers/time_base.h); chooses TSC-deadline mode or
+// one-shot.
 void local_apic_timer_calibrated(uint64_t tsc_hz, uint64_t apic_timer_hz);
 
 // Counter access for the calibration: start counting down from the maximum, masked; ticks so far.

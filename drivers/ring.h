@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A byte ring of a fixed number of slots that holds one byte less. Pure; the driver that owns a ring
-// guards it. Used by serial.c for the console ring (512 slots) and the transmit ring.
+// A byte ring of a fixed number of slots that holds one byte less. Pure; the driver that owns a
+// ring guards it. Used by serial.c for the console ring (512 slots) and the transmit ring.
 #pragma once
 
 #include <stdbool.h>

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-set(SOURCES)
+set(SOURCES format.c status.c string.c)

@@ -8,10 +8,10 @@
 #include "kernel/lib/address.h"
 #include "kernel/lib/compiler.h"
 
-#define BOOT_LINE_SIZE       512u
-#define BOOT_MODULE_MAXIMUM  32u
-#define BOOT_MEMORY_MAXIMUM  256u
-#define BOOT_RSDP_SIZE       36u
+#define BOOT_LINE_SIZE      512u
+#define BOOT_MODULE_MAXIMUM 32u
+#define BOOT_MEMORY_MAXIMUM 256u
+#define BOOT_RSDP_SIZE      36u
 
 enum boot_memory_kind {
     BOOT_MEMORY_FREE,     // RAM that nothing uses

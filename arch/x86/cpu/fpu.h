@@ -2,8 +2,8 @@
 // Extended processor state (x87, SSE, AVX, AVX-512) of guests and user programs.
 //
 // The kernel itself never uses it. Each CPU has at most one *owner*: the area whose contents are in
-// the registers. CR0.TS is set whenever ring-3 code other than the owner's may run, so its first use
-// traps. An area belongs to a thread or vCPU of one CPU; no lock.
+// the registers. CR0.TS is set whenever ring-3 code other than the owner's may run, so its first
+// use traps. An area belongs to a thread or vCPU of one CPU; no lock.
 #pragma once
 
 #include <stdbool.h>

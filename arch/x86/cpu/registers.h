@@ -44,10 +44,10 @@
 #define CR4_SMAP       (1ull << 21)
 #define CR4_PKE        (1ull << 22)
 
-#define EFER_SCE (1ull << 0)
-#define EFER_LME (1ull << 8)
-#define EFER_LMA (1ull << 10)
-#define EFER_NXE (1ull << 11)
+#define EFER_SCE  (1ull << 0)
+#define EFER_LME  (1ull << 8)
+#define EFER_LMA  (1ull << 10)
+#define EFER_NXE  (1ull << 11)
 #define EFER_SVME (1ull << 12)
 
 #define RFLAGS_CF       (1ull << 0)

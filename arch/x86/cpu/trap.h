@@ -48,7 +48,8 @@ struct trap_frame {
     uint64_t rsp;
     uint64_t ss;
 };
-static_assert(sizeof(struct trap_frame) == 176, "trap_entry.asm builds it; keeps RSP aligned to 16");
+static_assert(sizeof(struct trap_frame) == 176,
+              "trap_entry.asm builds it; keeps RSP aligned to 16");
 static_assert(offsetof(struct trap_frame, vector) == 120, "trap_entry.asm builds it");
 
 static inline bool trap_from_user(const struct trap_frame *frame)

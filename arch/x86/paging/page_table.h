@@ -3,8 +3,9 @@
 //
 // Pure: it allocates nothing (its caller passes a page_source), invalidates no TLB (its caller
 // does), and reaches tables at physical address + direct_offset, so a host test runs it on an
-// ordinary buffer. The caller's lock guards the table. Every change is validated first and its table
-// pages are taken first; past that point nothing can fail, and on an error nothing has changed.
+// ordinary buffer. The caller's lock guards the table. Every change is validated first and its
+// table pages are taken first; past that point nothing can fail, and on an error nothing has
+// changed.
 #pragma once
 
 #include <stddef.h>
@@ -54,9 +55,9 @@ struct page_table {
 };
 
 struct page_mapping {
-    uint64_t address;    // first address that the leaf maps
-    uint64_t size;       // 4 KiB, 2 MiB or 1 GiB
-    hpa_t physical;      // what `address` maps to
+    uint64_t address;     // first address that the leaf maps
+    uint64_t size;        // 4 KiB, 2 MiB or 1 GiB
+    hpa_t physical;       // what `address` maps to
     uint32_t permissions; // enum page_permission
     enum memory_type type;
 };

@@ -22,7 +22,7 @@ struct virt_page {
 
 #define VIRT_CPU_PAGES  1u
 #define VIRT_VM_PAGES   1u
-#define VIRT_VCPU_PAGES 1u
+#define VIRT_VCPU_PAGES 2u
 
 // What vcpu_enter found. Everything else than VIRT_TO_MONITOR may be finished by the kernel.
 enum virt_outcome {
@@ -38,7 +38,7 @@ enum virt_outcome {
 
 // A VM as the backend sees it. Guarded by the lock of the kernel's VM object.
 struct virt_vm {
-    hpa_t nested_root;           // root of the nested page table
+    uint64_t nested_pointer;     // page_table_ept_pointer of the nested page table
     struct virt_page msr_bitmap; // one bit per MSR and direction: 1 exits
 };
 
@@ -60,29 +60,32 @@ struct virt_ops {
     const char *name;
 
     // Turns virtualisation on for this CPU. `page` stays with the backend until cpu_stop.
-    enum status (*cpu_start)(const struct virt_page *page);
+    MUST_CHECK enum status (*cpu_start)(const struct virt_page *page);
     void (*cpu_stop)(void);
 
     // Every MSR of a new VM exits. Nothing is to be undone for a VM.
-    void (*vm_init)(struct virt_vm *vm, const struct virt_page *pages, hpa_t nested_root);
+    void (*vm_init)(struct virt_vm *vm, const struct virt_page *pages, uint64_t nested_pointer);
     // Lets the guest read and write the MSR itself, or not. STATUS_DENIED: not one of those that
     // the backend keeps per vCPU.
-    enum status (*vm_pass_msr)(struct virt_vm *vm, uint32_t msr, bool pass);
+    MUST_CHECK enum status (*vm_pass_msr)(struct virt_vm *vm, uint32_t msr, bool pass);
     // Drops what this CPU cached of the VM's nested page table.
     void (*vm_invalidate)(const struct virt_vm *vm);
 
-    // Puts a vCPU into the processor's reset state and fills all groups of its page.
-    // STATUS_NO_MEMORY: the processor has no free address-space identifier.
-    enum status (*vcpu_init)(struct virt_vcpu *vcpu, struct virt_vm *vm, struct vcpu_page *page,
-                             const struct virt_page *pages);
+    // Puts a vCPU into the processor's reset state and fills all groups of its page; leaves it
+    // loaded, whatever vCPU was loaded before must have been unloaded. STATUS_NO_MEMORY: the
+    // processor has no free address-space identifier.
+    MUST_CHECK enum status (*vcpu_init)(struct virt_vcpu *vcpu, struct virt_vm *vm,
+                                        struct vcpu_page *page, const struct virt_page *pages);
     void (*vcpu_destroy)(struct virt_vcpu *vcpu); // while not loaded
     // Makes the vCPU the one whose state this CPU holds; unload saves it all back.
     void (*vcpu_load)(struct virt_vcpu *vcpu);
     void (*vcpu_unload)(struct virt_vcpu *vcpu);
 
-    // Loads the groups in page->dirty after checking them; clears page->dirty. STATUS_INVALID: a
-    // value that cannot be loaded; nothing was changed.
-    enum status (*vcpu_import)(struct virt_vcpu *vcpu);
+    // Makes a loaded vCPU ready for vcpu_enter: FPU state, requests in the page, and the groups in
+    // page->dirty after checking them; clears page->dirty. To be called again whenever another
+    // thread may have run. STATUS_INVALID: the page holds a value that cannot be loaded, and no
+    // group was changed.
+    MUST_CHECK enum status (*vcpu_prepare)(struct virt_vcpu *vcpu);
     // Runs the guest once, at the latest until the absolute host TSC `deadline`.
     enum virt_outcome (*vcpu_enter)(struct virt_vcpu *vcpu, uint64_t deadline);
     // Fills page->exit and the groups that its kind needs, for an exit that the kernel did not
@@ -95,8 +98,6 @@ struct virt_ops {
     // All of the vCPU's hardware fields that this processor has, and its capabilities. Returns how
     // many were written, at most `capacity`.
     size_t (*vcpu_dump)(struct virt_vcpu *vcpu, struct vcpu_field *fields, size_t capacity);
-    // The page-directory-pointer entries of a guest in PAE paging, after its CR3 was changed.
-    void (*vcpu_set_pdptes)(struct virt_vcpu *vcpu, const uint64_t pdptes[4]);
 };
 
 // Chooses the backend of this processor. On failure *ops is null and `reason` (of `size` bytes)

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+// Which VMX controls exist, and which of them we run guests with. Pure: capability words in,
+// control words or the reason why not out; host-tested. Called by detect.c, once at boot.
+// Names and rules follow the manual's "VMX Capability Reporting Facility".
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "kernel/lib/compiler.h"
+#include "kernel/lib/status.h"
+
+// Pin-based controls
+#define PIN_EXTERNAL_INTERRUPT (1u << 0)
+#define PIN_NMI                (1u << 3)
+#define PIN_VIRTUAL_NMI        (1u << 5)
+#define PIN_PREEMPTION_TIMER   (1u << 6)
+
+// Primary processor-based controls
+#define PRIMARY_INTERRUPT_WINDOW (1u << 2)
+#define PRIMARY_TSC_OFFSET       (1u << 3)
+#define PRIMARY_HLT              (1u << 7)
+#define PRIMARY_INVLPG           (1u << 9)
+#define PRIMARY_MWAIT            (1u << 10)
+#define PRIMARY_RDPMC            (1u << 11)
+#define PRIMARY_RDTSC            (1u << 12)
+#define PRIMARY_CR3_LOAD         (1u << 15)
+#define PRIMARY_CR3_STORE        (1u << 16)
+#define PRIMARY_CR8_LOAD         (1u << 19)
+#define PRIMARY_CR8_STORE        (1u << 20)
+#define PRIMARY_NMI_WINDOW       (1u << 22)
+#define PRIMARY_MOV_DR           (1u << 23)
+#define PRIMARY_IO               (1u << 24)
+#define PRIMARY_MSR_BITMAP       (1u << 28)
+#define PRIMARY_MONITOR          (1u << 29)
+#define PRIMARY_SECONDARY        (1u << 31)
+
+// Secondary processor-based controls
+#define SECONDARY_EPT          (1u << 1)
+#define SECONDARY_RDTSCP       (1u << 3)
+#define SECONDARY_VPID         (1u << 5)
+#define SECONDARY_WBINVD       (1u << 6)
+#define SECONDARY_UNRESTRICTED (1u << 7)
+#define SECONDARY_INVPCID      (1u << 12)
+#define SECONDARY_XSAVES       (1u << 20)
+
+// VM-exit controls
+#define EXIT_SAVE_DEBUG            (1u << 2)
+#define EXIT_HOST_64               (1u << 9)
+#define EXIT_ACKNOWLEDGE_INTERRUPT (1u << 15)
+#define EXIT_SAVE_PAT              (1u << 18)
+#define EXIT_LOAD_PAT              (1u << 19)
+#define EXIT_SAVE_EFER             (1u << 20)
+#define EXIT_LOAD_EFER             (1u << 21)
+
+// VM-entry controls
+#define ENTRY_LOAD_DEBUG (1u << 2)
+#define ENTRY_IA32E      (1u << 9)
+#define ENTRY_LOAD_PAT   (1u << 14)
+#define ENTRY_LOAD_EFER  (1u << 15)
+
+// IA32_VMX_EPT_VPID_CAP
+#define EPT_CAP_WALK_4          (1ull << 6)
+#define EPT_CAP_WRITE_BACK      (1ull << 14)
+#define EPT_CAP_2M              (1ull << 16)
+#define EPT_CAP_1G              (1ull << 17)
+#define EPT_CAP_INVEPT          (1ull << 20)
+#define EPT_CAP_INVEPT_SINGLE   (1ull << 25)
+#define EPT_CAP_INVEPT_ALL      (1ull << 26)
+#define EPT_CAP_INVVPID         (1ull << 32)
+#define EPT_CAP_INVVPID_ADDRESS (1ull << 40)
+#define EPT_CAP_INVVPID_SINGLE  (1ull << 41)
+#define EPT_CAP_INVVPID_ALL     (1ull << 42)
+
+// IA32_VMX_BASIC
+#define BASIC_REVISION_MASK 0x7fffffffull
+#define BASIC_TRUE_CONTROLS (1ull << 55)
+
+// IA32_FEATURE_CONTROL
+#define FEATURE_CONTROL_LOCKED          (1ull << 0)
+#define FEATURE_CONTROL_VMX_OUTSIDE_SMX (1ull << 2)
+
+// The capability MSRs, the TRUE variants where the processor has them. All zero: no VMX.
+struct vmx_capabilities {
+    uint64_t basic;
+    uint64_t pin, primary, secondary, exit, entry; // allowed-0 settings 31:0, allowed-1 63:32
+    uint64_t misc;
+    uint64_t cr0_fixed0, cr0_fixed1;
+    uint64_t cr4_fixed0, cr4_fixed1;
+    uint64_t ept_vpid;
+};
+
+struct vmx_controls {
+    uint32_t pin, primary, secondary, exit, entry;
+};
+
+struct vmx_control_wish {
+    uint32_t required; // must be 1
+    uint32_t optional; // 1 where allowed
+    uint32_t unwanted; // must be 0
+};
+
+// Computes one control word from what is wanted and the capability word. STATUS_UNSUPPORTED: the
+// bits in *missing can't be what they have to be (required but not allowed, or unwanted but
+// forced).
+MUST_CHECK enum status vmx_control_compute(const struct vmx_control_wish *wish, uint64_t capability,
+                                           uint32_t *value, uint32_t *missing);
+
+// What detection found out, for vmx_explain.
+struct vmx_findings {
+    bool cpuid_vmx;
+    bool hypervisor;             // CPUID says that a hypervisor runs us
+    char hypervisor_name[13];    // its signature, NUL-terminated
+    bool feature_control_exists; // reading IA32_FEATURE_CONTROL did not fault
+    uint64_t feature_control;
+    struct vmx_capabilities capabilities; // meaningful when cpuid_vmx
+};
+
+// Decides whether guests can run, and with which controls. STATUS_UNSUPPORTED: `reason` (of `size`
+// bytes) names what is missing and what to do.
+MUST_CHECK enum status vmx_explain(const struct vmx_findings *findings,
+                                   struct vmx_controls *controls, char *reason, size_t size);

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+// What the files of the VMX backend share: the vCPU's own state, the raw words of an exit, and the
+// table of exits. Nobody outside vmx/ includes it, but for host tests.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "arch/x86/virt/virt.h"
+#include "arch/x86/virt/vmx/controls.h"
+#include "kernel/abi/vcpu.h"
+#include "kernel/lib/compiler.h"
+
+// What entry.asm uses.
+struct vmx_frame {
+    struct vcpu_page *page;
+    uint64_t host_rsp; // what HOST_RSP of the VMCS holds
+    uint64_t launched; // 1: VMRESUME, 0: VMLAUNCH
+};
+static_assert(offsetof(struct vmx_frame, page) == 0, "entry.asm");
+static_assert(offsetof(struct vmx_frame, host_rsp) == 8, "entry.asm");
+static_assert(offsetof(struct vmx_frame, launched) == 16, "entry.asm");
+static_assert(offsetof(struct vcpu_page, gpr) == 0, "entry.asm");
+
+enum vmx_entry_result { VMX_EXITED, VMX_FAIL_VALID, VMX_FAIL_INVALID };
+
+// The hardware words of one exit. Words that the exit's row does not need are not read.
+struct vmx_raw {
+    uint32_t reason;
+    uint32_t length;
+    uint64_t qualification;
+    uint32_t information; // VM-exit instruction information
+    uint32_t interruption;
+    uint32_t error_code;
+    uint32_t instruction_error;
+    uint64_t gpa;
+    uint64_t gva;
+};
+
+// Lives in virt_vcpu.backend. Used by its thread only.
+struct vmx_vcpu {
+    struct vmx_frame frame;
+    struct virt_page vmcs;
+    void *fpu_area;
+    uint32_t vpid;
+    enum vmx_entry_result entry_result;
+
+    // What the VMCS holds, so that it is written on change only.
+    uint32_t primary;
+    uint32_t exception_bitmap;
+    uint64_t rip;
+    uint64_t rsp;
+    uint64_t rflags;
+    uint32_t interruptibility;
+    uint32_t ia32e;    // ENTRY_IA32E as imported last
+    bool xcr0_differs; // from the host's
+    bool rip_exported; // rip ... interruptibility above are those of the last exit
+    uint64_t xcr0;
+    uint64_t cr2;
+
+    // While the vCPU is not loaded; then they are in the registers.
+    uint64_t msrs[6]; // vmx_switched_msrs
+    uint64_t dr[4];
+    uint64_t dr6;
+};
+static_assert(sizeof(struct vmx_vcpu) <= sizeof(((struct virt_vcpu *)0)->backend),
+              "lives in virt_vcpu.backend");
+
+static inline struct vmx_vcpu *vmx_of(struct virt_vcpu *vcpu)
+{
+    return (struct vmx_vcpu *)vcpu->backend;
+}
+
+// -- exits.c: the table -----------------------------------------------------------------------
+
+// Raw words that a row needs besides reason and qualification.
+#define NEED_LENGTH       (1u << 0)
+#define NEED_INFORMATION  (1u << 1)
+#define NEED_ADDRESSES    (1u << 2)
+#define NEED_INTERRUPTION (1u << 3)
+
+typedef void vmx_decoder(const struct vmx_raw *raw, struct vm_exit *exit);
+
+struct vmx_exit_row {
+    const char *name; // as the manual's "VMX Basic Exit Reasons" call it
+    enum exit_kind kind;
+    enum virt_outcome outcome; // VIRT_TO_MONITOR unless the kernel may finish it
+    uint32_t needs;            // NEED_*
+    uint32_t groups;           // VCPU_GROUP_* exported with it
+    vmx_decoder *decode;       // null: nothing besides the common words
+};
+
+#define VMX_EXIT_REASON_COUNT 78u
+
+#define VMX_REASON_EXCEPTION          0u
+#define VMX_REASON_EXTERNAL_INTERRUPT 1u
+#define VMX_REASON_IO                 30u
+#define VMX_REASON_GUEST_STATE        33u
+#define VMX_REASON_MSR_LOADING        34u
+#define VMX_REASON_MACHINE_CHECK      41u
+#define VMX_REASON_EPT_VIOLATION      48u
+#define VMX_REASON_ENTRY_FAILURE      (1u << 31)
+
+// Never null: reasons without a row share one of kind EXIT_UNKNOWN.
+const struct vmx_exit_row *vmx_exit_row(uint32_t basic_reason);
+
+// Raw words to the neutral exit. Pure.
+void vmx_decode(const struct vmx_raw *raw, struct vm_exit *exit);
+
+// What of an interrupted event has to be injected again: IDT-vectoring words to a page event. Pure.
+struct vcpu_event vmx_reinjection(uint32_t vectoring, uint32_t error_code, uint32_t length);
+
+// -- detect.c ---------------------------------------------------------------------------------
+
+const struct vmx_capabilities *vmx_capabilities(void);
+const struct vmx_controls *vmx_controls(void);
+enum status vmx_detect(char *reason, size_t size);
+enum status vmx_cpu_start(const struct virt_page *page);
+void vmx_cpu_stop(void);
+
+// -- control_registers.c: pure -------------------------------------------------------------------
+
+#define VMX_CR0_OWNED (CR0_NE | CR0_CD | CR0_NW)
+
+// The bits of CR4 that a guest may set without an exit, on a processor with this cr4_fixed1.
+uint64_t vmx_cr4_guest_bits(const struct vmx_capabilities *capabilities);
+
+// Guest values of the page to what the hardware is loaded with. STATUS_INVALID: reserved bits, or a
+// combination that MOV to the register refuses.
+MUST_CHECK enum status vmx_cr0_load_value(const struct vmx_capabilities *capabilities, uint64_t cr0,
+                                          uint64_t *value);
+MUST_CHECK enum status vmx_cr4_load_value(const struct vmx_capabilities *capabilities, uint64_t cr4,
+                                          uint64_t host_cr4, uint64_t *value);
+// EFER with LMA as CR0.PG and LME make it. STATUS_INVALID: bits that guests have no use for.
+MUST_CHECK enum status vmx_efer_load_value(uint64_t efer, uint64_t cr0, uint64_t *value);
+// STATUS_INVALID: a combination that XSETBV refuses, or components that the host does not save.
+MUST_CHECK enum status vmx_xcr0_check(uint64_t xcr0, uint64_t host_mask);
+// The timer's value: ticks of TSC >> shift until the deadline, cut to 32 bits; 0 when it has
+// passed.
+uint32_t vmx_timer_value(uint64_t deadline, uint64_t now, uint32_t shift);
+
+// -- setup.c ----------------------------------------------------------------------------------
+
+#define VMX_SWITCHED_MSRS 6u
+extern const uint32_t vmx_switched_msrs[VMX_SWITCHED_MSRS]; // in the order of page.star ...
+
+void vmx_vm_init(struct virt_vm *vm, const struct virt_page *pages, uint64_t nested_pointer);
+enum status vmx_vm_pass_msr(struct virt_vm *vm, uint32_t msr, bool pass);
+void vmx_vm_invalidate(const struct virt_vm *vm);
+enum status vmx_vcpu_init(struct virt_vcpu *vcpu, struct virt_vm *vm, struct vcpu_page *page,
+                          const struct virt_page *pages);
+void vmx_vcpu_destroy(struct virt_vcpu *vcpu);
+void vmx_vcpu_load(struct virt_vcpu *vcpu);
+void vmx_vcpu_unload(struct virt_vcpu *vcpu);
+
+// -- state.c ----------------------------------------------------------------------------------
+
+enum status vmx_vcpu_prepare(struct virt_vcpu *vcpu);
+void vmx_vcpu_export(struct virt_vcpu *vcpu, uint32_t groups);
+void vmx_export_rip(struct vmx_vcpu *vmx, struct vcpu_page *page);
+// Loads the page's groups without looking at `dirty`.
+enum status vmx_import_groups(struct vmx_vcpu *vmx, struct vcpu_page *page, uint32_t groups);
+size_t vmx_vcpu_dump(struct virt_vcpu *vcpu, struct vcpu_field *fields, size_t capacity);
+
+// -- run.c ------------------------------------------------------------------------------------
+
+enum virt_outcome vmx_vcpu_enter(struct virt_vcpu *vcpu, uint64_t deadline);
+void vmx_vcpu_decode(struct virt_vcpu *vcpu);
+void vmx_vcpu_skip(struct virt_vcpu *vcpu);
+
+// entry.asm. The page's general registers are loaded and saved but for RSP.
+uint64_t vmx_guest_enter(struct vmx_frame *frame);
+extern const char vmx_guest_exit[]; // HOST_RIP
+
+// -- instructions -----------------------------------------------------------------------------
+
+static inline bool vmx_vmxon(uint64_t physical)
+{
+    bool failed;
+
+    __asm__ volatile("vmxon %1" : "=@ccbe"(failed) : "m"(physical) : "memory");
+    return !failed;
+}
+
+static inline void vmx_vmxoff(void)
+{
+    __asm__ volatile("vmxoff" ::: "cc", "memory");
+}
+
+static inline bool vmx_vmclear(uint64_t physical)
+{
+    bool failed;
+
+    __asm__ volatile("vmclear %1" : "=@ccbe"(failed) : "m"(physical) : "memory");
+    return !failed;
+}
+
+static inline bool vmx_vmptrld(uint64_t physical)
+{
+    bool failed;
+
+    __asm__ volatile("vmptrld %1" : "=@ccbe"(failed) : "m"(physical) : "memory");
+    return !failed;
+}
+
+struct vmx_invalidation {
+    uint64_t words[2];
+};
+
+static inline void vmx_invept(uint64_t type, uint64_t ept_pointer)
+{
+    struct vmx_invalidation descriptor = {{ept_pointer, 0}};
+
+    __asm__ volatile("invept %0, %1" : : "m"(descriptor), "r"(type) : "cc", "memory");
+}
+
+static inline void vmx_invvpid(uint64_t type, uint64_t vpid)
+{
+    struct vmx_invalidation descriptor = {{vpid, 0}};
+
+    __asm__ volatile("invvpid %0, %1" : : "m"(descriptor), "r"(type) : "cc", "memory");
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// Names of the status values, for logs and reports. Pure data.
+#include "kernel/lib/status.h"
+#include "kernel/lib/compiler.h"
+
+static const char *const names[STATUS_COUNT] = {
+    [STATUS_OK] = "ok",
+    [STATUS_INVALID] = "invalid argument",
+    [STATUS_NO_MEMORY] = "no memory",
+    [STATUS_QUOTA] = "quota exceeded",
+    [STATUS_NOT_FOUND] = "not found",
+    [STATUS_DENIED] = "denied",
+    [STATUS_BUSY] = "busy",
+    [STATUS_EMPTY] = "empty",
+    [STATUS_TOO_SMALL] = "buffer too small",
+    [STATUS_FAULT] = "bad user address",
+    [STATUS_UNSUPPORTED] = "unsupported",
+    [STATUS_STATE] = "wrong state",
+    [STATUS_MALFORMED] = "malformed",
+    [STATUS_TIMEOUT] = "timeout",
+    [STATUS_DEAD] = "dead",
+};
+
+const char *status_name(enum status status)
+{
+    unsigned index = (unsigned)status;
+    return index < STATUS_COUNT && names[index] ? names[index] : "unknown status";
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+// Tests kernel/lib/format.c against the C library's snprintf, and kernel/lib/status.c.
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+#include "kernel/lib/format.h"
+#include "kernel/lib/status.h"
+
+#define SAME(...)                                                                                  \
+    do {                                                                                           \
+        char ours[128];                                                                            \
+        char theirs[128];                                                                          \
+        size_t our_length = format_text(ours, sizeof ours, __VA_ARGS__);                           \
+        int their_length = snprintf(theirs, sizeof theirs, __VA_ARGS__);                           \
+        assert_string_equal(ours, theirs);                                                         \
+        assert_int_equal(our_length, their_length);                                                \
+    } while (0)
+
+static void test_numbers(void **state)
+{
+    (void)state;
+    SAME("%d %i %u", -1, INT_MIN, UINT_MAX);
+    SAME("%ld %lld %lu", LONG_MIN, LLONG_MIN, ULONG_MAX);
+    SAME("%hhd %hd %hhu %hu", -1, -1, 255, 65535);
+    SAME("%x %X %lx %016lx", 0xabcu, 0xABCu, ~0ul, 0x1234ul);
+    SAME("%zu %zx", (size_t)1 << 40, SIZE_MAX);
+    SAME("[%5d] [%-5d] [%05d] [%*d] [%2d]", 42, 42, -42, 7, 42, 12345);
+    SAME("%p", (void *)0x1234);
+    SAME("%d%%", 0);
+}
+
+static void test_text(void **state)
+{
+    (void)state;
+    SAME("%s|%10s|%-10s|", "abc", "abc", "abc");
+    SAME("%.2s|%.*s|%8.3s|%.0s|", "abc", 1, "abc", "abcdef", "x");
+    SAME("%c|%3c|%-3c|", 'a', 'b', 'c');
+    SAME("plain");
+    char unterminated[3] = {'a', 'b', 'c'};
+    SAME("%.3s", unterminated);
+}
+
+static void test_bounds(void **state)
+{
+    (void)state;
+    char buffer[8];
+    memset(buffer, '#', sizeof buffer);
+    assert_int_equal(format_text(buffer, 4, "%s", "abcdef"), 6);
+    assert_memory_equal(buffer, "abc\0####", 8);
+    assert_int_equal(format_text(buffer, 1, "abc"), 3);
+    assert_int_equal(buffer[0], 0);
+    assert_int_equal(format_text(NULL, 0, "%d", 1234), 4);
+}
+
+static void call_unchecked(char *buffer, size_t size, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    format_text_va(buffer, size, format, arguments);
+    va_end(arguments);
+}
+
+static void test_unknown_is_copied(void **state)
+{
+    (void)state;
+    char buffer[32];
+    const char *formats[] = {"%q!", "end%", "%5"};
+    for (size_t i = 0; i < 3; i++) {
+        call_unchecked(buffer, sizeof buffer, formats[i]);
+        assert_string_equal(buffer, formats[i]);
+    }
+    call_unchecked(buffer, sizeof buffer, "%s", (const char *)NULL);
+    assert_string_equal(buffer, "(null)");
+}
+
+static void test_status_names(void **state)
+{
+    (void)state;
+    for (int i = 0; i < STATUS_COUNT; i++) {
+        assert_string_not_equal(status_name((enum status)i), "unknown status");
+    }
+    assert_string_equal(status_name(STATUS_COUNT), "unknown status");
+    assert_string_equal(status_name((enum status)UINT_MAX), "unknown status");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_numbers),      cmocka_unit_test(test_text),
+        cmocka_unit_test(test_bounds),       cmocka_unit_test(test_unknown_is_copied),
+        cmocka_unit_test(test_status_names),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
