@@ -69,7 +69,7 @@ struct load_request {
     const char *command_line;    // without the kernel's name; null or "" for none
     uint64_t memory_bytes;       // RAM of the guest: the first 3 GiB at 0, the rest from 4 GiB on;
                                  // a multiple of 4096
-    struct guest_memory *memory; // covers that RAM, zeroed
+    struct guest_memory *memory; // covers that RAM, one range for each part, zeroed
     uint64_t rsdp;               // guest-physical address of the ACPI RSDP; 0: none
 };
 
