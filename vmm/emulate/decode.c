@@ -106,12 +106,13 @@ static void set_address_size(struct instruction *instruction)
 static void set_operand_size(struct instruction *instruction)
 {
     uint16_t flags = instruction->flags;
-    bool wide = (instruction->rex & REX_W) && !(flags & OPCODE_AT_MOST32);
 
     if (flags & OPCODE_BYTE)
         instruction->operand_size = 1;
-    else if (wide)
-        instruction->operand_size = 8;
+    else if (instruction->rex & REX_W)
+        instruction->operand_size = flags & OPCODE_AT_MOST32 ? 4 : 8;
+    else if (flags & OPCODE_NO_PREFIX)
+        instruction->operand_size = 4;
     else if (instruction->mode == 64 && (flags & OPCODE_STACK))
         instruction->operand_size = instruction->operand_prefix ? 2 : 8;
     else

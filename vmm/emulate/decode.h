@@ -87,8 +87,8 @@ enum opcode_flags {
     OPCODE_SOURCE8 = 1u << 11,   // the source is a byte,
     OPCODE_SOURCE16 = 1u << 12,  // two bytes,
     OPCODE_SOURCE32 = 1u << 13,  // or four
-    OPCODE_NO_PREFIX = 1u << 14, // another (or no) instruction with 66, F2 or F3
-    OPCODE_AT_MOST32 = 1u << 15, // REX.W is ignored
+    OPCODE_NO_PREFIX = 1u << 14, // 32 or 64 bits; undefined with 66, F2 or F3
+    OPCODE_AT_MOST32 = 1u << 15, // REX.W means 32 bits
 };
 
 enum opcode_group {
