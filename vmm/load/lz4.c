@@ -102,6 +102,12 @@ static void copy_match_roomy(uint8_t *out, uint64_t distance, uint64_t length)
         distance = spread_match(out, distance);
         out += 8;
     }
+    while (end - out >= 32) {
+        for (unsigned i = 0; i < 32; i += 8) {
+            write64(out + i, read64(out + i - distance));
+        }
+        out += 32;
+    }
     while (out < end) {
         write64(out, read64(out - distance));
         out += 8;
@@ -116,12 +122,13 @@ static bool copy_match(struct lz4_stream *stream, uint64_t distance, uint64_t le
     if (distance == 0 || distance > (uint64_t)(stream->out - stream->out_start) || length > room) {
         return false;
     }
-    if (room - length >= 8) {
-        copy_match_roomy(stream->out, distance, length);
-    } else {
-        for (uint64_t i = 0; i < length; i++) {
-            stream->out[i] = *(stream->out + i - distance);
-        }
+    // The last bytes of a match that ends next to the output's end are copied one by one.
+    uint64_t roomy = room - length >= 8 ? length : length - (length < 8 ? length : 8);
+    if (roomy != 0) {
+        copy_match_roomy(stream->out, distance, roomy);
+    }
+    for (uint64_t i = roomy; i < length; i++) {
+        stream->out[i] = *(stream->out + i - distance);
     }
     stream->out += length;
     return true;
