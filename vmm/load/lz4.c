@@ -103,9 +103,11 @@ static void copy_match_roomy(uint8_t *out, uint64_t distance, uint64_t length)
         out += 8;
     }
     while (end - out >= 32) {
-        for (unsigned i = 0; i < 32; i += 8) {
-            write64(out + i, read64(out + i - distance));
-        }
+        const uint8_t *from = out - distance;
+        write64(out, read64(from));
+        write64(out + 8, read64(from + 8));
+        write64(out + 16, read64(from + 16));
+        write64(out + 24, read64(from + 24));
         out += 32;
     }
     while (out < end) {
