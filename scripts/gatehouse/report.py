@@ -17,6 +17,7 @@ NO_VMX = 78
 TIMEOUT = 124
 
 _started = time.monotonic()
+line_end = "\n"  # "\r\n" while the user's terminal is in raw mode
 
 
 class Failure(Exception):
@@ -31,14 +32,14 @@ class Failure(Exception):
 def say(text):
     """One progress line, with the seconds since the program started."""
     elapsed = time.monotonic() - _started
-    sys.stderr.write(f"gatehouse: [{elapsed:5.1f} s] {text}\n")
+    sys.stderr.write(f"gatehouse: [{elapsed:5.1f} s] {text}{line_end}")
     sys.stderr.flush()
 
 
 def message(text):
     """Text without a time: errors, and the host's own log lines. Each line gets the prefix."""
     for line in text.splitlines() or [""]:
-        sys.stderr.write(f"gatehouse: {line}\n")
+        sys.stderr.write(f"gatehouse: {line}{line_end}")
     sys.stderr.flush()
 
 

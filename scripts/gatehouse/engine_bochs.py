@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+"""Runs the machine in Bochs: its configuration file, its process, and reading how it ended.
+
+Bochs' only packaged text display wants a terminal of its own, so it gets a pseudo-terminal that
+is read and kept for --keep. The debugger build starts only with a command file.
+"""
+import fcntl
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import termios
+
+from gatehouse import console, packages, report
+
+NAME = "bochs"
+PACKAGES = packages.BOCHS
+COMMANDS = ["bochs"]
+MODEL = "corei7_haswell_4770"
+# A lower figure makes an emulated second, and so every delay and serial byte, cost fewer
+# instructions.
+IPS = 20_000_000
+BENCHMARK_IPS = 100_000_000
+MEGABYTE = 1 << 20
+
+_BOCHSRC = """\
+plugin_ctrl: unmapped=1, biosdev=1, speaker=0, extfpuirq=1, parallel=0, serial=1, e1000=0
+display_library: term
+romimage: file=/usr/share/bochs/BIOS-bochs-latest
+vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
+cpu: model={model}, count={cpus}, ips={ips}, reset_on_triple_fault=0
+megs: {megabytes}
+ata0-master: type=cdrom, path="{iso}", status=inserted
+boot: cdrom
+clock: sync=none, time0=local
+com1: enabled=1, mode=term, dev={com1}
+com2: enabled=1, mode=term, dev={com2}
+port_e9_hack: enabled=1
+panic: action=fatal
+error: action=report
+info: action=report
+debug: action=ignore
+log: {log}
+"""
+
+
+class Machine:
+    """A started Bochs. See console.Session for what it offers."""
+
+    def __init__(self, folder, iso, megabytes, cpus=1, ips=IPS, model=MODEL, debugger=("c",)):
+        self.folder = pathlib.Path(folder)
+        self.com1, self.com2, self._display = console.Pty(), console.Pty(), console.Pty()
+        self.drains = [self._display.master]
+        self._log_file = open(self.folder / "host.log", "wb")
+        self._display_file = open(self.folder / "display.out", "wb")
+        (self.folder / "bochsrc").write_text(_BOCHSRC.format(
+            model=model, cpus=cpus, ips=ips, megabytes=megabytes, iso=iso, com1=self.com1.path,
+            com2=self.com2.path, log=self.folder / "bochs.log"), encoding="utf-8")
+        # Whatever stops the emulation ends Bochs: the debugger would wait for a command.
+        (self.folder / "debugger").write_text("\n".join([*debugger, "quit", ""]), encoding="utf-8")
+        self.process = self._start()
+
+    def _start(self):
+        fcntl.ioctl(self._display.slave, termios.TIOCSWINSZ, b"\x19\0\x50\0\0\0\0\0")
+        environment = dict(os.environ, TERM="vt100", LC_ALL="C", BXSHARE="/usr/share/bochs")
+        return subprocess.Popen(
+            ["bochs", "-q", "-f", str(self.folder / "bochsrc"), "-rc",
+             str(self.folder / "debugger")],
+            stdin=self._display.slave, stdout=self._display.slave, stderr=self._display.slave,
+            env=environment, start_new_session=True, preexec_fn=console.die_with_parent)
+
+    def keep_log(self, data):
+        """Keeps what came from COM2."""
+        self._log_file.write(data)
+        self._log_file.flush()
+
+    def keep_display(self, data):
+        """Keeps what Bochs wrote to its display: screen, debugger output, port 0xe9."""
+        self._display_file.write(data)
+
+    def stop(self):
+        """Ends Bochs if it still runs and closes everything. May be called twice."""
+        if self.process.poll() is None:
+            for number in (signal.SIGCONT, signal.SIGKILL):
+                os.killpg(self.process.pid, number)
+            self.process.wait()
+        if not self._log_file.closed:
+            self._log_file.close()
+            self._display_file.close()
+            for terminal in (self.com1, self.com2, self._display):
+                terminal.close()
+
+    def post_mortem(self):
+        """The last lines Bochs logged, for the message about a run without a status."""
+        try:
+            text = (self.folder / "bochs.log").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            text = ""
+        lines = [line for line in text.splitlines() if re.match(r"\d+[ep]|.*(PANIC|triple)", line)]
+        return "\n".join((lines or text.splitlines())[-12:])
+
+
+def start(folder, iso, memory, cpus):
+    """Starts the machine with `memory` bytes of RAM. Raises Failure where Bochs does not start."""
+    try:
+        return Machine(folder, iso, max(256, -(-memory // MEGABYTE)), cpus)
+    except OSError as error:
+        raise report.Failure(report.HOST_LACKS, f"bochs cannot be started: {error}") from error

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: MIT
+"""From guests to a run: the boot image, the engine, and what the run's end means."""
+import contextlib
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+
+from gatehouse import (build, console, engine_bochs, engine_qemu, initramfs, iso, linux, packages,
+                       report, spec)
+
+MEBIBYTE = spec.MEBIBYTE
+HOST_MEMORY = 96 * MEBIBYTE  # kernel, processes, page tables, firmware
+# Ends Bochs where GRUB could not start the kernel, instead of waiting at its prompt.
+_GRUB_SHUTDOWN = ["insmod iorw"] + [f"outb 0x8900 {byte:#x}" for byte in b"Shutdown"]
+
+
+def choose_engine(name):
+    """The engine's module. `auto` is QEMU only where KVM offers nested VMX."""
+    if name == "qemu":
+        return engine_qemu
+    if name == "auto":
+        offered, _ = engine_qemu.nested_vmx()
+        return engine_qemu if offered else engine_bochs
+    return engine_bochs
+
+
+def packages_for(arguments, engine):
+    """The Debian packages that this run needs."""
+    names = packages.BUILD + packages.IMAGE
+    if any(guest.kernel is None for guest in arguments.guests):
+        names = names + packages.LINUX
+    return names if arguments.iso else names + engine.PACKAGES
+
+
+def complete_guests(guests):
+    """Gives guests without a kernel Debian's, and our initramfs unless they have their own."""
+    for guest in guests:
+        if guest.kernel is None:
+            guest.kernel = str(linux.kernel())
+            guest.type = "linux" if guest.type == "auto" else guest.type
+            guest.append = spec.DEFAULT_APPEND if guest.append is None else guest.append
+            if guest.initrd is None:
+                guest.initrd = ("initramfs", initramfs.default())
+
+
+def _stripped(source, folder):
+    """A copy without debug information: reading the CD costs time."""
+    target = pathlib.Path(folder) / source.name
+    subprocess.run(["objcopy", "--strip-debug", str(source), str(target)], check=True,
+                   stdin=subprocess.DEVNULL)
+    return target
+
+
+def _menu(files, emulator):
+    words = ["emulator"] if emulator else []
+    lines = ["set timeout=0", " ".join(["multiboot2", "/boot/gatehouse.elf", *words])]
+    lines += [f"module2 --nounzip /boot/{name} {name.removesuffix('.elf')}" for name in files
+              if name != "gatehouse.elf"]
+    lines.append("boot")
+    return lines + (_GRUB_SHUTDOWN if emulator else [])
+
+
+def write_image(target, guests, scratch, terminal, emulator, escape=None):
+    """Writes the ISO for the guests. Returns the bytes that GRUB will load."""
+    product = build.product()
+    report.say("writing the boot image")
+    files = {name: _stripped(path, scratch) for name, path in product.items()}
+    boot_files = spec.BootFiles()
+    text = spec.configuration(guests, boot_files, "terminal" if terminal else "raw",
+                              terminal if escape is None else escape)
+    (pathlib.Path(scratch) / "config").write_text(text, encoding="utf-8")
+    files["config"] = text.encode()
+    files.update(boot_files.contents)
+    iso.write(target, files, _menu(files, emulator), scratch)
+    return sum(len(content) if isinstance(content, bytes) else
+               pathlib.Path(content).stat().st_size for content in files.values())
+
+
+def memory_needed(guests, loaded):
+    """Bytes of RAM that the machine gets."""
+    return sum(guest.memory for guest in guests) + loaded + HOST_MEMORY
+
+
+def _check_memory(needed):
+    """Refuses a machine larger than this computer's memory before the emulator is killed for it."""
+    with open("/proc/meminfo", encoding="ascii") as table:
+        rows = dict(line.split(":", 1) for line in table)
+    available = int(rows["MemAvailable"].split()[0]) * 1024
+    if needed > available:
+        raise report.Failure(report.USAGE, f"the guests and the host kernel need "
+                             f"{needed // MEBIBYTE} MiB, this computer has {available // MEBIBYTE} "
+                             "MiB available: give the guests less --memory")
+
+
+@contextlib.contextmanager
+def run_folder(keep):
+    """The folder for the run's files: kept where asked for, else temporary."""
+    if keep:
+        pathlib.Path(keep).mkdir(parents=True, exist_ok=True)
+        yield pathlib.Path(keep).absolute()
+        return
+    folder = tempfile.mkdtemp(prefix="gatehouse-")
+    try:
+        yield pathlib.Path(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _signals_end_the_run():
+    """TERM and HUP end the run the way Ctrl-C does, so that nothing is left behind."""
+    def interrupt(*_):
+        raise KeyboardInterrupt
+    saved = {number: signal.signal(number, interrupt)
+             for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in saved.items():
+            signal.signal(number, handler)
+
+
+def _conclude(session, machine, status, arguments):
+    """The run's exit status, with a message where it needs one."""
+    if status == report.TIMEOUT:
+        report.message(f"the time limit of {arguments.timeout:g} s is over")
+    elif status is None:
+        how = "before the host kernel was up" if not session.log.ready else "without a status"
+        report.message(f"{type(machine).__module__.split('_')[-1]} ended {how} "
+                       f"(its status {machine.process.poll()}):\n{machine.post_mortem()}\n"
+                       "scripts/run --keep DIR keeps all logs")
+        status = report.HOST_PANIC
+    return status
+
+
+def run(arguments, terminal, interactive):
+    """Builds, boots and runs; the exit status."""
+    engine = choose_engine(arguments.engine)
+    packages.ensure(packages_for(arguments, engine))
+    packages.require("cmake", "ninja", "nasm", "grub-mkrescue", *engine.COMMANDS)
+    complete_guests(arguments.guests)
+    with run_folder(arguments.keep) as folder:
+        image = folder / "gatehouse.iso"
+        loaded = write_image(image, arguments.guests, folder, terminal, True)
+        needed = memory_needed(arguments.guests, loaded)
+        _check_memory(needed)
+        report.say(f"starting {engine.NAME}: firmware and GRUB take a few seconds")
+        with _signals_end_the_run():
+            machine = engine.start(folder, image, needed, int(arguments.cpus))
+            try:
+                session = console.Session(machine, arguments.timeout, interactive)
+                return _conclude(session, machine, session.run(), arguments)
+            finally:
+                machine.stop()
+
+
+def write_iso(arguments):
+    """The --iso option: the image alone, for real machines and any emulator."""
+    packages.ensure(packages_for(arguments, engine_bochs))
+    packages.require("cmake", "ninja", "nasm", "grub-mkrescue")
+    complete_guests(arguments.guests)
+    with run_folder(None) as folder:
+        write_image(pathlib.Path(arguments.iso).absolute(), arguments.guests, folder, True, False)
+    report.say(f"{arguments.iso} is written: boots by BIOS and UEFI; the console is COM1, 115200 "
+               "8N1")
+    return 0

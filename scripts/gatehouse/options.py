@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+"""The command line of scripts/run. Everything that can be refused is refused here, before
+anything is installed or built."""
+import argparse
+import math
+import os
+import pathlib
+
+from gatehouse import report, spec, toml_file
+
+_EPILOG = """\
+Without KERNEL and --config, Debian's own cloud kernel boots to a shell.
+SIZE is a number with K, M or G, like 256M. Default memory: 256M.
+Default command line of Debian's kernel: """ + spec.DEFAULT_APPEND + """
+(--append replaces it).
+
+exit status: 0 power-off; (v << 1) | 1 after a guest's write of v to port 0xf4; 64 usage;
+66 unreadable or malformed image; 68 this machine lacks a package or the network; 70 the host
+kernel died; 72 triple fault; 74 VM entry refused; 76 exit that nobody handles; 78 no VMX here;
+124 timeout.
+
+keys on a terminal: Ctrl-A h shows the escape keys; Ctrl-] three times ends the run at once.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse with our exit status for usage errors."""
+
+    def error(self, message):
+        raise report.Failure(report.USAGE, f"{message}\nusage: scripts/run [KERNEL] [options]; "
+                             "scripts/run --help lists the options")
+
+
+def _parser():
+    parser = _Parser(prog="scripts/run", epilog=_EPILOG, allow_abbrev=False,
+                     description="Boots guests on Gatehouse in an emulator.",
+                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("kernel", nargs="?", metavar="KERNEL",
+        help="bzImage, ELF64 vmlinux, multiboot kernel, or a flat image with --type flat")
+    add("--append", metavar="ARGS", help="the kernel's command line")
+    add("--initrd", metavar="FILE")
+    add("--module", metavar="FILE[=ARGS]", action="append", default=[],
+        help="multiboot module; may be repeated")
+    add("--type", metavar="TYPE", help="auto (default), linux, elf, multiboot or flat")
+    add("--memory", metavar="SIZE", help="of the guest")
+    add("--vcpus", metavar="N", help="virtual CPUs of the guest")
+    add("--cpus", metavar="N", default="1", help="CPUs of the machine")
+    add("--config", metavar="FILE.toml", help="several guests, a [[vm]] table each")
+    add("--engine", metavar="ENGINE", default="auto", help="auto (default), bochs or qemu")
+    add("--console", metavar="MODE", default="auto",
+        help="terminal (all consoles, escape keys), raw (the first guest's bytes only) or auto: "
+        "terminal where input and output are a terminal")
+    add("--timeout", metavar="S", help="seconds; then the run ends with status 124")
+    add("--stats", action="store_true", help="exit statistics at the end of the run")
+    add("--exit-log", metavar="FILE", help="a record of every exit")
+    add("--keep", metavar="DIR", help="keep the image, configuration and logs of the run there")
+    add("--iso", metavar="FILE", help="only write the bootable image, for a USB stick")
+    return parser
+
+
+def _guest(arguments):
+    guest = spec.Guest(kernel=arguments.kernel, initrd=arguments.initrd)
+    if arguments.kernel:
+        guest.name = spec.name_from(arguments.kernel)
+    if arguments.append is not None:
+        guest.append = spec.one_line(arguments.append, "--append")
+    if arguments.type is not None:
+        guest.type = spec.parse_choice(arguments.type, spec.TYPES, "--type")
+    if arguments.memory is not None:
+        guest.memory = spec.parse_size(arguments.memory)
+    if arguments.vcpus is not None:
+        guest.vcpus = spec.parse_vcpus(arguments.vcpus)
+    guest.modules = [spec.parse_module(text) for text in arguments.module]
+    return guest
+
+
+def _guests(arguments):
+    if not arguments.config:
+        return [_guest(arguments)]
+    single = ["kernel", "append", "initrd", "module", "type", "memory", "vcpus"]
+    given = [name for name in single if getattr(arguments, name)]
+    if given:
+        raise spec.Problem("--config names the guests: these belong into the file: "
+                           + ", ".join(given))
+    return toml_file.read(arguments.config)
+
+
+def _timeout(text):
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < 1e9:
+        raise spec.Problem(f"--timeout {text!r} is not a number of seconds above 0")
+    return seconds
+
+
+def _check_machine(arguments):
+    spec.parse_choice(arguments.engine, ["auto", "bochs", "qemu"], "--engine")
+    spec.parse_choice(arguments.console, ["auto", "raw", "terminal"], "--console")
+    if not arguments.cpus.isdigit() or int(arguments.cpus) < 1:
+        raise spec.Problem(f"--cpus {arguments.cpus!r} is not a number from 1 on")
+    if int(arguments.cpus) > 1:
+        raise spec.Problem("--cpus: the host kernel uses one CPU so far; more are not implemented "
+                           "yet")
+    if arguments.exit_log:
+        raise spec.Problem("--exit-log is not implemented yet")
+    if arguments.stats:
+        raise spec.Problem("--stats is not implemented yet")
+
+
+def _check_places(arguments):
+    """Places to write to exist before the long work begins."""
+    if arguments.iso:
+        folder = pathlib.Path(arguments.iso).absolute().parent
+        if not folder.is_dir() or not os.access(folder, os.W_OK):
+            raise spec.Problem(f"--iso {arguments.iso}: {folder} is not a folder that this user "
+                               "may write to")
+    if arguments.keep:
+        keep = pathlib.Path(arguments.keep)
+        if keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
+            raise spec.Problem(f"--keep {keep}: it exists and is not an empty folder")
+
+
+def parse(words):
+    """The checked arguments, with .guests and .timeout filled in."""
+    arguments = _parser().parse_args(words)
+    try:
+        _check_machine(arguments)
+        arguments.timeout = _timeout(arguments.timeout)
+        arguments.guests = _guests(arguments)
+        _check_places(arguments)
+    except spec.Problem as problem:
+        raise report.Failure(report.USAGE, str(problem)) from problem
+    spec.check_guests(arguments.guests)
+    return arguments

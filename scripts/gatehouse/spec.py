@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: MIT
+"""What a run consists of: its guests, their files, and the text the console process reads."""
+import dataclasses
+import os
+import pathlib
+import re
+
+from gatehouse import report
+
+MEBIBYTE = 1 << 20
+DEFAULT_MEMORY = 256 * MEBIBYTE
+MEMORY_MINIMUM, MEMORY_MAXIMUM = 1 * MEBIBYTE, 1 << 40
+GUESTS_MAXIMUM, MODULES_MAXIMUM = 16, 18
+TYPES = ["auto", "linux", "elf", "multiboot", "flat"]
+# No local APIC and no PCI in the virtual platform, so Linux is spared looking for them; the
+# cipher self-tests alone cost more than the rest of the boot.
+DEFAULT_APPEND = "console=ttyS0 quiet cryptomgr.notests"
+
+_SIZE = re.compile(r"(\d+)([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,32}")
+
+
+class Problem(Exception):
+    """A value that cannot be used; its text says why. The caller adds where it stood."""
+
+
+@dataclasses.dataclass
+class Guest:
+    """One virtual machine. `kernel` is None for Debian's own kernel and our initramfs."""
+    name: str = "linux"
+    kernel: str | None = None
+    type: str = "auto"
+    initrd: str | None = None
+    modules: list = dataclasses.field(default_factory=list)  # (file, arguments)
+    append: str | None = None
+    memory: int = DEFAULT_MEMORY
+    vcpus: int = 1
+    reset: str = "restart"
+
+
+def parse_size(text):
+    """256M, 1G, 4096K or a number of bytes; at least 1 MiB, whole pages."""
+    match = _SIZE.fullmatch(str(text).strip())
+    if not match:
+        raise Problem(f"memory size {text!r} is not a number followed by K, M or G, like 256M")
+    size = int(match[1]) << " KMGT".index(match[2].upper() or " ") * 10
+    if not MEMORY_MINIMUM <= size <= MEMORY_MAXIMUM:
+        raise Problem(f"memory size {text} is outside of 1M to 1T")
+    if size % 4096:
+        raise Problem(f"memory size {text} is not a multiple of 4096 bytes")
+    return size
+
+
+def parse_module(text):
+    """FILE[=ARGS] as (file, arguments)."""
+    name, _, arguments = text.partition("=")
+    if not name:
+        raise Problem(f"module {text!r} names no file: expected FILE or FILE=ARGS")
+    return name, one_line(arguments, "module arguments")
+
+
+def one_line(text, what):
+    """Text that fits a line of the configuration."""
+    if any(ord(char) < 32 and char != "\t" for char in text):
+        raise Problem(f"{what} must not hold control characters such as line feeds")
+    return text.strip()
+
+
+def parse_vcpus(value):
+    """The number of virtual CPUs."""
+    if not str(value).isdigit() or int(value) < 1:
+        raise Problem(f"vcpus {value!r} is not a number from 1 on")
+    if int(value) > 1:
+        raise Problem(f"vcpus {value}: guests have one virtual CPU each so far; more are not "
+                      "implemented yet")
+    return int(value)
+
+
+def parse_choice(value, choices, what):
+    """One of a few words."""
+    if value not in choices:
+        raise Problem(f"{what} {value!r} is not one of {', '.join(choices)}")
+    return value
+
+
+def parse_name(value):
+    """A guest's name."""
+    if not _NAME.fullmatch(value):
+        raise Problem(f"name {value!r} is not 1 to 32 letters, digits, '.', '_' or '-'")
+    return value
+
+
+def name_from(path):
+    """A guest's name made from its kernel's file name."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", pathlib.Path(path).name)[:32] or "guest"
+
+
+def check_file(path, what):
+    """Refuses a file that cannot be read, before anything is built."""
+    target = pathlib.Path(path)
+    if target.is_dir():
+        reason = "it is a directory"
+    elif not target.exists():
+        reason = "there is no such file"
+    elif not os.access(target, os.R_OK):
+        reason = "this user may not read it"
+    elif target.is_file() and target.stat().st_size == 0:
+        reason = "it is empty"
+    else:
+        return
+    raise report.Failure(report.BAD_IMAGE, f"{what} {path}: {reason}; give the path of a readable "
+                         "file")
+
+
+def check_guests(guests):
+    """Checks the files of all guests and that their names differ."""
+    if len(guests) > GUESTS_MAXIMUM:
+        raise report.Failure(report.USAGE, f"{len(guests)} guests: at most {GUESTS_MAXIMUM}")
+    names = set()
+    for guest in guests:
+        if guest.name in names:
+            raise report.Failure(report.USAGE, f"two guests are called {guest.name}")
+        names.add(guest.name)
+        if len(guest.modules) > MODULES_MAXIMUM:
+            raise report.Failure(report.USAGE, f"guest {guest.name} has {len(guest.modules)} "
+                                 f"modules: at most {MODULES_MAXIMUM}")
+        if guest.kernel:
+            check_file(guest.kernel, "kernel")
+        if guest.initrd:
+            check_file(guest.initrd, "initrd")
+        for name, _ in guest.modules:
+            check_file(name, "module")
+
+
+def _shown(path):
+    """A path as it may stand in the configuration: one word of printable characters."""
+    return re.sub(r"[^!-~]", "_", str(path))
+
+
+class BootFiles:
+    """The boot modules: each file once, whichever guests use it."""
+
+    def __init__(self):
+        self.contents = {}
+        self._names = {}
+
+    def name(self, prefix, source):
+        """The module name of a path, or of contents under a key ("key", bytes)."""
+        key, content = source if isinstance(source, tuple) else (os.path.realpath(source), source)
+        if key not in self._names:
+            self._names[key] = f"{prefix}{len(self._names) + 1}"
+            self.contents[self._names[key]] = content
+        return self._names[key]
+
+
+def _guest_lines(guest, files):
+    lines = [f"vm {guest.name}", f"kernel {files.name('k', guest.kernel)}",
+             f"kernel-type {guest.type}", f"kernel-file {_shown(guest.kernel)}"]
+    if guest.initrd:
+        shown = guest.initrd[0] if isinstance(guest.initrd, tuple) else guest.initrd
+        lines += [f"initrd {files.name('i', guest.initrd)}", f"initrd-file {_shown(shown)}"]
+    for path, arguments in guest.modules:
+        lines.append(f"module {files.name('m', path)} {_shown(path)} {arguments}".rstrip())
+    if guest.append:
+        lines.append(f"append {guest.append}")
+    return lines + [f"memory {guest.memory}", f"vcpus {guest.vcpus}", f"reset {guest.reset}"]
+
+
+def configuration(guests, files, console, escape):
+    """The text of the `config` module."""
+    lines = ["gatehouse 1", f"console {console}", f"escape {'on' if escape else 'off'}"]
+    for guest in guests:
+        lines += _guest_lines(guest, files)
+    return "\n".join(lines) + "\n"
