@@ -17,9 +17,10 @@ ALLOWED = {
     "vmm/runtime": ["kernel/lib", "kernel/abi", "vmm/runtime"],
     "vmm/devices": ["kernel/lib", "vmm/devices"],
     "vmm/emulate": ["kernel/lib", "kernel/abi", "vmm/emulate"],
-    "vmm/load": ["kernel/lib", "kernel/abi", "vmm/load", "vmm/runtime"],
+    "vmm/config": ["kernel/lib", "vmm/config"],
+    "vmm/load": ["kernel/lib", "kernel/abi", "vmm/load", "vmm/runtime", "vmm/devices"],
     "vmm/monitor": ["kernel/lib", "kernel/abi", "vmm"],
-    "vmm/console": ["kernel/lib", "kernel/abi", "vmm/console", "vmm/runtime"],
+    "vmm/console": ["kernel/lib", "kernel/abi", "vmm/console", "vmm/config", "vmm/runtime"],
     "vmm": ["kernel/lib", "kernel/abi", "vmm"],
     "guests": ["guests", "kernel/lib"],
 }
@@ -102,8 +103,8 @@ def sizes():
     """Files stay readable: length of sources and of assembly files."""
     problems = []
     for name in sources.tracked(".c", ".h", ".asm", ".py"):
-        lines = len(sources.read(name).splitlines())
         assembly = name.endswith(".asm") and name.startswith(_PRODUCT)
+        lines = sources.lines_of_code(name) if assembly else len(sources.read(name).splitlines())
         limit = ASSEMBLY_LIMIT if assembly else LINE_LIMIT
         if lines > limit:
             problems.append(f"{name}: {lines} lines, the limit is {limit}")

@@ -151,7 +151,7 @@ class Session:
 
     `machine` offers: com1, com2 (Pty), drains (descriptors to read and drop), process (Popen)."""
 
-    def __init__(self, machine, timeout, interactive):
+    def __init__(self, machine, timeout, interactive, quiet=False):
         self.machine = machine
         self.log = HostLog(time.monotonic())
         self.interactive = interactive
@@ -161,7 +161,7 @@ class Session:
         self._sent = 0
         self._input_open = True
         self._output = b""
-        self._output_open = True
+        self._output_open = not quiet
         self._paused = False
         self._input_is_file = _is_regular(0)
         self._leave_keys = []

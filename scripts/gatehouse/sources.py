@@ -6,7 +6,7 @@ import subprocess
 from gatehouse import paths
 
 LAYERS = ["kernel/lib", "kernel/abi", "arch/x86", "drivers", "kernel", "vmm/runtime",
-          "vmm/devices", "vmm/emulate", "vmm/load", "vmm/monitor", "vmm/console", "vmm", "guests",
+          "vmm/devices", "vmm/emulate", "vmm/load", "vmm/config", "vmm/monitor", "vmm/console", "vmm", "guests",
           "test", "scripts"]
 RING_0 = ["kernel/lib", "kernel/abi", "arch/x86", "drivers", "kernel"]
 RING_0_LIMIT = 7000
