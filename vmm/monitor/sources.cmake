@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-set(SOURCES)
+set(SOURCES guest_access.c guest_walk.c)
