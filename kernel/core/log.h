@@ -13,9 +13,12 @@ enum log_level {
     LOG_ERROR,
     LOG_WARNING,
     LOG_INFO,
-    LOG_DEBUG,   // kept in the ring only
+    LOG_DEBUG,
     LOG_MACHINE, // a line for scripts, without the level's prefix: "@ready", "@status 0"
 };
+
+// Says which serial port the log goes to, and writes there what has come so far.
+void log_set_port(unsigned port);
 
 // Adds one line (no line feed in `format`; at most 255 bytes, the rest is cut).
 void log_line(enum log_level level, const char *format, ...) PRINTF(2, 3);

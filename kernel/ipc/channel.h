@@ -44,5 +44,5 @@ MUST_CHECK enum status channel_receive(struct channel *channel, struct address_s
 // is there already.
 void channel_bind(struct channel *channel, uint32_t bit);
 
-// Ends the binding of a thread that is going away.
-void channel_unbind(struct channel *channel, struct thread *thread);
+// Ends the binding of a thread of `process`, which is going away.
+void channel_unbind(struct channel *channel, const struct process *process);

@@ -7,21 +7,16 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "arch/x86/paging/layout.h"
+#include "arch/x86/paging/page_table.h"
 #include "kernel/lib/address.h"
 #include "kernel/lib/compiler.h"
 #include "kernel/lib/status.h"
 #include "kernel/lock/ticket_lock.h"
+#include "kernel/memory/region_list.h"
 
-#define USER_SPACE_END    0x0000800000000000ull // first address that is not user space
 #define USER_DYNAMIC_BASE 0x0000100000000000ull // regions whose address the kernel chooses
 #define USER_DYNAMIC_END  0x0000700000000000ull
-#define USER_STACK_TOP    0x00007ffffffff000ull // of a process's first thread
-
-enum region_kind {
-    REGION_MEMORY,   // SYS_MEMORY_ALLOCATE: frames belong to the region, the program may free it
-    REGION_PROGRAM,  // ELF segments, first stack: frames belong to the region
-    REGION_BORROWED, // frames belong to somebody else: modules, vCPU pages, the information page
-};
 
 enum user_permission { // what ring 3 may do; always readable
     USER_READ = 0,
@@ -29,23 +24,12 @@ enum user_permission { // what ring 3 may do; always readable
     USER_EXECUTE = 1u << 1,
 };
 
-struct region {
-    uint64_t start; // user address, 4 KiB aligned
-    uint64_t bytes;
-    uint16_t kind; // enum region_kind
-    uint16_t permission;
-    uint32_t pins; // how many grants to guests lie in it: not freed while there are any
-};
-
-#define REGION_MAXIMUM 160u
-
 struct address_space {
     struct ticket_lock lock;
-    // Guarded by lock, but for container and root, which are constant.
-    uint32_t container;
-    hpa_t root;             // top-level table; CR3 of the process's threads
-    struct region *regions; // sorted by start; one page, charged
-    uint32_t region_count;
+    uint32_t container; // constant
+    // Guarded by lock; the root of the table (CR3 of the process's threads) is constant.
+    struct page_table table;
+    struct region_list *regions; // one page, charged
 };
 
 // A user address, translated.
@@ -56,12 +40,9 @@ struct user_mapping {
     bool executable;
 };
 
-// Called after translations of [start, start + bytes) of `space` were removed or narrowed, before
-// the frames are freed. Invalidates this CPU's entries, and the other CPUs' through
-// address_space_shootdown once there are any.
-typedef void address_space_shootdown_fn(struct address_space *space, uint64_t start,
-                                        uint64_t bytes);
-extern address_space_shootdown_fn *address_space_shootdown; // null: only one CPU runs
+// Gets the other CPUs to drop their translations of [start, start + bytes) of `space`; called after
+// this CPU dropped its own, before the frames are reused. Null while only one CPU runs.
+extern void (*address_space_shootdown)(struct address_space *space, uint64_t start, uint64_t bytes);
 
 // Makes an empty address space that shares the kernel's half. STATUS_QUOTA, STATUS_NO_MEMORY.
 MUST_CHECK enum status address_space_init(struct address_space *space, uint32_t container);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <stdint.h>
+#include "arch/x86/paging/page_table.h"
 #include "kernel/lib/address.h"
 #include "kernel/lib/compiler.h"
 #include "kernel/lib/status.h"
@@ -27,3 +28,7 @@ void memory_free_large(uint32_t container, hpa_t page);
 // One zeroed page as an object; null when quota or memory is short.
 void *memory_allocate_object(uint32_t container);
 void memory_free_object(uint32_t container, void *object);
+
+// Where the pages of a page table of `container` come from and go to; PAGE_OWNER_KERNEL: the
+// kernel's own tables, which nobody is charged for.
+struct page_source memory_page_source(uint32_t container);

@@ -1,33 +1,55 @@
 // SPDX-License-Identifier: MIT
 // The scheduler of one CPU: its run queue, its sleepers with a deadline, and its timer.
-// Called by thread.c, the trap handlers and the idle loop of the same CPU, with interrupts off.
+// Called by thread.c, the trap hooks and the idle loop of the same CPU, with interrupts off.
 #pragma once
 
 #include <stdint.h>
+#include "arch/x86/cpu/cpu.h"
 #include "kernel/thread/thread.h"
 
-#define SCHEDULER_CPU_MAXIMUM 32u
+enum scheduler_attention {
+    ATTENTION_YIELD = 1u << 0, // somebody of a higher priority is ready, or the thread was killed
+    ATTENTION_TIMER = 1u << 1, // the timer may have to be set anew
+};
 
 struct scheduler {
     // Only its own CPU.
     struct thread *running;
-    struct thread *idle; // runs when nobody is ready; in no queue
     struct thread *dead; // ended and switched away from; freed by the next thread
     struct run_queue ready;
     struct deadline_queue sleepers;
+    uint64_t slice; // TSC ticks
     uint64_t armed; // TSC the timer is set to; DEADLINE_NONE: off
     uint64_t switches;
+    uint32_t attention; // enum scheduler_attention: what to see to before ring 3 runs on
+    struct thread idle; // runs when nobody is ready; in no queue
 
     struct ticket_lock wake_lock;
     struct thread *woken; // guarded by wake_lock: threads woken by other CPUs
 };
 
-// Sets up this CPU's scheduler; the calling code becomes its idle thread. `slice` in TSC ticks.
-void scheduler_init(uint64_t slice);
+// The scheduler of the CPU that asks.
+static inline struct scheduler *this_scheduler(void)
+{
+    return this_cpu()->kernel;
+}
+
+// The scheduler of CPU `cpu` (< CPU_MAXIMUM).
+struct scheduler *scheduler_of(uint32_t cpu);
+
+// Sets up this CPU's scheduler; the calling code becomes its idle thread. `slice` in TSC ticks;
+// `arm_timer` sets this CPU's timer interrupt to an absolute TSC (DEADLINE_NONE: off).
+void scheduler_init(struct cpu *cpu, uint64_t slice, void (*arm_timer)(uint64_t tsc));
 
 // Gives the CPU to the next ready thread (or idle). The running thread's state says where it goes:
 // RUNNING: back to the run queue; SLEEPING: nowhere; DEAD: freed.
 void scheduler_switch(void);
+
+// Makes a thread of this CPU, in no queue, READY.
+void scheduler_ready(struct thread *thread);
+
+// Frees the thread that ended last. First thing to be called by whoever runs after a switch.
+void scheduler_reap(void);
 
 // Wakes sleepers whose deadline has passed, and threads that other CPUs woke.
 void scheduler_run_due(void);
@@ -36,8 +58,8 @@ void scheduler_run_due(void);
 // leaves for ring 3 or halts.
 void scheduler_arm_timer(void);
 
-// The handler of the timer interrupt and of the wake-up IPI (the end of interrupt is the caller's).
-void scheduler_interrupt(void);
+// The timer interrupt fired (the end of interrupt is the caller's).
+void scheduler_timer_fired(void);
 
 // The idle loop of this CPU.
 NORETURN void scheduler_idle(void);

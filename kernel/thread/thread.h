@@ -35,7 +35,6 @@ struct thread {
     // Only the thread's own CPU.
     uint64_t saved_rsp; // while it does not run
     enum thread_state state;
-    bool fpu_used;         // fpu_area holds its ring-3 registers
     struct queue_node run; // in a run queue when READY
     struct deadline_node deadline;
     uint64_t slice_end; // TSC
@@ -57,18 +56,19 @@ static_assert(sizeof(struct thread) <= 4096, "one page per thread");
 
 // -- creation and end ---------------------------------------------------------------------
 
-// Makes a thread of `process` (null: of the kernel, no FPU area) that runs entry(argument) in ring
-// 0 on CPU `cpu`, charged to `container`. It is READY at once. When entry returns, the thread ends.
-// STATUS_QUOTA, STATUS_NO_MEMORY. `*thread` carries one reference of the caller's besides the
-// thread's own: drop it with thread_release.
-MUST_CHECK enum status thread_create(struct process *process, uint32_t container, uint32_t cpu,
-                                     uint32_t priority, void (*entry)(void *), void *argument,
-                                     struct thread **thread);
+// Makes a thread of `process` (null: of the kernel, no FPU area) on this CPU, charged to
+// `container`, that will run entry(argument) in ring 0 once thread_start is called. When entry
+// returns, the thread ends. STATUS_QUOTA, STATUS_NO_MEMORY. `*thread` carries one reference of the
+// caller's besides the thread's own: drop it with thread_release.
+MUST_CHECK enum status thread_create(struct process *process, uint32_t container, uint32_t priority,
+                                     void (*entry)(void *), void *argument, struct thread **thread);
+void thread_start(struct thread *thread);
 
 // Ends the running thread. Its stack and FPU area are freed by whoever runs next on this CPU.
 NORETURN void thread_exit(void);
 
-// Gives up one reference.
+// Takes and gives up a reference.
+void thread_acquire(struct thread *thread);
 void thread_release(struct thread *thread);
 
 // Makes the thread end soon: wakes it from whatever sleep it is in.
@@ -102,6 +102,9 @@ void thread_signal(struct thread *thread, uint64_t bits);
 // takes the lock afterwards finds it asleep. The lock is not taken again. May return early (a late
 // wake-up, a kill): callers loop on their condition.
 void thread_sleep(struct ticket_lock *lock);
+
+// Interrupts another CPU so that it looks at its wake queue; null while only one CPU runs.
+extern void (*thread_wake_other_cpu)(uint32_t cpu);
 
 // Makes a sleeping thread READY; others are left as they are.
 void thread_wake(struct thread *thread);
@@ -145,7 +148,3 @@ bool thread_preempt_point(void);
 
 // True when the running thread was killed.
 bool thread_killed(void);
-
-// Lets pending interrupts in for a moment; for long loops, at least every 2 MiB of work. The
-// running thread stays the same.
-void interrupt_window(void);

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// The trap hooks (interrupt.h). An exception of a program ends that process; one of the kernel is
+// a panic.
+#include "kernel/core/interrupt.h"
+#include "arch/x86/cpu/fpu.h"
+#include "arch/x86/cpu/trap.h"
+#include "drivers/local_apic.h"
+#include "drivers/serial.h"
+#include "kernel/core/log.h"
+#include "kernel/core/panic.h"
+#include "kernel/core/serial_port.h"
+#include "kernel/process/process.h"
+#include "kernel/thread/scheduler.h"
+
+void interrupt_handle(uint32_t vector)
+{
+    struct cpu *cpu = this_cpu();
+
+    cpu->in_interrupt++;
+    if (vector == INTERRUPT_TIMER) {
+        scheduler_timer_fired();
+    } else if (vector == INTERRUPT_WAKE) {
+        scheduler_run_due();
+    } else if (vector >= INTERRUPT_SERIAL_BASE &&
+               vector < INTERRUPT_SERIAL_BASE + SERIAL_PORT_COUNT) {
+        serial_port_interrupt(vector - INTERRUPT_SERIAL_BASE);
+    } else if (vector != INTERRUPT_SPURIOUS) {
+        log_line(LOG_WARNING, "unexpected interrupt vector %u", vector);
+    }
+    if (vector != INTERRUPT_SPURIOUS) {
+        local_apic_end_of_interrupt();
+    }
+    cpu->in_interrupt--;
+}
+
+void leave_to_user(void)
+{
+    while (this_scheduler()->attention) {
+        if (!thread_preempt_point()) {
+            thread_exit();
+        }
+        scheduler_arm_timer();
+    }
+}
+
+static void hook_interrupt(uint32_t vector, struct trap_frame *frame)
+{
+    interrupt_handle(vector);
+    if (trap_from_user(frame)) {
+        // The slice may be over without anything that calls for attention.
+        this_scheduler()->attention |= ATTENTION_TIMER;
+        leave_to_user();
+    }
+}
+
+static void hook_user_exception(struct trap_frame *frame, const struct trap_information *trap)
+{
+    struct thread *thread = current_thread();
+
+    if (trap->vector == VECTOR_DEVICE_NOT_AVAILABLE) {
+        fpu_claim(thread->fpu_area);
+        return;
+    }
+    struct process_status status = {
+        .faulted = 1,
+        .vector = trap->vector,
+        .fault_address = trap->fault_address,
+        .fault_rip = trap->return_address,
+    };
+    log_line(LOG_ERROR, "process %s: %s (vector %lu, error 0x%lx) at rip 0x%lx, address 0x%lx",
+             thread->process->name, trap_name(trap->vector), trap->vector, trap->error_code,
+             frame->rip, trap->fault_address);
+    process_kill(thread->process, &status);
+    leave_to_user();
+}
+
+// Nobody sends NMIs on purpose; one that comes is a hardware event worth a line.
+static void hook_nmi(struct trap_frame *frame)
+{
+    (void)frame;
+}
+
+NORETURN static void hook_kernel_exception(const struct trap_frame *frame, uint64_t fault_address)
+{
+    static char report[2048];
+
+    (void)trap_describe(report, sizeof(report), frame, fault_address);
+    panic("exception in the kernel\n%s", report);
+}
+
+static const struct trap_operations operations = {
+    .user_exception = hook_user_exception,
+    .interrupt = hook_interrupt,
+    .nmi = hook_nmi,
+    .kernel_exception = hook_kernel_exception,
+};
+
+void interrupt_install(void)
+{
+    trap_install(&operations);
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+// The end of the machine (panic.h).
+#include "kernel/core/panic.h"
+#include <stdarg.h>
+#include "arch/x86/boot/boot_information.h"
+#include "arch/x86/boot/image.h"
+#include "arch/x86/cpu/cpu.h"
+#include "arch/x86/cpu/registers.h"
+#include "arch/x86/paging/layout.h"
+#include "drivers/machine_end.h"
+#include "drivers/serial.h"
+#include "kernel/abi/message.h"
+#include "kernel/core/boot_options.h"
+#include "kernel/core/log.h"
+#include "kernel/lib/format.h"
+
+static const struct boot_information *boot;
+
+void boot_options_set(const struct boot_information *information)
+{
+    boot = information;
+}
+
+bool command_line_has(const char *word)
+{
+    return boot && boot_command_line_has(boot, word);
+}
+
+NORETURN void run_end(uint32_t status)
+{
+    char line[32];
+
+    interrupts_disable();
+    log_flush_unread();
+    (void)format_text(line, sizeof(line), "@status %u\n", status);
+    log_raw(line);
+    for (unsigned port = 0; port < SERIAL_PORT_COUNT; port++) {
+        serial_flush(port);
+    }
+    machine_end(status, command_line_has("emulator"));
+}
+
+// Kernel text addresses among the words of the stack in use, newest first.
+static void print_stack(void)
+{
+    char line[32];
+    const uint64_t *word = __builtin_frame_address(0);
+    const uint64_t *end = (const uint64_t *)(const void *)kernel_stack_top();
+    unsigned printed = 0;
+
+    for (; word < end && printed < 16; word++) {
+        if (*word >= (uint64_t)text_start && *word < (uint64_t)text_end) {
+            (void)format_text(line, sizeof(line), "  from 0x%lx\n", *word);
+            log_raw(line);
+            printed++;
+        }
+    }
+}
+
+NORETURN void panic(const char *format, ...)
+{
+    static char message[2560];
+    va_list arguments;
+
+    interrupts_disable();
+    log_flush_unread();
+    va_start(arguments, format);
+    (void)format_text_va(message, sizeof(message), format, arguments);
+    va_end(arguments);
+    log_raw("panic: ");
+    log_raw(message);
+    log_raw("\n");
+    print_stack();
+    run_end(RUN_HOST_PANIC);
+}

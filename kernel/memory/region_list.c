@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+// The sorted array of region_list.h. Host-tested.
+#include "kernel/memory/region_list.h"
+#include "kernel/lib/address.h"
+#include "kernel/lib/string.h"
+
+// How many regions start at or below `address`.
+static uint64_t count_up_to(const struct region_list *list, uint64_t address)
+{
+    uint64_t low = 0;
+    uint64_t high = list->count;
+
+    while (low < high) {
+        uint64_t middle = (low + high) / 2;
+
+        if (list->entries[middle].start <= address) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+struct region *region_find(struct region_list *list, uint64_t address)
+{
+    uint64_t count = count_up_to(list, address);
+
+    if (count == 0) {
+        return NULL;
+    }
+    struct region *region = &list->entries[count - 1];
+    return address - region->start < region->bytes ? region : NULL;
+}
+
+bool region_is_free(const struct region_list *list, uint64_t start, uint64_t bytes)
+{
+    uint64_t count = count_up_to(list, start);
+
+    if (count > 0 && start - list->entries[count - 1].start < list->entries[count - 1].bytes) {
+        return false;
+    }
+    return count == list->count || list->entries[count].start - start >= bytes;
+}
+
+uint64_t region_find_gap(const struct region_list *list, uint64_t base, uint64_t end,
+                         uint64_t bytes, uint64_t alignment)
+{
+    uint64_t start = align_up(base, alignment);
+
+    for (uint64_t i = 0; i < list->count; i++) {
+        const struct region *region = &list->entries[i];
+        uint64_t after = region->start + region->bytes + PAGE_SIZE;
+
+        if (after <= start) {
+            continue;
+        }
+        if (region->start >= start && region->start - start >= bytes &&
+            region->start - start - bytes >= PAGE_SIZE) {
+            break;
+        }
+        start = align_up(after, alignment);
+    }
+    return range_fits(start, bytes, end) ? start : 0;
+}
+
+bool region_insert(struct region_list *list, struct region region)
+{
+    uint64_t at = count_up_to(list, region.start);
+
+    if (list->count == REGION_MAXIMUM) {
+        return false;
+    }
+    memmove(&list->entries[at + 1], &list->entries[at],
+            (list->count - at) * sizeof(list->entries[0]));
+    list->entries[at] = region;
+    list->count++;
+    return true;
+}
+
+void region_remove(struct region_list *list, struct region *region)
+{
+    uint64_t at = (uint64_t)(region - list->entries);
+
+    list->count--;
+    memmove(region, region + 1, (list->count - at) * sizeof(list->entries[0]));
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// The sorted list of an address space's regions. Pure; the address space's lock guards it.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "kernel/lib/compiler.h"
+
+enum region_kind {
+    REGION_MEMORY,   // SYS_MEMORY_ALLOCATE: frames belong to the region, the program may free it
+    REGION_PROGRAM,  // ELF segments: frames belong to the region
+    REGION_BORROWED, // frames belong to somebody else: modules, vCPU pages, the information page
+};
+
+struct region {
+    uint64_t start; // user address, 4 KiB aligned
+    uint64_t bytes;
+    uint16_t kind; // enum region_kind
+    uint16_t permission;
+    uint32_t pins; // how many grants to guests lie in it: not freed while there are any
+};
+
+#define REGION_MAXIMUM 168u
+
+struct region_list { // one page
+    uint64_t count;
+    struct region entries[REGION_MAXIMUM]; // by start, not overlapping
+};
+static_assert(sizeof(struct region_list) <= 4096, "one page per address space");
+
+// The region that holds `address`; null when none does.
+struct region *region_find(struct region_list *list, uint64_t address);
+
+// True when nothing overlaps [start, start + bytes).
+bool region_is_free(const struct region_list *list, uint64_t start, uint64_t bytes);
+
+// The lowest multiple of `alignment` in [base, end) from which `bytes` and a page of distance on
+// both sides are free; 0 when there is none. `alignment` is a power of two, at least a page.
+uint64_t region_find_gap(const struct region_list *list, uint64_t base, uint64_t end,
+                         uint64_t bytes, uint64_t alignment);
+
+// Inserts a region that overlaps no other; false when the list is full.
+bool region_insert(struct region_list *list, struct region region);
+
+// Removes an entry of the list.
+void region_remove(struct region_list *list, struct region *region);

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// Condition variables (thread.h). Guarded by the lock of what they belong to.
+#include "kernel/thread/thread.h"
+
+void condition_enqueue(struct condition *condition, struct condition_waiter *waiter)
+{
+    *waiter = (struct condition_waiter){.thread = current_thread()};
+    queue_push(&condition->waiters, &waiter->node);
+}
+
+bool condition_wait(struct condition *condition, struct ticket_lock *lock)
+{
+    struct condition_waiter waiter;
+
+    condition_enqueue(condition, &waiter);
+    while (!waiter.woken && !thread_killed()) {
+        thread_sleep(lock);
+        ticket_lock_acquire(lock);
+    }
+    queue_remove(&waiter.node);
+    return waiter.woken;
+}
+
+bool condition_wake_one(struct condition *condition)
+{
+    struct queue_node *node = queue_pop(&condition->waiters);
+
+    if (!node) {
+        return false;
+    }
+    struct condition_waiter *waiter = CONTAINER_OF(node, struct condition_waiter, node);
+    waiter->woken = true;
+    thread_wake(waiter->thread);
+    return true;
+}
+
+void condition_wake_all(struct condition *condition)
+{
+    while (condition_wake_one(condition)) {
+    }
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+// The lists of run_queue.h. Host-tested.
+#include "kernel/thread/run_queue.h"
+
+void queue_push(struct queue *queue, struct queue_node *node)
+{
+    node->next = NULL;
+    node->previous = queue->tail;
+    node->queue = queue;
+    if (queue->tail) {
+        queue->tail->next = node;
+    } else {
+        queue->head = node;
+    }
+    queue->tail = node;
+    queue->length++;
+}
+
+void queue_remove(struct queue_node *node)
+{
+    struct queue *queue = node->queue;
+
+    if (!queue) {
+        return;
+    }
+    if (node->previous) {
+        node->previous->next = node->next;
+    } else {
+        queue->head = node->next;
+    }
+    if (node->next) {
+        node->next->previous = node->previous;
+    } else {
+        queue->tail = node->previous;
+    }
+    queue->length--;
+    *node = (struct queue_node){0};
+}
+
+struct queue_node *queue_pop(struct queue *queue)
+{
+    struct queue_node *node = queue->head;
+
+    if (node) {
+        queue_remove(node);
+    }
+    return node;
+}
+
+void run_queue_push(struct run_queue *queue, struct queue_node *node, uint32_t priority)
+{
+    queue_push(&queue->ready[priority], node);
+}
+
+struct queue_node *run_queue_pop(struct run_queue *queue)
+{
+    for (uint32_t priority = PRIORITY_COUNT; priority-- > 0;) {
+        if (queue->ready[priority].head) {
+            return queue_pop(&queue->ready[priority]);
+        }
+    }
+    return NULL;
+}
+
+bool run_queue_has(const struct run_queue *queue, uint32_t priority)
+{
+    for (uint32_t i = priority; i < PRIORITY_COUNT; i++) {
+        if (queue->ready[i].head) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void deadline_queue_insert(struct deadline_queue *queue, struct deadline_node *node,
+                           uint64_t deadline)
+{
+    struct deadline_node *previous = NULL;
+    struct deadline_node *next = queue->first;
+
+    while (next && next->deadline <= deadline) {
+        previous = next;
+        next = next->next;
+    }
+    *node = (struct deadline_node){next, previous, deadline, true};
+    if (previous) {
+        previous->next = node;
+    } else {
+        queue->first = node;
+    }
+    if (next) {
+        next->previous = node;
+    }
+}
+
+void deadline_queue_remove(struct deadline_queue *queue, struct deadline_node *node)
+{
+    if (!node->queued) {
+        return;
+    }
+    if (node->previous) {
+        node->previous->next = node->next;
+    } else {
+        queue->first = node->next;
+    }
+    if (node->next) {
+        node->next->previous = node->previous;
+    }
+    *node = (struct deadline_node){0};
+}
+
+struct deadline_node *deadline_queue_pop_due(struct deadline_queue *queue, uint64_t now)
+{
+    struct deadline_node *node = queue->first;
+
+    if (!node || node->deadline > now) {
+        return NULL;
+    }
+    deadline_queue_remove(queue, node);
+    return node;
+}
+
+uint64_t deadline_queue_next(const struct deadline_queue *queue)
+{
+    return queue->first ? queue->first->deadline : DEADLINE_NONE;
+}

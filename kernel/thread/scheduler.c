@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+// The scheduler (scheduler.h): two priorities, round robin, no migration.
+#include "kernel/thread/scheduler.h"
+#include "arch/x86/cpu/context.h"
+#include "arch/x86/cpu/fpu.h"
+#include "arch/x86/cpu/registers.h"
+#include "arch/x86/paging/kernel_space.h"
+#include "arch/x86/paging/layout.h"
+#include "kernel/core/assert.h"
+#include "kernel/process/process.h"
+#include "kernel/thread/thread_private.h"
+
+static struct scheduler schedulers[CPU_MAXIMUM];
+static void (*timer_arm)(uint64_t tsc); // the same driver on every CPU
+
+void scheduler_init(struct cpu *cpu, uint64_t slice, void (*arm_timer)(uint64_t tsc))
+{
+    struct scheduler *scheduler = &schedulers[cpu->id];
+
+    timer_arm = arm_timer;
+    scheduler->slice = slice;
+    scheduler->armed = DEADLINE_NONE;
+    scheduler->idle.cpu = cpu->id;
+    scheduler->idle.state = THREAD_RUNNING;
+    scheduler->running = &scheduler->idle;
+    cpu->kernel = scheduler;
+    kernel_stack_top()->thread = &scheduler->idle;
+}
+
+struct scheduler *scheduler_of(uint32_t cpu)
+{
+    return &schedulers[cpu];
+}
+
+static struct thread *thread_of_run(struct queue_node *node)
+{
+    return CONTAINER_OF(node, struct thread, run);
+}
+
+void scheduler_ready(struct thread *thread)
+{
+    struct scheduler *scheduler = this_scheduler();
+    struct thread *running = scheduler->running;
+
+    thread->state = THREAD_READY;
+    run_queue_push(&scheduler->ready, &thread->run, thread->priority);
+    if (thread->priority > running->priority || running == &scheduler->idle) {
+        scheduler->attention |= ATTENTION_YIELD;
+    }
+    scheduler->attention |= ATTENTION_TIMER;
+}
+
+void scheduler_reap(void)
+{
+    struct scheduler *scheduler = this_scheduler();
+    struct thread *dead = scheduler->dead;
+
+    if (dead) {
+        scheduler->dead = NULL;
+        thread_free(dead);
+    }
+}
+
+// Loads what the next thread needs in ring 3: page table, kernel stack, and an FPU trap.
+static void load_context(struct thread *thread)
+{
+    hpa_t root = kernel_space()->root;
+
+    if (thread->process) {
+        root = thread->process->space.table.root;
+        cpu_set_kernel_stack(this_cpu(),
+                             kernel_stack_start(stack_slot_address(thread->stack_slot)));
+        fpu_guard();
+    }
+    if (cr3_read() != root.value) {
+        cr3_write(root.value);
+    }
+}
+
+void scheduler_switch(void)
+{
+    struct scheduler *scheduler = this_scheduler();
+    struct thread *from = scheduler->running;
+
+    if (from->state == THREAD_RUNNING && from != &scheduler->idle) {
+        from->state = THREAD_READY;
+        run_queue_push(&scheduler->ready, &from->run, from->priority);
+    }
+    struct queue_node *node = run_queue_pop(&scheduler->ready);
+    struct thread *to = node ? thread_of_run(node) : &scheduler->idle;
+    to->state = THREAD_RUNNING;
+    to->slice_end = tsc_read() + scheduler->slice;
+    scheduler->attention = ATTENTION_TIMER | (thread_killed_by_other(to) ? ATTENTION_YIELD : 0);
+    if (to == from) {
+        return;
+    }
+    if (from->state == THREAD_DEAD) {
+        scheduler->dead = from;
+    }
+    scheduler->running = to;
+    scheduler->switches++;
+    load_context(to);
+    switch_context(&from->saved_rsp, to->saved_rsp);
+    scheduler_reap();
+}
+
+// Takes over the threads that other CPUs woke.
+static void run_woken(struct scheduler *scheduler)
+{
+    ticket_lock_acquire(&scheduler->wake_lock);
+    struct thread *thread = scheduler->woken;
+    scheduler->woken = NULL;
+    for (struct thread *each = thread; each; each = each->next_woken) {
+        each->wake_pending = false;
+    }
+    ticket_lock_release(&scheduler->wake_lock);
+    while (thread) {
+        struct thread *next = thread->next_woken;
+
+        thread_wake(thread);
+        thread_release(thread);
+        thread = next;
+    }
+}
+
+void scheduler_run_due(void)
+{
+    struct scheduler *scheduler = this_scheduler();
+    uint64_t now = tsc_read();
+    struct deadline_node *node;
+
+    while ((node = deadline_queue_pop_due(&scheduler->sleepers, now)) != NULL) {
+        thread_wake(CONTAINER_OF(node, struct thread, deadline));
+    }
+    if (scheduler->woken) {
+        run_woken(scheduler);
+    }
+}
+
+uint64_t scheduler_slice_end_tsc(void)
+{
+    const struct scheduler *scheduler = this_scheduler();
+    uint64_t end = deadline_queue_next(&scheduler->sleepers);
+    const struct thread *running = scheduler->running;
+
+    if (running->slice_end < end && run_queue_has(&scheduler->ready, running->priority)) {
+        end = running->slice_end;
+    }
+    return end;
+}
+
+void scheduler_arm_timer(void)
+{
+    struct scheduler *scheduler = this_scheduler();
+    uint64_t end = scheduler_slice_end_tsc();
+
+    scheduler->attention &= ~(uint32_t)ATTENTION_TIMER;
+    if (scheduler->armed != end) {
+        scheduler->armed = end;
+        timer_arm(end);
+    }
+}
+
+void scheduler_timer_fired(void)
+{
+    this_scheduler()->armed = DEADLINE_NONE;
+    this_scheduler()->attention |= ATTENTION_TIMER;
+    scheduler_run_due();
+}
+
+NORETURN void scheduler_idle(void)
+{
+    struct scheduler *scheduler = this_scheduler();
+
+    for (;;) {
+        scheduler_run_due();
+        if (run_queue_has(&scheduler->ready, 0)) {
+            scheduler_switch();
+        } else {
+            scheduler_arm_timer();
+            wait_for_interrupt();
+        }
+    }
+}

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: MIT
+// Threads (thread.h): creation, end, sleeping, waking, preemption points.
+#include "kernel/thread/thread.h"
+#include "arch/x86/cpu/context.h"
+#include "arch/x86/cpu/cpu.h"
+#include "arch/x86/cpu/fpu.h"
+#include "arch/x86/cpu/registers.h"
+#include "arch/x86/paging/layout.h"
+#include "kernel/core/assert.h"
+#include "kernel/memory/memory.h"
+#include "kernel/process/process.h"
+#include "kernel/thread/scheduler.h"
+#include "kernel/thread/stack.h"
+#include "kernel/thread/thread_private.h"
+#include "kernel/vm/vm.h"
+
+#define FPU_INITIAL_CONTROL 0x37f
+
+void (*thread_wake_other_cpu)(uint32_t cpu);
+
+struct thread *current_thread(void)
+{
+    return kernel_stack_top()->thread;
+}
+
+struct process *current_process(void)
+{
+    return current_thread()->process;
+}
+
+// -- creation and end -----------------------------------------------------------------------------
+
+static void thread_main(void *argument)
+{
+    struct thread *thread = argument;
+
+    scheduler_reap();
+    thread->entry(thread->argument);
+    thread_exit();
+}
+
+static void prepare_stack(struct thread *thread, uint64_t stack)
+{
+    uint64_t start = kernel_stack_start(stack);
+    struct kernel_stack_top *top = kernel_stack_top_of(stack);
+
+    top->cpu = this_cpu();
+    top->thread = thread;
+    thread->saved_rsp = context_prepare(start, thread_main, thread);
+}
+
+static enum status allocate_fpu(struct thread *thread)
+{
+    if (!thread->process) {
+        return STATUS_OK;
+    }
+    thread->fpu_area = memory_allocate_object(thread->container);
+    if (!thread->fpu_area) {
+        return STATUS_QUOTA;
+    }
+    fpu_area_initialize(thread->fpu_area, FPU_INITIAL_CONTROL);
+    return STATUS_OK;
+}
+
+static enum status allocate_parts(struct thread *thread)
+{
+    uint64_t stack;
+    enum status status = allocate_fpu(thread);
+
+    if (status != STATUS_OK) {
+        return status;
+    }
+    status = stack_create(thread->container, &thread->stack_slot, &stack);
+    if (status != STATUS_OK) {
+        if (thread->fpu_area) {
+            memory_free_object(thread->container, thread->fpu_area);
+        }
+        return status;
+    }
+    prepare_stack(thread, stack);
+    return STATUS_OK;
+}
+
+enum status thread_create(struct process *process, uint32_t container, uint32_t priority,
+                          void (*entry)(void *), void *argument, struct thread **created)
+{
+    struct thread *thread = memory_allocate_object(container);
+
+    if (!thread) {
+        return STATUS_QUOTA;
+    }
+    thread->cpu = this_cpu()->id;
+    thread->priority = priority;
+    thread->container = container;
+    thread->process = process;
+    thread->entry = entry;
+    thread->argument = argument;
+    thread->state = THREAD_SLEEPING;
+    atomic_init(&thread->references, 2);
+    enum status status = allocate_parts(thread);
+    if (status != STATUS_OK) {
+        memory_free_object(container, thread);
+        return status;
+    }
+    *created = thread;
+    return STATUS_OK;
+}
+
+void thread_start(struct thread *thread)
+{
+    scheduler_ready(thread);
+}
+
+NORETURN void thread_exit(void)
+{
+    struct thread *thread = current_thread();
+
+    vcpu_thread_ended(thread->vcpu);
+    if (thread->process) {
+        process_thread_ended(thread->process, thread);
+    }
+    thread->state = THREAD_DEAD;
+    scheduler_switch();
+    panic("a thread ran on after its end");
+}
+
+void thread_free(struct thread *thread)
+{
+    struct process *process = thread->process;
+
+    if (thread->fpu_area) {
+        fpu_release(thread->fpu_area);
+        memory_free_object(thread->container, thread->fpu_area);
+    }
+    stack_destroy(thread->container, thread->stack_slot);
+    thread_release(thread);
+    if (process) {
+        process_thread_freed(process);
+    }
+}
+
+void thread_acquire(struct thread *thread)
+{
+    atomic_fetch_add_explicit(&thread->references, 1, memory_order_relaxed);
+}
+
+void thread_release(struct thread *thread)
+{
+    // Release: what this holder wrote is visible to the one who frees the page.
+    if (atomic_fetch_sub_explicit(&thread->references, 1, memory_order_acq_rel) == 1) {
+        memory_free_object(thread->container, thread);
+    }
+}
+
+bool thread_killed_by_other(const struct thread *thread)
+{
+    return atomic_load_explicit(&thread->killed, memory_order_acquire);
+}
+
+bool thread_killed(void)
+{
+    return thread_killed_by_other(current_thread());
+}
+
+void thread_kill(struct thread *thread)
+{
+    // Pairs with the acquire load in thread_killed_by_other.
+    atomic_store_explicit(&thread->killed, true, memory_order_release);
+    if (thread == current_thread()) {
+        this_scheduler()->attention |= ATTENTION_YIELD;
+    } else {
+        thread_wake(thread);
+    }
+}
+
+// -- waking ---------------------------------------------------------------------------------------
+
+// Hands the thread to its own CPU's scheduler and interrupts that CPU.
+static void wake_on_other_cpu(struct thread *thread)
+{
+    struct scheduler *scheduler = scheduler_of(thread->cpu);
+
+    ticket_lock_acquire(&scheduler->wake_lock);
+    bool pending = thread->wake_pending;
+    if (!pending) {
+        thread->wake_pending = true;
+        thread_acquire(thread);
+        thread->next_woken = scheduler->woken;
+        scheduler->woken = thread;
+    }
+    ticket_lock_release(&scheduler->wake_lock);
+    if (!pending && thread_wake_other_cpu) {
+        thread_wake_other_cpu(thread->cpu);
+    }
+}
+
+void thread_wake(struct thread *thread)
+{
+    if (thread->cpu != this_cpu()->id) {
+        wake_on_other_cpu(thread);
+    } else if (thread->state == THREAD_SLEEPING) {
+        deadline_queue_remove(&this_scheduler()->sleepers, &thread->deadline);
+        scheduler_ready(thread);
+    }
+}
+
+void thread_signal(struct thread *thread, uint64_t bits)
+{
+    // Pairs with the exchange in thread_take_events.
+    atomic_fetch_or_explicit(&thread->events, bits & THREAD_EVENT_MASK, memory_order_release);
+    thread_wake(thread);
+}
+
+// -- sleeping -------------------------------------------------------------------------------------
+
+uint64_t thread_take_events(void)
+{
+    struct thread *thread = current_thread();
+
+    if (atomic_load_explicit(&thread->events, memory_order_relaxed) == 0) {
+        return 0;
+    }
+    return atomic_exchange_explicit(&thread->events, 0, memory_order_acquire);
+}
+
+uint64_t thread_sleep_until_event(uint64_t deadline)
+{
+    struct scheduler *scheduler = this_scheduler();
+    struct thread *thread = current_thread();
+    uint64_t bits;
+
+    // No wake-up is lost: only this CPU wakes the thread, and it does nothing else between the
+    // look at the events and the switch.
+    while ((bits = thread_take_events()) == 0 && !thread_killed() && tsc_read() < deadline) {
+        if (deadline != DEADLINE_NONE) {
+            deadline_queue_insert(&scheduler->sleepers, &thread->deadline, deadline);
+        }
+        thread->state = THREAD_SLEEPING;
+        scheduler_switch();
+    }
+    return bits;
+}
+
+void thread_sleep(struct ticket_lock *lock)
+{
+    struct thread *thread = current_thread();
+
+    thread->state = THREAD_SLEEPING;
+    ticket_lock_release(lock);
+    scheduler_switch();
+}
+
+// -- giving up the CPU ----------------------------------------------------------------------------
+
+void thread_yield(void)
+{
+    scheduler_switch();
+}
+
+bool thread_should_yield(void)
+{
+    const struct scheduler *scheduler = this_scheduler();
+
+    return (scheduler->attention & ATTENTION_YIELD) || scheduler->woken ||
+           tsc_read() >= scheduler_slice_end_tsc();
+}
+
+bool thread_preempt_point(void)
+{
+    struct scheduler *scheduler = this_scheduler();
+    struct thread *thread = scheduler->running;
+
+    scheduler_run_due();
+    if (thread_killed()) {
+        return false;
+    }
+    uint32_t higher = thread->priority + 1;
+    bool slice_over = tsc_read() >= thread->slice_end;
+    if (run_queue_has(&scheduler->ready, slice_over ? thread->priority : higher)) {
+        scheduler_switch();
+    }
+    scheduler->attention &= ~(uint32_t)ATTENTION_YIELD;
+    return !thread_killed();
+}
