@@ -5,6 +5,7 @@
 #pragma once
 
 #include <stdint.h>
+#include "kernel/lib/compiler.h"
 
 struct device;
 

@@ -24,7 +24,7 @@ enum pit_register { PIT_CONTROL = 3, PIT_PORT_B = 4 };
 struct pit_channel {
     uint64_t start;   // PIT tick at which the count began; while stopped: unused
     uint32_t count;   // 1-65536 (BCD: 1-10000): periods in this run
-    uint32_t next;    // count for the next period, 0: the same
+    uint32_t next;    // count for the next period or trigger, 0: the same
     uint32_t elapsed; // ticks counted before a low gate stopped it (modes 0, 4)
     uint16_t latch;
     uint8_t mode;      // 0-5

@@ -19,15 +19,14 @@ struct rtc {
     struct interrupt_line irq;
     struct clock *clock;
     struct timer timer;
-    uint64_t memory_bytes; // for the memory-size bytes
-    int64_t start_time;    // seconds since 1970 at nanosecond 0 of the clock
-    int64_t base;          // seconds since 1970 at nanosecond `epoch`
-    uint64_t epoch;        // a full second began here, in clock nanoseconds
-    uint64_t checked;      // flags are up to date to here, in clock nanoseconds
+    int64_t base;     // seconds since 1970 at nanosecond `epoch`
+    int64_t epoch;    // a full second began here, in clock nanoseconds
+    uint64_t checked; // flags are up to date to here, in clock nanoseconds
     uint8_t index;
     uint8_t cmos[RTC_BYTES]; // registers and memory; time registers are valid while stopped
 };
 
-// `start_time` in seconds since 1970-01-01 UTC. STATUS_NO_MEMORY: the clock has no timer left.
+// `start_time`: seconds since 1970-01-01 UTC at nanosecond 0 of the clock. `memory_bytes`: RAM,
+// for the memory-size bytes. STATUS_NO_MEMORY: the clock has no timer left.
 MUST_CHECK enum status rtc_init(struct rtc *rtc, struct clock *clock, int64_t start_time,
                                 uint64_t memory_bytes);

@@ -1,4 +1,14 @@
 # SPDX-License-Identifier: MIT
 # Device models of a virtual machine, and the one file that wires them up.
 set(SOURCES
-    guest_memory.c)
+    guest_memory.c
+    clock.c
+    bus.c
+    uart.c
+    pic.c
+    pit.c
+    rtc.c
+    keyboard_controller.c
+    test_ports.c
+    acpi_pm.c
+    platform.c)

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT
+// Dispatch of port and memory-mapped accesses to devices. See bus.h.
+#include "vmm/devices/bus.h"
+
+#include <stddef.h>
+#include "kernel/lib/string.h"
+
+#define BUS_WIDTHS (BUS_BYTE | BUS_WORD | BUS_DWORD | BUS_QWORD)
+
+void port_bus_init(struct port_bus *bus)
+{
+    memset(bus, 0, sizeof(*bus));
+    bus->count = 1;
+}
+
+enum status port_bus_attach(struct port_bus *bus, struct device *device, uint16_t first,
+                            uint16_t last, uint16_t reg, unsigned widths)
+{
+    if (!device || last < first || !(widths & (BUS_BYTE | BUS_WORD | BUS_DWORD)) ||
+        widths & ~(BUS_BYTE | BUS_WORD | BUS_DWORD | BUS_WHOLE))
+        return STATUS_INVALID;
+    for (unsigned port = first; port <= last; port++)
+        if (bus->map[port] != 0)
+            return STATUS_INVALID;
+    if (bus->count == PORT_REGIONS)
+        return STATUS_NO_MEMORY;
+    bus->region[bus->count] = (struct port_region){device, first, last, reg, (uint8_t)widths};
+    memset(&bus->map[first], (int)bus->count, last - first + 1u);
+    bus->count++;
+    return STATUS_OK;
+}
+
+// True when the region takes an access of `size` bytes at `port` in one piece.
+static inline bool takes(const struct port_region *region, unsigned port, unsigned size)
+{
+    unsigned reg = region->reg + port - region->first;
+    return region->widths & size && !(reg & (size - 1)) && port + size - 1 <= region->last;
+}
+
+static uint64_t device_read(struct device *device, uint32_t reg, unsigned size)
+{
+    if (!device->ops->read)
+        return FLOATING(size);
+    return device->ops->read(device, reg, size) & FLOATING(size);
+}
+
+static void device_write(struct device *device, uint32_t reg, unsigned size, uint64_t value)
+{
+    if (device->ops->write)
+        device->ops->write(device, reg, size, value & FLOATING(size));
+}
+
+// One piece of a wider access, split the way a PC's I/O bus does it: in halves.
+static uint32_t read_part(struct port_bus *bus, unsigned port, unsigned size)
+{
+    if (port >= PORT_COUNT)
+        return (uint32_t)FLOATING(size);
+    const struct port_region *region = &bus->region[bus->map[port]];
+    if (!(region->widths & BUS_WHOLE) && takes(region, port, size))
+        return (uint32_t)device_read(region->device, region->reg + port - region->first, size);
+    if (size == 1)
+        return 0xff;
+    unsigned half = size / 2;
+    return read_part(bus, port, half) | read_part(bus, port + half, half) << (8 * half);
+}
+
+static void write_part(struct port_bus *bus, unsigned port, unsigned size, uint32_t value)
+{
+    if (port >= PORT_COUNT)
+        return;
+    const struct port_region *region = &bus->region[bus->map[port]];
+    if (!(region->widths & BUS_WHOLE) && takes(region, port, size)) {
+        device_write(region->device, region->reg + port - region->first, size, value);
+    } else if (size > 1) {
+        unsigned half = size / 2;
+        write_part(bus, port, half, value);
+        write_part(bus, port + half, half, value >> (8 * half));
+    }
+}
+
+static inline bool is_port_size(unsigned size)
+{
+    return size == 1 || size == 2 || size == 4;
+}
+
+uint32_t port_bus_read(struct port_bus *bus, uint16_t port, unsigned size)
+{
+    const struct port_region *region = &bus->region[bus->map[port]];
+    if (UNLIKELY(!is_port_size(size)))
+        return UINT32_MAX;
+    if (LIKELY(takes(region, port, size)))
+        return (uint32_t)device_read(region->device, region->reg + port - region->first, size);
+    return read_part(bus, port, size);
+}
+
+void port_bus_write(struct port_bus *bus, uint16_t port, unsigned size, uint32_t value)
+{
+    const struct port_region *region = &bus->region[bus->map[port]];
+    if (UNLIKELY(!is_port_size(size)))
+        return;
+    if (LIKELY(takes(region, port, size)))
+        device_write(region->device, region->reg + port - region->first, size, value);
+    else
+        write_part(bus, port, size, value);
+}
+
+void mmio_bus_init(struct mmio_bus *bus)
+{
+    memset(bus, 0, sizeof(*bus));
+}
+
+enum status mmio_bus_attach(struct mmio_bus *bus, struct device *device, gpa_t start, uint64_t size,
+                            unsigned widths)
+{
+    if (!device || size == 0 || size > 1ull << 32 || !range_fits(start.value, size, UINT64_MAX) ||
+        !(widths & BUS_WIDTHS) || widths & ~(BUS_WIDTHS | BUS_WHOLE))
+        return STATUS_INVALID;
+    unsigned place = 0;
+    while (place < bus->count && bus->region[place].start < start.value)
+        place++;
+    if (place > 0 && start.value - bus->region[place - 1].start < bus->region[place - 1].size)
+        return STATUS_INVALID;
+    if (place < bus->count && bus->region[place].start - start.value < size)
+        return STATUS_INVALID;
+    if (bus->count == MMIO_REGIONS)
+        return STATUS_NO_MEMORY;
+    for (unsigned i = bus->count; i > place; i--)
+        bus->region[i] = bus->region[i - 1];
+    bus->region[place] = (struct mmio_region){device, start.value, size, (uint8_t)widths};
+    bus->count++;
+    return STATUS_OK;
+}
+
+// The region that holds `address`, or null.
+static const struct mmio_region *mmio_find(const struct mmio_bus *bus, uint64_t address)
+{
+    unsigned low = 0;
+    unsigned high = bus->count;
+    while (low < high) {
+        unsigned middle = (low + high) / 2;
+        const struct mmio_region *region = &bus->region[middle];
+        if (address < region->start)
+            high = middle;
+        else if (address - region->start < region->size)
+            return region;
+        else
+            low = middle + 1;
+    }
+    return NULL;
+}
+
+// True when the region takes an access of `size` bytes at `address` in one piece.
+static bool mmio_takes(const struct mmio_region *region, uint64_t address, unsigned size)
+{
+    uint64_t reg = address - region->start;
+    return region->widths & size && !(reg & (size - 1)) && size <= region->size - reg;
+}
+
+bool mmio_bus_is_device(const struct mmio_bus *bus, gpa_t address)
+{
+    return mmio_find(bus, address.value) != NULL;
+}
+
+// `part`: this is a piece of a wider access.
+static uint64_t mmio_read(struct mmio_bus *bus, uint64_t address, unsigned size, bool part)
+{
+    const struct mmio_region *region = mmio_find(bus, address);
+    if (region && mmio_takes(region, address, size) && !(part && region->widths & BUS_WHOLE))
+        return device_read(region->device, (uint32_t)(address - region->start), size);
+    if (size == 1)
+        return 0xff;
+    unsigned half = size / 2;
+    return mmio_read(bus, address, half, true) | mmio_read(bus, address + half, half, true)
+                                                     << (8 * half);
+}
+
+static void mmio_write(struct mmio_bus *bus, uint64_t address, unsigned size, uint64_t value,
+                       bool part)
+{
+    const struct mmio_region *region = mmio_find(bus, address);
+    if (region && mmio_takes(region, address, size) && !(part && region->widths & BUS_WHOLE)) {
+        device_write(region->device, (uint32_t)(address - region->start), size, value);
+    } else if (size > 1) {
+        unsigned half = size / 2;
+        mmio_write(bus, address, half, value, true);
+        mmio_write(bus, address + half, half, value >> (8 * half), true);
+    }
+}
+
+uint64_t mmio_bus_read(struct mmio_bus *bus, gpa_t address, unsigned size)
+{
+    if (size != 1 && size != 2 && size != 4 && size != 8)
+        return UINT64_MAX;
+    return mmio_read(bus, address.value, size, false);
+}
+
+void mmio_bus_write(struct mmio_bus *bus, gpa_t address, unsigned size, uint64_t value)
+{
+    if (size == 1 || size == 2 || size == 4 || size == 8)
+        mmio_write(bus, address.value, size, value, false);
+}
