@@ -52,6 +52,7 @@ enum rtc_index {
 #define TIME_BASE_HZ   32768u
 #define UPDATE_WARNING 244000u           // nanoseconds from UIP to the update
 #define DIVIDER_START  (NANOSECONDS / 2) // from releasing the divider to the first update
+#define LATEST_TIME    253402300799 // the end of the year 9999, the last that the registers show
 #define DAY            86400
 
 // -- civil time -----------------------------------------------------------------------------
@@ -455,7 +456,7 @@ enum status rtc_init(struct rtc *rtc, struct clock *clock, int64_t start_time,
                      uint64_t memory_bytes)
 {
     *rtc = (struct rtc){.device = {&rtc_ops}, .clock = clock};
-    rtc->base = start_time < 0 ? 0 : start_time;
+    rtc->base = start_time < 0 || start_time > LATEST_TIME ? 0 : start_time;
     rtc->cmos[REGISTER_A] = A_DEFAULT;
     rtc->cmos[REGISTER_B] = B_24_HOURS;
     rtc->cmos[REGISTER_D] = D_VALID;

@@ -27,6 +27,7 @@ struct rtc {
 };
 
 // `start_time`: seconds since 1970-01-01 UTC at nanosecond 0 of the clock. `memory_bytes`: RAM,
-// for the memory-size bytes. STATUS_NO_MEMORY: the clock has no timer left.
+// for the memory-size bytes. A start before 1970 or after 9999 counts as 1970. STATUS_NO_MEMORY:
+// the clock has no timer left.
 MUST_CHECK enum status rtc_init(struct rtc *rtc, struct clock *clock, int64_t start_time,
                                 uint64_t memory_bytes);

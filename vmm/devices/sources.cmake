@@ -11,4 +11,5 @@ set(SOURCES
     keyboard_controller.c
     test_ports.c
     acpi_pm.c
+    acpi_tables.c
     platform.c)
