@@ -138,6 +138,7 @@ def _conclude(session, machine, status, arguments):
 def run(arguments, terminal, interactive):
     """Builds, boots and runs; the exit status."""
     engine = choose_engine(arguments.engine)
+    _check_memory(memory_needed(arguments.guests, 0))
     packages.ensure(packages_for(arguments, engine))
     packages.require("cmake", "ninja", "nasm", "grub-mkrescue", *engine.COMMANDS)
     complete_guests(arguments.guests)

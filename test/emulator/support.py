@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT
+"""What the cases share: running scripts/run as a person would, and looking at what it left."""
+import contextlib
+import dataclasses
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+import uuid
+
+from gatehouse import paths
+
+RUN = str(paths.ROOT / "scripts" / "run")
+TAG = "GATEHOUSE_TEST_TAG"
+
+
+@dataclasses.dataclass
+class Run:
+    """A finished run."""
+    status: int
+    output: bytes
+    errors: str
+    seconds: float
+
+    def expect(self, status, *texts):
+        """Fails unless the status is this and standard error holds each text."""
+        shown = f"\n--- output\n{self.output[-2000:].decode(errors='replace')}"
+        shown += f"\n--- errors\n{self.errors[-3000:]}"
+        assert self.status == status, f"status {self.status}, expected {status}{shown}"
+        for text in texts:
+            assert text in self.errors, f"standard error does not say {text!r}{shown}"
+        return self
+
+    def printed(self, *texts):
+        """Fails unless the guest printed each text."""
+        for text in texts:
+            assert text.encode() in self.output, (
+                f"the guest did not print {text!r}\n--- output\n"
+                f"{self.output[-3000:].decode(errors='replace')}\n--- errors\n{self.errors[-2000:]}")
+        return self
+
+
+def _left_running(tag):
+    """Processes that still carry the tag in their environment."""
+    wanted = f"{TAG}={tag}".encode()
+    left = []
+    for entry in pathlib.Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if wanted in entry.read_bytes().split(b"\0"):
+                left.append((entry.parent / "comm").read_text(encoding="utf-8").strip())
+    return left
+
+
+def _check_nothing_left(tag):
+    for _ in range(20):
+        left = _left_running(tag)
+        if not left:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"left running: {left}")
+
+
+def run(*arguments, stdin=b"", environment=None, limit=240):
+    """Runs scripts/run; fails where it leaves a process behind or exceeds `limit` seconds."""
+    tag = uuid.uuid4().hex
+    variables = {**os.environ, **(environment or {}), TAG: tag}
+    start = time.monotonic()
+    with subprocess.Popen([RUN, *map(str, arguments)], stdin=subprocess.PIPE, env=variables,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            output, errors = process.communicate(stdin, timeout=limit)
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            output, errors = process.communicate()
+            raise AssertionError(f"did not end within {limit} s\n{output[-2000:]!r}\n"
+                                 f"{errors.decode(errors='replace')[-2000:]}") from None
+    _check_nothing_left(tag)
+    return Run(process.returncode, output, errors.decode(errors="replace"),
+               time.monotonic() - start)
+
+
+@contextlib.contextmanager
+def folder():
+    """A temporary folder."""
+    path = tempfile.mkdtemp(prefix="gatehouse-test-")
+    try:
+        yield pathlib.Path(path)
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def shims(place, **scripts):
+    """Puts shell scripts in front of PATH; the environment to run with."""
+    place.mkdir(exist_ok=True)
+    for name, body in scripts.items():
+        target = place / name.replace("_", "-")
+        target.write_text("#!/bin/sh\n" + body + "\n", encoding="utf-8")
+        target.chmod(0o755)
+    return {"PATH": f"{place}:{os.environ['PATH']}"}
+
+
+def guest(name):
+    """The path of a built test kernel of guests/."""
+    found = [path for path in (paths.BUILD / "guests").rglob(name) if path.is_file()]
+    assert found, f"guests/{name} was not built"
+    return found[0]
+
+
+def without_escapes(output):
+    """Console output as text, without carriage returns and terminal sequences."""
+    text = output.decode(errors="replace").replace("\r", "")
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
