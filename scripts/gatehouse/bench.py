@@ -2,8 +2,10 @@
 """Benchmarks in ticks: instructions that Bochs executed, exact and repeatable on any computer."""
 import re
 import struct
+import subprocess
 
-from gatehouse import console, engine_bochs, initramfs, iso, linux, machine, report, spec
+from gatehouse import (build, console, engine_bochs, initramfs, iso, linux, machine, paths, report,
+                       spec)
 
 # Where /bin/mark starts: an address that nothing else executes at, in either run.
 MARK = 0x5A5A5A5A000
@@ -11,6 +13,17 @@ MARK = 0x5A5A5A5A000
 NATIVE_ENTRY = 0x1000000
 MEGABYTES = 512
 SECONDS = 600
+# What the kernel's own unpacking code would change: where the kernel lies.
+BOOT_APPEND = spec.DEFAULT_APPEND + " nokaslr"
+BOOT_TARGET = 1.05
+BOOT_KVM = 1.08
+
+# Operation: (KVM's ticks in the same emulator, our target). Names as guests/bench_exits prints them.
+EXITS = {
+    "cpuid": (979, 120), "vmcall": (1015, 100), "rdmsr": (1090, 350), "wrmsr": (1125, 350),
+    "in_pic": (1260, 400), "in_pit": (1292, 400), "out_diagnostic": (None, None),
+    "out_device": (3111, 500), "mmio_read": (5854, 800), "mmio_write": (5483, 800),
+}
 _STOP = re.compile(rb"Next at t=(\d+)")
 
 
@@ -34,7 +47,7 @@ def _ticks_between(folder, image, megabytes, entry, passes=1):
     emulator = engine_bochs.Machine(folder, image, megabytes, ips=engine_bochs.BENCHMARK_IPS,
                                     debugger=debugger)
     try:
-        console.Session(emulator, SECONDS, False, quiet=True).run()
+        console.Session(emulator, SECONDS, False, capture=True).run()
     finally:
         emulator.stop()
     stops = [int(tick) for tick in _STOP.findall((folder / "display.out").read_bytes())]
@@ -55,3 +68,74 @@ def native_boot(append, unpacked=True):
         menu = ["set timeout=0", "linux /boot/vmlinuz " + append, "initrd /boot/initrd", "boot"]
         iso.write(image, {"vmlinuz": kernel, "initrd": _initramfs()}, menu, folder)
         return _ticks_between(folder, image, MEGABYTES, NATIVE_ENTRY, 2 if unpacked else 1)
+
+
+def _guest_entry():
+    """The linear address of the function that enters the guest."""
+    table = subprocess.run(["nm", str(paths.BUILD / build.LOCATION["gatehouse.elf"])], check=True,
+                           capture_output=True, text=True).stdout
+    match = re.search(r"^([0-9a-f]+) T vmx_guest_enter$", table, re.MULTILINE)
+    if not match:
+        raise report.Failure(report.HOST_LACKS, "gatehouse.elf has no function vmx_guest_enter")
+    return int(match[1], 16)
+
+
+def guest_boot(append):
+    """Ticks from the first entry of the guest to init's banner, inside Gatehouse."""
+    guest = spec.Guest(append=append, initrd=("initramfs", _initramfs()), reset="end")
+    machine.complete_guests([guest])
+    with machine.run_folder(None) as folder:
+        image = folder / "guest.iso"
+        machine.write_image(image, [guest], folder, False, True)
+        return _ticks_between(folder, image, MEGABYTES, _guest_entry())
+
+
+def boot():
+    """Both boots: {"native_ticks", "guest_ticks", "ratio"}."""
+    report.say("booting Linux on the bare emulated machine")
+    native = native_boot(BOOT_APPEND)
+    report.say("booting Linux in Gatehouse")
+    guest = guest_boot(BOOT_APPEND)
+    return {"native_ticks": native, "guest_ticks": guest, "ratio": round(guest / native, 4)}
+
+
+def exits():
+    """Ticks of each operation that leaves the guest, as {name: ticks}."""
+    build.targets(["guests"])
+    guest = spec.Guest(name="bench", kernel=str(paths.BUILD / "guests" / "bench_exits.elf"))
+    with machine.run_folder(None) as folder:
+        image = folder / "bench.iso"
+        machine.write_image(image, [guest], folder, False, True)
+        emulator = engine_bochs.Machine(folder, image, MEGABYTES, ips=engine_bochs.BENCHMARK_IPS)
+        session = console.Session(emulator, SECONDS, False, capture=True)
+        report.say("measuring exits")
+        try:
+            status = session.run()
+        finally:
+            emulator.stop()
+        if status != 0:
+            raise report.Failure(report.HOST_PANIC, f"the measuring guest ended with status "
+                                 f"{status}:\n" + "\n".join(session.log.lines[-10:]))
+    rows = re.findall(rb"^(\w+) (\d+)\r?$", bytes(session.captured), re.MULTILINE)
+    return {name.decode(): int(ticks) for name, ticks in rows}
+
+
+def boot_table(result):
+    """The boot result as text."""
+    verdict = "meets" if result["ratio"] <= BOOT_TARGET else "misses"
+    return (f"guest Linux, kernel entry to init, in ticks (command line: {BOOT_APPEND})\n"
+            f"  native     {result['native_ticks']:>12,}\n"
+            f"  Gatehouse  {result['guest_ticks']:>12,}\n"
+            f"  ratio      {result['ratio']:>12.4f}   KVM {BOOT_KVM}, target {BOOT_TARGET}: "
+            f"{verdict} it")
+
+
+def exits_table(result):
+    """The exit costs as text, next to KVM's and the targets."""
+    lines = ["ticks per operation, the reading of the counter included",
+             f"  {'operation':16}{'Gatehouse':>10}{'KVM':>8}{'target':>8}"]
+    for name, ticks in result.items():
+        kvm, target = EXITS.get(name, (None, None))
+        verdict = "" if target is None else "  met" if ticks <= target else "  missed"
+        lines.append(f"  {name:16}{ticks:>10}{kvm or '-':>8}{target or '-':>8}{verdict}")
+    return "\n".join(lines)

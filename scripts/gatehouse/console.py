@@ -149,9 +149,10 @@ class HostLog:
 class Session:
     """One run: the loop between the user and a started engine.
 
-    `machine` offers: com1, com2 (Pty), drains (descriptors to read and drop), process (Popen)."""
+    `machine` offers: com1, com2 (Pty), drains (descriptors to read and drop), process (Popen).
+    `capture` keeps the console's bytes in .captured instead of writing them to standard output."""
 
-    def __init__(self, machine, timeout, interactive, quiet=False):
+    def __init__(self, machine, timeout, interactive, capture=False):
         self.machine = machine
         self.log = HostLog(time.monotonic())
         self.interactive = interactive
@@ -161,11 +162,11 @@ class Session:
         self._sent = 0
         self._input_open = True
         self._output = b""
-        self._output_open = not quiet
+        self._output_open = not capture
+        self.captured = bytearray() if capture else None
         self._paused = False
         self._input_is_file = _is_regular(0)
         self._leave_keys = []
-        self.last_output = b""
 
     def run(self):
         """Runs until the machine ended, the time is over, or the user leaves. The run's status,
@@ -258,7 +259,8 @@ class Session:
         data = read_some(self.machine.com1.master)
         if not data:
             return False
-        self.last_output = (self.last_output + data)[-4096:]
+        if self.captured is not None:
+            self.captured += data
         if self._output_open:
             self._output += data
             self._pause(len(self._output) > OUTPUT_HELD)

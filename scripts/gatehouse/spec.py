@@ -11,6 +11,7 @@ MEBIBYTE = 1 << 20
 DEFAULT_MEMORY = 256 * MEBIBYTE
 MEMORY_MINIMUM, MEMORY_MAXIMUM = 1 * MEBIBYTE, 1 << 40
 GUESTS_MAXIMUM, MODULES_MAXIMUM = 16, 18
+SECTION_MAXIMUM = 2048  # bytes of a guest's part of the configuration
 TYPES = ["auto", "linux", "elf", "multiboot", "flat"]
 # No local APIC and no PCI in the virtual platform, so Linux is spared looking for them; the
 # cipher self-tests alone cost more than the rest of the boot.
@@ -163,7 +164,13 @@ def _guest_lines(guest, files):
         lines.append(f"module {files.name('m', path)} {_shown(path)} {arguments}".rstrip())
     if guest.append:
         lines.append(f"append {guest.append}")
-    return lines + [f"memory {guest.memory}", f"vcpus {guest.vcpus}", f"reset {guest.reset}"]
+    lines += [f"memory {guest.memory}", f"vcpus {guest.vcpus}", f"reset {guest.reset}"]
+    size = sum(len(line.encode()) + 1 for line in lines)
+    if size > SECTION_MAXIMUM:
+        raise report.Failure(report.USAGE, f"guest {guest.name}: its command line, modules and "
+                             f"paths take {size} bytes, at most {SECTION_MAXIMUM} are possible: "
+                             "shorten them")
+    return lines
 
 
 def configuration(guests, files, console, escape):
