@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "arch/x86/paging/page_table.h"
 #include "kernel/abi/syscall.h"
 #include "kernel/abi/vcpu.h"
 #include "kernel/lib/address.h"
@@ -38,8 +39,8 @@ enum virt_outcome {
 
 // A VM as the backend sees it. Guarded by the lock of the kernel's VM object.
 struct virt_vm {
-    uint64_t nested_pointer;     // page_table_ept_pointer of the nested page table
-    struct virt_page msr_bitmap; // one bit per MSR and direction: 1 exits
+    const struct page_table *nested; // the nested page table
+    struct virt_page msr_bitmap;     // one bit per MSR and direction: 1 exits
 };
 
 // A vCPU as the backend sees it. Used by its own thread only.
@@ -64,7 +65,8 @@ struct virt_ops {
     void (*cpu_stop)(void);
 
     // Every MSR of a new VM exits. Nothing is to be undone for a VM.
-    void (*vm_init)(struct virt_vm *vm, const struct virt_page *pages, uint64_t nested_pointer);
+    void (*vm_init)(struct virt_vm *vm, const struct virt_page *pages,
+                    const struct page_table *nested);
     // Lets the guest read and write the MSR itself, or not. STATUS_DENIED: not one of those that
     // the backend keeps per vCPU.
     MUST_CHECK enum status (*vm_pass_msr)(struct virt_vm *vm, uint32_t msr, bool pass);

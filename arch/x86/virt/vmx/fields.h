@@ -16,6 +16,10 @@ enum vmcs_field_64 { VMCS_FIELDS_64(VMCS_ENUM_ROW) };
 enum vmcs_field_natural { VMCS_FIELDS_NATURAL(VMCS_ENUM_ROW) };
 #undef VMCS_ENUM_ROW
 
+// The type of a field is in its encoding.
+#define VMCS_TYPE_MASK      0x0c00u
+#define VMCS_TYPE_READ_ONLY 0x0400u
+
 // Reads any field by its encoding. False: the processor lacks it, or no VMCS is current; *value
 // is then 0. Never faults in VMX operation.
 MUST_CHECK static inline bool vmcs_try_read(uint64_t encoding, uint64_t *value)

@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: MIT
-set(SOURCES)
+set(SOURCES backend.c control_registers.c controls.c detect.c dump.c entry.asm exits.c run.c setup.c
+            state.c)

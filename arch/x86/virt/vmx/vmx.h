@@ -32,7 +32,6 @@ struct vmx_raw {
     uint32_t information; // VM-exit instruction information
     uint32_t interruption;
     uint32_t error_code;
-    uint32_t instruction_error;
     uint64_t gpa;
     uint64_t gva;
 };
@@ -43,7 +42,9 @@ struct vmx_vcpu {
     struct virt_page vmcs;
     void *fpu_area;
     uint32_t vpid;
-    enum vmx_entry_result entry_result;
+    uint32_t timer_shift;               // the VMX-preemption timer counts TSC >> this
+    enum vmx_entry_result entry_result; // of the last vcpu_enter, until decoded
+    uint32_t instruction_error;         // with VMX_FAIL_VALID
 
     // What the VMCS holds, so that it is written on change only.
     uint32_t primary;
@@ -52,11 +53,9 @@ struct vmx_vcpu {
     uint64_t rsp;
     uint64_t rflags;
     uint32_t interruptibility;
-    uint32_t ia32e;    // ENTRY_IA32E as imported last
+    uint32_t valid;    // groups of the page that are current
     bool xcr0_differs; // from the host's
-    bool rip_exported; // rip ... interruptibility above are those of the last exit
     uint64_t xcr0;
-    uint64_t cr2;
 
     // While the vCPU is not loaded; then they are in the registers.
     uint64_t msrs[6]; // vmx_switched_msrs
@@ -144,9 +143,12 @@ uint32_t vmx_timer_value(uint64_t deadline, uint64_t now, uint32_t shift);
 #define VMX_SWITCHED_MSRS 6u
 extern const uint32_t vmx_switched_msrs[VMX_SWITCHED_MSRS]; // in the order of page.star ...
 
-void vmx_vm_init(struct virt_vm *vm, const struct virt_page *pages, uint64_t nested_pointer);
+void vmx_vm_init(struct virt_vm *vm, const struct virt_page *pages,
+                 const struct page_table *nested);
 enum status vmx_vm_pass_msr(struct virt_vm *vm, uint32_t msr, bool pass);
 void vmx_vm_invalidate(const struct virt_vm *vm);
+// Drops what this CPU cached of the vCPU's own translations.
+void vmx_flush_tlb(const struct vmx_vcpu *vmx);
 enum status vmx_vcpu_init(struct virt_vcpu *vcpu, struct virt_vm *vm, struct vcpu_page *page,
                           const struct virt_page *pages);
 void vmx_vcpu_destroy(struct virt_vcpu *vcpu);
@@ -159,7 +161,7 @@ enum status vmx_vcpu_prepare(struct virt_vcpu *vcpu);
 void vmx_vcpu_export(struct virt_vcpu *vcpu, uint32_t groups);
 void vmx_export_rip(struct vmx_vcpu *vmx, struct vcpu_page *page);
 // Loads the page's groups without looking at `dirty`.
-enum status vmx_import_groups(struct vmx_vcpu *vmx, struct vcpu_page *page, uint32_t groups);
+enum status vmx_import_groups(struct virt_vcpu *vcpu, uint32_t groups);
 size_t vmx_vcpu_dump(struct virt_vcpu *vcpu, struct vcpu_field *fields, size_t capacity);
 
 // -- run.c ------------------------------------------------------------------------------------

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+// The VMX backend's operations, as one table.
+#include "arch/x86/virt/vmx/backend.h"
+
+#include "arch/x86/virt/vmx/vmx.h"
+
+const struct virt_ops vmx_ops = {
+    .name = "VMX",
+    .cpu_start = vmx_cpu_start,
+    .cpu_stop = vmx_cpu_stop,
+    .vm_init = vmx_vm_init,
+    .vm_pass_msr = vmx_vm_pass_msr,
+    .vm_invalidate = vmx_vm_invalidate,
+    .vcpu_init = vmx_vcpu_init,
+    .vcpu_destroy = vmx_vcpu_destroy,
+    .vcpu_load = vmx_vcpu_load,
+    .vcpu_unload = vmx_vcpu_unload,
+    .vcpu_prepare = vmx_vcpu_prepare,
+    .vcpu_enter = vmx_vcpu_enter,
+    .vcpu_decode = vmx_vcpu_decode,
+    .vcpu_export = vmx_vcpu_export,
+    .vcpu_skip = vmx_vcpu_skip,
+    .vcpu_dump = vmx_vcpu_dump,
+};
+
+enum status vmx_probe(char *reason, size_t size)
+{
+    return vmx_detect(reason, size);
+}

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT
+// The table of VM exits: for each basic exit reason its name, its neutral kind, which hardware
+// words and which register groups it needs, and its decoder. Pure; called by run.c and host tests.
+// Layouts follow "Exit Qualification", "VM-Exit Instruction-Information Field" and "Information for
+// VM Exits That Occur During Event Delivery".
+#include "arch/x86/virt/vmx/vmx.h"
+
+#include "kernel/lib/string.h"
+
+#define GROUPS_EMULATE (VCPU_GROUP_CONTROL | VCPU_GROUP_SEGMENTS)
+
+#define EVENT_NMI_UNBLOCKED (1u << 12) // in both information fields; not part of a page event
+
+static uint64_t bits(uint64_t word, unsigned high, unsigned low)
+{
+    return word >> low & ((2ull << (high - low)) - 1);
+}
+
+static void decode_exception(const struct vmx_raw *raw, struct vm_exit *exit)
+{
+    exit->exception.word = raw->interruption & ~EVENT_NMI_UNBLOCKED;
+    exit->exception.error_code = raw->error_code;
+    exit->exception.address = raw->qualification;
+    if ((raw->interruption & VCPU_EVENT_TYPE_MASK) < VCPU_EVENT_SOFTWARE_INTERRUPT) {
+        exit->instruction_length = 0; // undefined but for INT n, INT3, INTO, INT1
+    }
+}
+
+static void decode_task_switch(const struct vmx_raw *raw, struct vm_exit *exit)
+{
+    exit->task.selector = (uint16_t)raw->qualification;
+    exit->task.source = (uint8_t)bits(raw->qualification, 31, 30);
+}
+
+static void decode_invlpg(const struct vmx_raw *raw, struct vm_exit *exit)
+{
+    exit->invlpg.address = raw->qualification;
+}
+
+static void decode_cr(const struct vmx_raw *raw, struct vm_exit *exit)
+{
+    exit->cr.number = (uint8_t)bits(raw->qualification, 3, 0);
+    exit->cr.access = (uint8_t)bits(raw->qualification, 5, 4); // numbered as in the qualification
+    exit->cr.gpr = (uint8_t)bits(raw->qualification, 11, 8);
+    exit->cr.lmsw_source = (uint32_t)bits(raw->qualification, 31, 16);
+}
+
+static void decode_dr(const struct vmx_raw *raw, struct vm_exit *exit)
+{
+    exit->dr.number = (uint8_t)bits(raw->qualification, 2, 0);
+    exit->dr.read = (uint8_t)bits(raw->qualification, 4, 4);
+    exit->dr.gpr = (uint8_t)bits(raw->qualification, 11, 8);
+}
+
+static void decode_io(const struct vmx_raw *raw, struct vm_exit *exit)
+{
+    uint64_t qualification = raw->qualification;
+
+    exit->pio.port = (uint16_t)bits(qualification, 31, 16);
+    exit->pio.size = (uint8_t)(bits(qualification, 2, 0) + 1);
+    exit->pio.in = (uint8_t)bits(qualification, 3, 3);
+    exit->pio.string = (uint8_t)bits(qualification, 4, 4);
+    exit->pio.repeat = (uint8_t)bits(qualification, 5, 5);
+    exit->pio.segment = SEGMENT_ES;
+    exit->pio.address_size = 0;
+    if (exit->pio.string != 0) {
+        exit->pio.address_size = (uint8_t)(2u << bits(raw->information, 9, 7));
+        if (exit->pio.in == 0) {
+            exit->pio.segment = (uint8_t)bits(raw->information, 17, 15);
+        }
+    }
+}
+
+static void decode_refused_guest(const struct vmx_raw *raw, struct vm_exit *exit)
+{
+    exit->refused.reason = REFUSED_GUEST_STATE;
+    exit->refused.error = (uint32_t)raw->qualification;
+}
+
+static void decode_refused_msr(const struct vmx_raw *raw, struct vm_exit *exit)
+{
+    exit->refused.reason = REFUSED_MSR_LOADING;
+    exit->refused.error = (uint32_t)raw->qualification;
+}
+
+static void decode_refused_machine_check(const struct vmx_raw *raw, struct vm_exit *exit)
+{
+    exit->refused.reason = REFUSED_MACHINE_CHECK;
+    exit->refused.error = (uint32_t)raw->qualification;
+}
+
+static void decode_memory(const struct vmx_raw *raw, struct vm_exit *exit)
+{
+    bool linear_valid = bits(raw->qualification, 7, 7) != 0;
+
+    exit->memory.gpa = raw->gpa;
+    exit->memory.gva = linear_valid ? raw->gva : 0;
+    exit->memory.gva_valid = linear_valid;
+    exit->memory.read = (uint8_t)bits(raw->qualification, 0, 0);
+    exit->memory.write = (uint8_t)bits(raw->qualification, 1, 1);
+    exit->memory.fetch = (uint8_t)bits(raw->qualification, 2, 2);
+    exit->memory.in_page_walk = linear_valid && bits(raw->qualification, 8, 8) == 0;
+}
+
+static void decode_misconfiguration(const struct vmx_raw *raw, struct vm_exit *exit)
+{
+    exit->memory.gpa = raw->gpa;
+}
+
+static void decode_instruction(const struct vmx_raw *raw, struct vm_exit *exit)
+{
+    exit->instruction.information = raw->information;
+    exit->instruction.displacement = raw->qualification;
+}
+
+#define INSTRUCTION(text, kind_value)                                                              \
+    {                                                                                              \
+        .name = (text), .kind = (kind_value), .needs = NEED_LENGTH                                 \
+    }
+#define OPERAND(text, kind_value)                                                                  \
+    {                                                                                              \
+        .name = (text), .kind = (kind_value), .needs = NEED_LENGTH | NEED_INFORMATION,             \
+        .groups = GROUPS_EMULATE, .decode = decode_instruction                                     \
+    }
+
+static const struct vmx_exit_row rows[VMX_EXIT_REASON_COUNT] = {
+    [VMX_REASON_EXCEPTION] = {"exception or NMI", EXIT_EXCEPTION, VIRT_TO_MONITOR,
+                              NEED_LENGTH | NEED_INTERRUPTION, VCPU_GROUP_CONTROL,
+                              decode_exception},
+    [VMX_REASON_EXTERNAL_INTERRUPT] = {"external interrupt", EXIT_EVENT, VIRT_INTERRUPT},
+    [2] = {"triple fault", EXIT_TRIPLE_FAULT, .groups = VCPU_GROUP_ALL},
+    [3] = {"INIT signal", EXIT_INIT},
+    [4] = {"start-up IPI", EXIT_SIPI},
+    [7] = {"interrupt window", EXIT_INTERRUPT_WINDOW},
+    [8] = {"NMI window", EXIT_NMI_WINDOW},
+    [9] = {"task switch", EXIT_TASK_SWITCH, VIRT_TO_MONITOR, NEED_LENGTH,
+           GROUPS_EMULATE | VCPU_GROUP_TABLES, decode_task_switch},
+    [10] = {"CPUID", EXIT_CPUID, VIRT_CPUID, NEED_LENGTH},
+    [11] = INSTRUCTION("GETSEC", EXIT_VMX_INSTRUCTION),
+    [12] = INSTRUCTION("HLT", EXIT_HLT),
+    [13] = INSTRUCTION("INVD", EXIT_INVD),
+    [14] = {"INVLPG", EXIT_INVLPG, VIRT_TO_MONITOR, NEED_LENGTH, 0, decode_invlpg},
+    [15] = INSTRUCTION("RDPMC", EXIT_RDPMC),
+    [16] = INSTRUCTION("RDTSC", EXIT_RDTSC),
+    [18] = INSTRUCTION("VMCALL", EXIT_VMCALL),
+    [19] = OPERAND("VMCLEAR", EXIT_VMX_INSTRUCTION),
+    [20] = INSTRUCTION("VMLAUNCH", EXIT_VMX_INSTRUCTION),
+    [21] = OPERAND("VMPTRLD", EXIT_VMX_INSTRUCTION),
+    [22] = OPERAND("VMPTRST", EXIT_VMX_INSTRUCTION),
+    [23] = OPERAND("VMREAD", EXIT_VMX_INSTRUCTION),
+    [24] = INSTRUCTION("VMRESUME", EXIT_VMX_INSTRUCTION),
+    [25] = OPERAND("VMWRITE", EXIT_VMX_INSTRUCTION),
+    [26] = INSTRUCTION("VMXOFF", EXIT_VMX_INSTRUCTION),
+    [27] = OPERAND("VMXON", EXIT_VMX_INSTRUCTION),
+    [28] = {"control-register access", EXIT_CR, VIRT_TO_MONITOR, NEED_LENGTH, VCPU_GROUP_CONTROL,
+            decode_cr},
+    [29] = {"MOV DR", EXIT_DR, VIRT_TO_MONITOR, NEED_LENGTH, VCPU_GROUP_DEBUG, decode_dr},
+    [VMX_REASON_IO] = {"I/O instruction", EXIT_PIO, VIRT_PORT, NEED_LENGTH, 0, decode_io},
+    [31] = INSTRUCTION("RDMSR", EXIT_RDMSR),
+    [32] = INSTRUCTION("WRMSR", EXIT_WRMSR),
+    [VMX_REASON_GUEST_STATE] = {"VM-entry failure due to invalid guest state", EXIT_ENTRY_REFUSED,
+                                .decode = decode_refused_guest},
+    [VMX_REASON_MSR_LOADING] = {"VM-entry failure due to MSR loading", EXIT_ENTRY_REFUSED,
+                                .decode = decode_refused_msr},
+    [36] = INSTRUCTION("MWAIT", EXIT_MWAIT),
+    [39] = INSTRUCTION("MONITOR", EXIT_MONITOR),
+    [40] = INSTRUCTION("PAUSE", EXIT_PAUSE),
+    [VMX_REASON_MACHINE_CHECK] = {"VM-entry failure due to machine-check event", EXIT_ENTRY_REFUSED,
+                                  .decode = decode_refused_machine_check},
+    [43] = {"TPR below threshold", EXIT_APIC},
+    [44] = {"APIC access", EXIT_APIC, .groups = GROUPS_EMULATE},
+    [45] = {"virtualized EOI", EXIT_APIC},
+    [46] = OPERAND("access to GDTR or IDTR", EXIT_DESCRIPTOR_TABLE),
+    [47] = OPERAND("access to LDTR or TR", EXIT_DESCRIPTOR_TABLE),
+    [VMX_REASON_EPT_VIOLATION] = {"EPT violation", EXIT_MEMORY, VIRT_TO_MONITOR, NEED_ADDRESSES,
+                                  GROUPS_EMULATE, decode_memory},
+    [49] = {"EPT misconfiguration", EXIT_MISCONFIGURATION, VIRT_TO_MONITOR, NEED_ADDRESSES,
+            VCPU_GROUP_ALL, decode_misconfiguration},
+    [50] = OPERAND("INVEPT", EXIT_VMX_INSTRUCTION),
+    [51] = INSTRUCTION("RDTSCP", EXIT_RDTSC),
+    [52] = {"VMX-preemption timer expired", EXIT_DEADLINE, VIRT_TIMER},
+    [53] = OPERAND("INVVPID", EXIT_VMX_INSTRUCTION),
+    [54] = INSTRUCTION("WBINVD or WBNOINVD", EXIT_WBINVD),
+    [55] = {"XSETBV", EXIT_XSETBV, VIRT_TO_MONITOR, NEED_LENGTH,
+            VCPU_GROUP_CONTROL | VCPU_GROUP_XCR0},
+    [56] = {"APIC write", EXIT_APIC},
+    [57] = OPERAND("RDRAND", EXIT_RANDOM),
+    [58] = OPERAND("INVPCID", EXIT_INVPCID),
+    [59] = INSTRUCTION("VMFUNC", EXIT_VMX_INSTRUCTION),
+    [61] = OPERAND("RDSEED", EXIT_RANDOM),
+};
+
+static const struct vmx_exit_row unknown_row = {
+    .name = "unknown exit", .kind = EXIT_UNKNOWN, .groups = VCPU_GROUP_ALL};
+
+const struct vmx_exit_row *vmx_exit_row(uint32_t basic_reason)
+{
+    if (basic_reason >= VMX_EXIT_REASON_COUNT || rows[basic_reason].name == 0) {
+        return &unknown_row;
+    }
+    return &rows[basic_reason];
+}
+
+void vmx_decode(const struct vmx_raw *raw, struct vm_exit *exit)
+{
+    const struct vmx_exit_row *row = vmx_exit_row((uint16_t)raw->reason);
+
+    exit->kind = row->kind;
+    exit->instruction_length = (row->needs & NEED_LENGTH) != 0 ? raw->length : 0;
+    exit->hardware_reason = raw->reason;
+    exit->hardware_qualification = raw->qualification;
+    if (row->decode != 0) {
+        exit->words[0] = 0;
+        exit->words[1] = 0;
+        exit->words[2] = 0;
+        row->decode(raw, exit);
+    }
+}
+
+struct vcpu_event vmx_reinjection(uint32_t vectoring, uint32_t error_code, uint32_t length)
+{
+    struct vcpu_event event = {0};
+    uint32_t type = vectoring & VCPU_EVENT_TYPE_MASK;
+
+    if ((vectoring & VCPU_EVENT_VALID) == 0) {
+        return event;
+    }
+    event.word = vectoring & ~EVENT_NMI_UNBLOCKED;
+    if ((vectoring & VCPU_EVENT_ERROR_CODE) != 0) {
+        event.error_code = error_code;
+    }
+    if (type >= VCPU_EVENT_SOFTWARE_INTERRUPT) {
+        event.instruction_length = length;
+    }
+    return event;
+}

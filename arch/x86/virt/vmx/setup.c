@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: MIT
+// Sets up a VM's and a vCPU's hardware structures, and switches vCPUs on a CPU. The VMCS is filled
+// from tables; the reset state is data of the shared page ("Processor States Following Power-up,
+// Reset, or INIT"), loaded through the same import as a monitor's changes.
+// The callers in kernel/vm keep a vCPU to one thread and one CPU; vpids has atomics of its own.
+#include "arch/x86/virt/vmx/vmx.h"
+
+#include <stdatomic.h>
+#include "arch/x86/cpu/cpu.h"
+#include "arch/x86/cpu/features.h"
+#include "arch/x86/cpu/fpu.h"
+#include "arch/x86/cpu/registers.h"
+#include "arch/x86/virt/vmx/fields.h"
+#include "kernel/lib/string.h"
+
+#define VPID_COUNT 4096u // identifiers we give out; 0 is the host's
+#define FCW_RESET  0x40u
+
+static _Atomic uint64_t vpids[VPID_COUNT / 64] = {1};
+
+const uint32_t vmx_switched_msrs[VMX_SWITCHED_MSRS] = {MSR_STAR,   MSR_LSTAR,          MSR_CSTAR,
+                                                       MSR_SFMASK, MSR_KERNEL_GS_BASE, MSR_TSC_AUX};
+
+// -- VMs --------------------------------------------------------------------------------------
+
+// MSRs that a guest may use itself: the VMCS or the switch of vCPUs keeps them.
+static const uint32_t passable_msrs[] = {
+    MSR_SYSENTER_CS, MSR_SYSENTER_ESP,   MSR_SYSENTER_EIP, MSR_PAT,    MSR_EFER,
+    MSR_STAR,        MSR_LSTAR,          MSR_CSTAR,        MSR_SFMASK, MSR_FS_BASE,
+    MSR_GS_BASE,     MSR_KERNEL_GS_BASE, MSR_TSC_AUX};
+
+void vmx_vm_init(struct virt_vm *vm, const struct virt_page *pages, const struct page_table *nested)
+{
+    vm->nested = nested;
+    vm->msr_bitmap = pages[0];
+    memset(vm->msr_bitmap.address, 0xff, PAGE_SIZE);
+}
+
+// "MSR-Bitmap Address": reads of 0 to 0x1fff, reads of 0xc0000000 to 0xc0001fff, then writes.
+enum status vmx_vm_pass_msr(struct virt_vm *vm, uint32_t msr, bool pass)
+{
+    uint8_t *bitmap = vm->msr_bitmap.address;
+    size_t byte = (msr >= 0xc0000000u ? 1024 : 0) + (msr & 0x1fffu) / 8;
+    uint8_t mask = (uint8_t)(1u << (msr & 7));
+    size_t i = 0;
+
+    while (i < ARRAY_COUNT(passable_msrs) && passable_msrs[i] != msr) {
+        i++;
+    }
+    if (i == ARRAY_COUNT(passable_msrs)) {
+        return pass ? STATUS_DENIED : STATUS_OK;
+    }
+    for (unsigned direction = 0; direction < 2; direction++, byte += 2048) {
+        bitmap[byte] = (uint8_t)(pass ? bitmap[byte] & ~mask : bitmap[byte] | mask);
+    }
+    return STATUS_OK;
+}
+
+void vmx_vm_invalidate(const struct virt_vm *vm)
+{
+    bool single = (vmx_capabilities()->ept_vpid & EPT_CAP_INVEPT_SINGLE) != 0;
+
+    vmx_invept(single ? 1 : 2, page_table_ept_pointer(vm->nested));
+}
+
+// -- address-space identifiers ----------------------------------------------------------------
+
+static uint32_t vpid_take(void)
+{
+    for (uint32_t i = 0; i < ARRAY_COUNT(vpids); i++) {
+        uint64_t word = atomic_load_explicit(&vpids[i], memory_order_relaxed);
+
+        // Nothing is published with an identifier, so relaxed order is enough.
+        while (word != UINT64_MAX) {
+            uint64_t bit = ~word & (word + 1);
+
+            if (atomic_compare_exchange_weak_explicit(&vpids[i], &word, word | bit,
+                                                      memory_order_relaxed, memory_order_relaxed)) {
+                return i * 64 + (uint32_t)__builtin_ctzll(bit);
+            }
+        }
+    }
+    return 0;
+}
+
+static void vpid_give(uint32_t vpid)
+{
+    atomic_fetch_and_explicit(&vpids[vpid / 64], ~(1ull << (vpid % 64)), memory_order_relaxed);
+}
+
+void vmx_flush_tlb(const struct vmx_vcpu *vmx)
+{
+    bool single = (vmx_capabilities()->ept_vpid & EPT_CAP_INVVPID_SINGLE) != 0;
+
+    vmx_invvpid(single ? 1 : 2, vmx->vpid);
+}
+
+// -- vCPUs ------------------------------------------------------------------------------------
+
+#define RIGHTS_CODE_DATA 0x93u // present, S, read-write, accessed
+#define RIGHTS_LDT       0x82u
+#define RIGHTS_TSS       0x8bu // busy 32-bit TSS: what VM entry demands
+
+// The reset state of "Processor States Following Power-up, Reset, or INIT".
+static void page_reset(struct vcpu_page *page)
+{
+    memset(page, 0, sizeof(*page));
+    page->gpr[GPR_RDX] = cpuid(1, 0).eax;
+    page->rip = 0xfff0;
+    page->rflags = RFLAGS_RESERVED;
+    page->cr0 = CR0_CD | CR0_NW | CR0_ET;
+    for (unsigned i = 0; i < SEGMENT_COUNT; i++) {
+        page->segment[i].limit = 0xffff;
+        page->segment[i].access_rights = RIGHTS_CODE_DATA;
+    }
+    page->segment[SEGMENT_CS].selector = 0xf000;
+    page->segment[SEGMENT_CS].base = 0xffff0000;
+    page->segment[SEGMENT_LDTR].access_rights = RIGHTS_LDT;
+    page->segment[SEGMENT_TR].access_rights = RIGHTS_TSS;
+    page->gdtr.limit = 0xffff;
+    page->idtr.limit = 0xffff;
+    page->pat = 0x0007040600070406ull;
+    page->tsc_offset = -tsc_read();
+    page->dr6 = 0xffff0ff0;
+    page->dr7 = 0x400;
+    page->xcr0 = XCR0_X87;
+    page->valid = VCPU_GROUP_ALL;
+}
+
+struct vmcs_value {
+    uint32_t encoding;
+    uint64_t value;
+};
+
+static void write_table(const struct vmcs_value *table, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        vmcs_write_raw(table[i].encoding, table[i].value);
+    }
+}
+
+#define FIELD_ENCODING(name, encoding, text, need) encoding,
+static const uint16_t all_fields[] = {VMCS_FIELDS(FIELD_ENCODING)};
+#undef FIELD_ENCODING
+
+// VMCLEAR leaves fields undefined: zero is written to all that exist and can be written.
+static void write_zeroes(void)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(all_fields); i++) {
+        if ((all_fields[i] & VMCS_TYPE_MASK) != VMCS_TYPE_READ_ONLY) {
+            (void)!vmcs_try_write(all_fields[i], 0);
+        }
+    }
+}
+
+// What never changes in the life of a vCPU.
+static void write_constants(const struct virt_vm *vm, uint32_t vpid)
+{
+    const struct vmx_controls *controls = vmx_controls();
+    const struct vmcs_value table[] = {
+        {VMCS_PIN_CONTROLS, controls->pin},
+        {VMCS_PRIMARY_CONTROLS, controls->primary},
+        {VMCS_SECONDARY_CONTROLS, controls->secondary},
+        {VMCS_EXIT_CONTROLS, controls->exit},
+        {VMCS_ENTRY_CONTROLS, controls->entry},
+        {VMCS_VPID, vpid},
+        {VMCS_EPT_POINTER, page_table_ept_pointer(vm->nested)},
+        {VMCS_MSR_BITMAP, vm->msr_bitmap.physical.value},
+        {VMCS_LINK_POINTER, UINT64_MAX},
+        {VMCS_CR0_MASK, VMX_CR0_OWNED},
+        {VMCS_CR4_MASK, ~vmx_cr4_guest_bits(vmx_capabilities())},
+        {VMCS_EXCEPTION_BITMAP, 1u << 18},
+        {VMCS_HOST_CS_SELECTOR, SELECTOR_KERNEL_CODE},
+        {VMCS_HOST_SS_SELECTOR, SELECTOR_KERNEL_DATA},
+        {VMCS_HOST_TR_SELECTOR, SELECTOR_TSS},
+        {VMCS_HOST_RIP, (uint64_t)vmx_guest_exit},
+        {VMCS_HOST_PAT, HOST_PAT},
+    };
+
+    write_table(table, ARRAY_COUNT(table));
+    if ((controls->secondary & SECONDARY_XSAVES) != 0) {
+        vmcs_write_64(VMCS_XSS_EXITING_BITMAP, 0);
+    }
+}
+
+// What belongs to the CPU and the process that the vCPU runs on.
+static void write_host_state(void)
+{
+    const struct vmcs_value table[] = {
+        {VMCS_HOST_CR0, cr0_read() | CR0_TS},
+        {VMCS_HOST_CR3, cr3_read()},
+        {VMCS_HOST_CR4, cr4_read()},
+        {VMCS_HOST_EFER, msr_read(MSR_EFER) & ~EFER_SCE},
+        {VMCS_HOST_FS_BASE, msr_read(MSR_FS_BASE)},
+        {VMCS_HOST_GS_BASE, msr_read(MSR_GS_BASE)},
+        {VMCS_HOST_TR_BASE, (uint64_t)&this_cpu()->tss},
+        {VMCS_HOST_GDTR_BASE, (uint64_t)this_cpu()->gdt},
+        {VMCS_HOST_IDTR_BASE, cpu_idt_base()},
+        {VMCS_HOST_SYSENTER_CS, msr_read(MSR_SYSENTER_CS)},
+        {VMCS_HOST_SYSENTER_ESP, msr_read(MSR_SYSENTER_ESP)},
+        {VMCS_HOST_SYSENTER_EIP, msr_read(MSR_SYSENTER_EIP)},
+    };
+
+    write_table(table, ARRAY_COUNT(table));
+}
+
+static void switch_in(struct vmx_vcpu *vmx)
+{
+    for (unsigned i = 0; i < VMX_SWITCHED_MSRS; i++) {
+        if (vmx_switched_msrs[i] != MSR_TSC_AUX || cpu_features()->rdtscp) {
+            msr_write(vmx_switched_msrs[i], vmx->msrs[i]);
+        }
+    }
+    dr0_write(vmx->dr[0]);
+    dr1_write(vmx->dr[1]);
+    dr2_write(vmx->dr[2]);
+    dr3_write(vmx->dr[3]);
+    dr6_write(vmx->dr6);
+}
+
+static void switch_out(struct vmx_vcpu *vmx)
+{
+    for (unsigned i = 0; i < VMX_SWITCHED_MSRS; i++) {
+        if (vmx_switched_msrs[i] != MSR_TSC_AUX || cpu_features()->rdtscp) {
+            vmx->msrs[i] = msr_read(vmx_switched_msrs[i]);
+        }
+    }
+    vmx->dr[0] = dr0_read();
+    vmx->dr[1] = dr1_read();
+    vmx->dr[2] = dr2_read();
+    vmx->dr[3] = dr3_read();
+    vmx->dr6 = dr6_read();
+}
+
+enum status vmx_vcpu_init(struct virt_vcpu *vcpu, struct virt_vm *vm, struct vcpu_page *page,
+                          const struct virt_page *pages)
+{
+    struct vmx_vcpu *vmx = vmx_of(vcpu);
+    uint32_t vpid = vpid_take();
+    enum status status;
+
+    if (vpid == 0) {
+        return STATUS_NO_MEMORY;
+    }
+    memset(vcpu, 0, sizeof(*vcpu));
+    vcpu->page = page;
+    vcpu->vm = vm;
+    vmx->frame.page = page;
+    vmx->vmcs = pages[0];
+    vmx->fpu_area = pages[1].address;
+    vmx->vpid = vpid;
+    vmx->primary = vmx_controls()->primary;
+    vmx->exception_bitmap = 1u << 18;
+    vmx->timer_shift = (uint32_t)vmx_capabilities()->misc & 31;
+    fpu_area_initialize(vmx->fpu_area, FCW_RESET);
+    *(uint32_t *)pages[0].address = (uint32_t)(vmx_capabilities()->basic & BASIC_REVISION_MASK);
+    page_reset(page);
+    if (!vmx_vmclear(vmx->vmcs.physical.value) || !vmx_vmptrld(vmx->vmcs.physical.value)) {
+        vpid_give(vpid);
+        return STATUS_UNSUPPORTED;
+    }
+    write_zeroes();
+    write_constants(vm, vpid);
+    vmx_flush_tlb(vmx);
+    write_host_state();
+    status = vmx_import_groups(vcpu, VCPU_GROUP_ALL);
+    if (status != STATUS_OK) {
+        vmx_vcpu_destroy(vcpu);
+        return status;
+    }
+    vmx_export_rip(vmx, page);
+    vmx->valid = VCPU_GROUP_ALL;
+    return STATUS_OK;
+}
+
+void vmx_vcpu_destroy(struct virt_vcpu *vcpu)
+{
+    struct vmx_vcpu *vmx = vmx_of(vcpu);
+
+    fpu_release(vmx->fpu_area);
+    (void)!vmx_vmclear(vmx->vmcs.physical.value);
+    vpid_give(vmx->vpid);
+}
+
+void vmx_vcpu_load(struct virt_vcpu *vcpu)
+{
+    struct vmx_vcpu *vmx = vmx_of(vcpu);
+
+    (void)!vmx_vmptrld(vmx->vmcs.physical.value); // fails only for an address it was never given
+    write_host_state();
+    switch_in(vmx);
+}
+
+void vmx_vcpu_unload(struct virt_vcpu *vcpu)
+{
+    switch_out(vmx_of(vcpu));
+}

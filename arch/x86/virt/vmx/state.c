@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: MIT
+// Moves register groups between the shared page and the hardware. Import checks everything that
+// could fault in ring 0 before it changes anything; what VM entry checks itself is left to it, and
+// its refusal is reported. Called for a loaded vCPU by its own thread; no lock.
+#include "arch/x86/virt/vmx/vmx.h"
+
+#include "arch/x86/cpu/cpu.h"
+#include "arch/x86/cpu/features.h"
+#include "arch/x86/cpu/fpu.h"
+#include "arch/x86/cpu/registers.h"
+#include "arch/x86/virt/vmx/fields.h"
+
+// The values of VCPU_GROUP_CONTROL, checked.
+struct control_values {
+    uint64_t cr0_shadow, cr4_shadow;
+    uint64_t cr0, cr3, cr4, efer;
+    bool pae; // PAE paging is on: pdptes count
+    uint64_t pdptes[4];
+};
+
+// -- export -----------------------------------------------------------------------------------
+
+void vmx_export_rip(struct vmx_vcpu *vmx, struct vcpu_page *page)
+{
+    vmx->rip = vmcs_read_natural(VMCS_GUEST_RIP);
+    vmx->rsp = vmcs_read_natural(VMCS_GUEST_RSP);
+    vmx->rflags = vmcs_read_natural(VMCS_GUEST_RFLAGS);
+    vmx->interruptibility = vmcs_read_32(VMCS_GUEST_INTERRUPTIBILITY);
+    page->rip = vmx->rip;
+    page->gpr[GPR_RSP] = vmx->rsp;
+    page->rflags = vmx->rflags;
+    page->interruptibility = vmx->interruptibility;
+}
+
+static void export_control(struct vcpu_page *page)
+{
+    uint64_t cr4_owned = ~vmx_cr4_guest_bits(vmx_capabilities());
+
+    page->cr0 = (vmcs_read_natural(VMCS_GUEST_CR0) & ~VMX_CR0_OWNED) |
+                (vmcs_read_natural(VMCS_CR0_SHADOW) & VMX_CR0_OWNED);
+    page->cr3 = vmcs_read_natural(VMCS_GUEST_CR3);
+    page->cr4 = (vmcs_read_natural(VMCS_GUEST_CR4) & ~cr4_owned) |
+                (vmcs_read_natural(VMCS_CR4_SHADOW) & cr4_owned);
+    page->efer = vmcs_read_64(VMCS_GUEST_EFER);
+}
+
+// The VMCS numbers the segments as enum segment_index does, two encodings apart.
+static void export_segments(struct vcpu_page *page)
+{
+    for (unsigned i = 0; i < SEGMENT_COUNT; i++) {
+        struct vcpu_segment *segment = &page->segment[i];
+
+        segment->selector = (uint16_t)vmcs_read_raw(VMCS_GUEST_ES_SELECTOR + 2 * i);
+        segment->base = vmcs_read_raw(VMCS_GUEST_ES_BASE + 2 * i);
+        segment->limit = (uint32_t)vmcs_read_raw(VMCS_GUEST_ES_LIMIT + 2 * i);
+        segment->access_rights = (uint32_t)vmcs_read_raw(VMCS_GUEST_ES_RIGHTS + 2 * i);
+    }
+}
+
+static void export_tables(struct vcpu_page *page)
+{
+    page->gdtr.base = vmcs_read_natural(VMCS_GUEST_GDTR_BASE);
+    page->gdtr.limit = vmcs_read_32(VMCS_GUEST_GDTR_LIMIT);
+    page->idtr.base = vmcs_read_natural(VMCS_GUEST_IDTR_BASE);
+    page->idtr.limit = vmcs_read_32(VMCS_GUEST_IDTR_LIMIT);
+}
+
+static void export_msrs(struct vcpu_page *page)
+{
+    page->star = msr_read(MSR_STAR);
+    page->lstar = msr_read(MSR_LSTAR);
+    page->cstar = msr_read(MSR_CSTAR);
+    page->sfmask = msr_read(MSR_SFMASK);
+    page->kernel_gs_base = msr_read(MSR_KERNEL_GS_BASE);
+    page->tsc_aux = cpu_features()->rdtscp ? msr_read(MSR_TSC_AUX) : 0;
+    page->sysenter_cs = vmcs_read_32(VMCS_GUEST_SYSENTER_CS);
+    page->sysenter_esp = vmcs_read_natural(VMCS_GUEST_SYSENTER_ESP);
+    page->sysenter_eip = vmcs_read_natural(VMCS_GUEST_SYSENTER_EIP);
+    page->pat = vmcs_read_64(VMCS_GUEST_PAT);
+    page->tsc_offset = vmcs_read_64(VMCS_TSC_OFFSET);
+}
+
+static void export_debug(struct vcpu_page *page)
+{
+    page->dr[0] = dr0_read();
+    page->dr[1] = dr1_read();
+    page->dr[2] = dr2_read();
+    page->dr[3] = dr3_read();
+    page->dr6 = dr6_read();
+    page->dr7 = vmcs_read_natural(VMCS_GUEST_DR7);
+}
+
+void vmx_vcpu_export(struct virt_vcpu *vcpu, uint32_t groups)
+{
+    struct vmx_vcpu *vmx = vmx_of(vcpu);
+    struct vcpu_page *page = vcpu->page;
+
+    groups &= VCPU_GROUP_ALL & ~vmx->valid;
+    if ((groups & VCPU_GROUP_RIP) != 0) {
+        vmx_export_rip(vmx, page);
+    }
+    if ((groups & VCPU_GROUP_CONTROL) != 0) {
+        export_control(page);
+    }
+    if ((groups & VCPU_GROUP_SEGMENTS) != 0) {
+        export_segments(page);
+    }
+    if ((groups & (VCPU_GROUP_TABLES | VCPU_GROUP_MSRS | VCPU_GROUP_DEBUG | VCPU_GROUP_XCR0)) !=
+        0) {
+        if ((groups & VCPU_GROUP_TABLES) != 0) {
+            export_tables(page);
+        }
+        if ((groups & VCPU_GROUP_MSRS) != 0) {
+            export_msrs(page);
+        }
+        if ((groups & VCPU_GROUP_DEBUG) != 0) {
+            export_debug(page);
+        }
+        page->xcr0 = vmx->xcr0;
+    }
+    vmx->valid |= groups;
+    page->valid = vmx->valid;
+}
+
+// -- import: checks ---------------------------------------------------------------------------
+
+static bool canonical(uint64_t address)
+{
+    return (uint64_t)((int64_t)(address << 16) >> 16) == address;
+}
+
+// With EPT the processor takes the four entries of PAE paging from the VMCS ("PDPTE Registers").
+static enum status read_pdptes(const struct page_table *nested, struct control_values *values)
+{
+    uint64_t address = values->cr3 & 0xffffffe0u;
+    struct page_mapping mapping;
+    enum status status = page_table_translate(nested, address, &mapping);
+
+    if (status != STATUS_OK) {
+        return STATUS_INVALID;
+    }
+    const uint64_t *entries = (const uint64_t *)(nested->direct_offset + mapping.physical.value +
+                                                 address - mapping.address);
+    for (unsigned i = 0; i < 4; i++) {
+        values->pdptes[i] = entries[i];
+    }
+    return STATUS_OK;
+}
+
+static enum status check_control(const struct virt_vcpu *vcpu, struct control_values *values)
+{
+    const struct vmx_capabilities *capabilities = vmx_capabilities();
+    const struct vcpu_page *page = vcpu->page;
+
+    values->cr0_shadow = page->cr0;
+    values->cr4_shadow = page->cr4;
+    values->cr3 = page->cr3;
+    if (vmx_cr0_load_value(capabilities, values->cr0_shadow, &values->cr0) != STATUS_OK ||
+        vmx_cr4_load_value(capabilities, values->cr4_shadow, cr4_read(), &values->cr4) !=
+            STATUS_OK ||
+        vmx_efer_load_value(page->efer, values->cr0, &values->efer) != STATUS_OK) {
+        return STATUS_INVALID;
+    }
+    values->pae = (values->cr0 & CR0_PG) != 0 && (values->cr4 & CR4_PAE) != 0 &&
+                  (values->efer & EFER_LMA) == 0;
+    return values->pae ? read_pdptes(vcpu->vm->nested, values) : STATUS_OK;
+}
+
+struct msr_values {
+    uint64_t switched[VMX_SWITCHED_MSRS];
+};
+
+static enum status check_msrs(const struct vcpu_page *page, struct msr_values *values)
+{
+    *values = (struct msr_values){
+        {page->star, page->lstar, page->cstar, page->sfmask, page->kernel_gs_base, page->tsc_aux}};
+    if (!canonical(values->switched[1]) || !canonical(values->switched[2]) ||
+        values->switched[3] > UINT32_MAX || !canonical(values->switched[4]) ||
+        values->switched[5] > UINT32_MAX) {
+        return STATUS_INVALID;
+    }
+    return STATUS_OK;
+}
+
+// -- import: loading --------------------------------------------------------------------------
+
+static void import_rip(struct vmx_vcpu *vmx, const struct vcpu_page *page)
+{
+    uint64_t rip = page->rip;
+    uint64_t rsp = page->gpr[GPR_RSP];
+    uint64_t rflags = page->rflags;
+    uint32_t interruptibility = page->interruptibility;
+
+    if (rip != vmx->rip) {
+        vmx->rip = rip;
+        vmcs_write_natural(VMCS_GUEST_RIP, rip);
+    }
+    if (rsp != vmx->rsp) {
+        vmx->rsp = rsp;
+        vmcs_write_natural(VMCS_GUEST_RSP, rsp);
+    }
+    if (rflags != vmx->rflags) {
+        vmx->rflags = rflags;
+        vmcs_write_natural(VMCS_GUEST_RFLAGS, rflags);
+    }
+    if (interruptibility != vmx->interruptibility) {
+        vmx->interruptibility = interruptibility;
+        vmcs_write_32(VMCS_GUEST_INTERRUPTIBILITY, interruptibility);
+    }
+}
+
+static void import_control(const struct vmx_vcpu *vmx, const struct control_values *values)
+{
+    uint32_t entry = vmx_controls()->entry;
+
+    vmcs_write_natural(VMCS_CR0_SHADOW, values->cr0_shadow);
+    vmcs_write_natural(VMCS_CR4_SHADOW, values->cr4_shadow);
+    vmcs_write_natural(VMCS_GUEST_CR0, values->cr0);
+    vmcs_write_natural(VMCS_GUEST_CR3, values->cr3);
+    vmcs_write_natural(VMCS_GUEST_CR4, values->cr4);
+    vmcs_write_64(VMCS_GUEST_EFER, values->efer);
+    vmcs_write_32(VMCS_ENTRY_CONTROLS, entry | ((values->efer & EFER_LMA) != 0 ? ENTRY_IA32E : 0));
+    if (values->pae) {
+        vmcs_write_64(VMCS_GUEST_PDPTE0, values->pdptes[0]);
+        vmcs_write_64(VMCS_GUEST_PDPTE1, values->pdptes[1]);
+        vmcs_write_64(VMCS_GUEST_PDPTE2, values->pdptes[2]);
+        vmcs_write_64(VMCS_GUEST_PDPTE3, values->pdptes[3]);
+    }
+    vmx_flush_tlb(vmx); // VM entry keeps translations that have a VPID
+}
+
+static void import_segments(const struct vcpu_page *page)
+{
+    for (unsigned i = 0; i < SEGMENT_COUNT; i++) {
+        const struct vcpu_segment *segment = &page->segment[i];
+
+        vmcs_write_raw(VMCS_GUEST_ES_SELECTOR + 2 * i, segment->selector);
+        vmcs_write_raw(VMCS_GUEST_ES_BASE + 2 * i, segment->base);
+        vmcs_write_raw(VMCS_GUEST_ES_LIMIT + 2 * i, segment->limit);
+        vmcs_write_raw(VMCS_GUEST_ES_RIGHTS + 2 * i, segment->access_rights);
+    }
+}
+
+static void import_tables(const struct vcpu_page *page)
+{
+    vmcs_write_natural(VMCS_GUEST_GDTR_BASE, page->gdtr.base);
+    vmcs_write_32(VMCS_GUEST_GDTR_LIMIT, page->gdtr.limit);
+    vmcs_write_natural(VMCS_GUEST_IDTR_BASE, page->idtr.base);
+    vmcs_write_32(VMCS_GUEST_IDTR_LIMIT, page->idtr.limit);
+}
+
+static void import_msrs(const struct vcpu_page *page, const struct msr_values *values)
+{
+    for (unsigned i = 0; i < VMX_SWITCHED_MSRS; i++) {
+        if (vmx_switched_msrs[i] != MSR_TSC_AUX || cpu_features()->rdtscp) {
+            msr_write(vmx_switched_msrs[i], values->switched[i]);
+        }
+    }
+    vmcs_write_32(VMCS_GUEST_SYSENTER_CS, (uint32_t)page->sysenter_cs);
+    vmcs_write_natural(VMCS_GUEST_SYSENTER_ESP, page->sysenter_esp);
+    vmcs_write_natural(VMCS_GUEST_SYSENTER_EIP, page->sysenter_eip);
+    vmcs_write_64(VMCS_GUEST_PAT, page->pat);
+    vmcs_write_64(VMCS_TSC_OFFSET, page->tsc_offset);
+}
+
+static void import_debug(const struct vcpu_page *page, uint64_t dr6, uint64_t dr7)
+{
+    dr0_write(page->dr[0]);
+    dr1_write(page->dr[1]);
+    dr2_write(page->dr[2]);
+    dr3_write(page->dr[3]);
+    dr6_write(dr6);
+    vmcs_write_natural(VMCS_GUEST_DR7, dr7);
+}
+
+// The groups besides RIP. Everything is read from the page once and checked before any is loaded.
+static enum status import_rare(struct virt_vcpu *vcpu, uint32_t groups)
+{
+    struct vmx_vcpu *vmx = vmx_of(vcpu);
+    const struct vcpu_page *page = vcpu->page;
+    struct control_values control;
+    struct msr_values msrs;
+    uint64_t dr6 = page->dr6;
+    uint64_t dr7 = page->dr7;
+    uint64_t xcr0 = page->xcr0;
+    uint64_t host_xcr0 = fpu_mask() != 0 ? fpu_mask() : XCR0_X87;
+
+    if (((groups & VCPU_GROUP_CONTROL) != 0 && check_control(vcpu, &control) != STATUS_OK) ||
+        ((groups & VCPU_GROUP_MSRS) != 0 && check_msrs(page, &msrs) != STATUS_OK) ||
+        ((groups & VCPU_GROUP_DEBUG) != 0 && (dr6 > UINT32_MAX || dr7 > UINT32_MAX)) ||
+        ((groups & VCPU_GROUP_XCR0) != 0 && vmx_xcr0_check(xcr0, host_xcr0) != STATUS_OK)) {
+        return STATUS_INVALID;
+    }
+    if ((groups & VCPU_GROUP_CONTROL) != 0) {
+        import_control(vmx, &control);
+    }
+    if ((groups & VCPU_GROUP_SEGMENTS) != 0) {
+        import_segments(page);
+    }
+    if ((groups & VCPU_GROUP_TABLES) != 0) {
+        import_tables(page);
+    }
+    if ((groups & VCPU_GROUP_MSRS) != 0) {
+        import_msrs(page, &msrs);
+    }
+    if ((groups & VCPU_GROUP_DEBUG) != 0) {
+        import_debug(page, dr6, dr7);
+    }
+    if ((groups & VCPU_GROUP_XCR0) != 0) {
+        vmx->xcr0 = xcr0;
+        vmx->xcr0_differs = xcr0 != host_xcr0;
+    }
+    return STATUS_OK;
+}
+
+enum status vmx_import_groups(struct virt_vcpu *vcpu, uint32_t groups)
+{
+    if ((groups & VCPU_GROUP_ALL & ~VCPU_GROUP_RIP) != 0) {
+        enum status status = import_rare(vcpu, groups);
+
+        if (status != STATUS_OK) {
+            return status;
+        }
+    }
+    if ((groups & VCPU_GROUP_RIP) != 0) {
+        import_rip(vmx_of(vcpu), vcpu->page);
+    }
+    return STATUS_OK;
+}
+
+enum status vmx_vcpu_prepare(struct virt_vcpu *vcpu)
+{
+    struct vmx_vcpu *vmx = vmx_of(vcpu);
+    struct vcpu_page *page = vcpu->page;
+    uint32_t dirty = page->dirty;
+    uint32_t primary = vmx_controls()->primary |
+                       (page->request_window != 0 ? PRIMARY_INTERRUPT_WINDOW : 0) |
+                       (page->request_nmi_window != 0 ? PRIMARY_NMI_WINDOW : 0);
+    uint32_t exceptions = page->exception_bitmap | 1u << 18; // machine checks are the host's
+
+    if (dirty != 0) {
+        enum status status = vmx_import_groups(vcpu, dirty);
+
+        if (status != STATUS_OK) {
+            return status;
+        }
+        page->dirty = 0;
+    }
+    if (primary != vmx->primary) {
+        vmx->primary = primary;
+        vmcs_write_32(VMCS_PRIMARY_CONTROLS, primary);
+    }
+    if (exceptions != vmx->exception_bitmap) {
+        vmx->exception_bitmap = exceptions;
+        vmcs_write_32(VMCS_EXCEPTION_BITMAP, exceptions);
+    }
+    if (this_cpu()->fpu_owner != vmx->fpu_area) {
+        fpu_claim(vmx->fpu_area);
+        fpu_guard(); // as the host state of VM exits has it
+    }
+    cr2_write(page->cr2);
+    return STATUS_OK;
+}
