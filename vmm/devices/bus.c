@@ -83,24 +83,43 @@ static inline bool is_port_size(unsigned size)
     return size == 1 || size == 2 || size == 4;
 }
 
+// True when nothing answers at any of the `size` ports from `port`.
+static bool is_hole(const struct port_bus *bus, unsigned port, unsigned size)
+{
+    uint8_t taken = 0;
+    for (unsigned i = port; i < port + size && i < PORT_COUNT; i++)
+        taken |= bus->map[i];
+    return taken == 0;
+}
+
+// Bytes are what nearly every access is: they need no checks beyond "is somebody there".
 uint32_t port_bus_read(struct port_bus *bus, uint16_t port, unsigned size)
 {
     const struct port_region *region = &bus->region[bus->map[port]];
-    if (UNLIKELY(!is_port_size(size)))
+    unsigned reg = region->reg + port - region->first;
+    if (LIKELY(size == 1))
+        return region->widths & BUS_BYTE ? (uint32_t)device_read(region->device, reg, 1) : 0xff;
+    if (!is_port_size(size))
         return UINT32_MAX;
-    if (LIKELY(takes(region, port, size)))
-        return (uint32_t)device_read(region->device, region->reg + port - region->first, size);
-    return read_part(bus, port, size);
+    if (takes(region, port, size))
+        return (uint32_t)device_read(region->device, reg, size);
+    return is_hole(bus, port, size) ? (uint32_t)FLOATING(size) : read_part(bus, port, size);
 }
 
 void port_bus_write(struct port_bus *bus, uint16_t port, unsigned size, uint32_t value)
 {
     const struct port_region *region = &bus->region[bus->map[port]];
-    if (UNLIKELY(!is_port_size(size)))
+    unsigned reg = region->reg + port - region->first;
+    if (LIKELY(size == 1)) {
+        if (region->widths & BUS_BYTE)
+            device_write(region->device, reg, 1, value);
         return;
-    if (LIKELY(takes(region, port, size)))
-        device_write(region->device, region->reg + port - region->first, size, value);
-    else
+    }
+    if (!is_port_size(size))
+        return;
+    if (takes(region, port, size))
+        device_write(region->device, reg, size, value);
+    else if (!is_hole(bus, port, size))
         write_part(bus, port, size, value);
 }
 

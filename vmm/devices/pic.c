@@ -13,6 +13,10 @@
 #define ICW4_AEOI 0x02u
 #define ICW4_SFNM 0x10u
 
+#define OCW2_ROTATE   0x80u
+#define OCW2_SPECIFIC 0x40u
+#define OCW2_EOI      0x20u
+
 #define OCW3_READ_SELECT  0x02u
 #define OCW3_READ_ISR     0x01u
 #define OCW3_POLL         0x04u
@@ -98,11 +102,12 @@ static void update_slave(struct pic *pic)
     update_master(pic);
 }
 
+// After a change of `chip`. The master follows the slave only when its output changed.
 static void update(struct pic *pic, struct pic_chip *chip)
 {
     if (chip == &pic->chip[0])
         update_master(pic);
-    else
+    else if (chip->output != (request(chip, false) != NO_LEVEL))
         update_slave(pic);
 }
 
@@ -169,32 +174,30 @@ static void end_of_interrupt(struct pic_chip *chip, unsigned input, bool rotate)
         chip->lowest = (uint8_t)input;
 }
 
+// The input in service that a non-specific EOI ends; NO_LEVEL: none. Masked levels are passed over
+// in special mask mode.
+static unsigned input_in_service(const struct pic_chip *chip)
+{
+    unsigned serving = chip->isr;
+    if (chip->special_mask)
+        serving &= (uint8_t)~chip->imr;
+    return serving ? input_of_rank(chip, rank(chip, serving)) : NO_LEVEL;
+}
+
 // Operation control word 2: R, SL, EOI in bits 7-5, an input in bits 2-0.
 static void write_ocw2(struct pic_chip *chip, uint8_t value)
 {
+    bool rotate = value & OCW2_ROTATE;
     unsigned input = value & 7;
-    unsigned serving = chip->isr;
-    if (chip->special_mask)
-        serving &= (uint8_t)~chip->imr; // masked levels are not ended by a non-specific EOI
-    switch (value >> 5) {
-    case 0: // stop rotating on automatic EOI
-    case 4: // start
-        chip->rotate_aeoi = value >> 7;
-        break;
-    case 1: // non-specific EOI
-    case 5: // and rotate
-        if (serving != 0)
-            end_of_interrupt(chip, input_of_rank(chip, rank(chip, serving)), value >> 7);
-        break;
-    case 3: // specific EOI
-    case 7: // and rotate
-        end_of_interrupt(chip, input, value >> 7);
-        break;
-    case 6: // set priority
-        chip->lowest = (uint8_t)input;
-        break;
-    default: // no operation
-        break;
+    if (value & OCW2_EOI) {
+        if (!(value & OCW2_SPECIFIC))
+            input = input_in_service(chip);
+        if (input != NO_LEVEL)
+            end_of_interrupt(chip, input, rotate);
+    } else if (!(value & OCW2_SPECIFIC)) {
+        chip->rotate_aeoi = rotate;
+    } else if (rotate) {
+        chip->lowest = (uint8_t)input; // set priority; without "rotate" it is no operation
     }
 }
 
@@ -233,24 +236,22 @@ static void write_command(struct pic_chip *chip, uint8_t value)
 
 static void write_data(struct pic_chip *chip, uint8_t value)
 {
-    switch (chip->expected) {
-    case 2:
-        chip->base = value & 0xf8;
-        chip->expected = 3;
-        if (chip->icw1 & ICW1_SINGLE) // no word 3 then
-            chip->expected = chip->icw1 & ICW1_ICW4 ? 4 : 0;
-        break;
-    case 3:
-        chip->expected = chip->icw1 & ICW1_ICW4 ? 4 : 0;
-        break;
-    case 4:
-        chip->icw4 = value;
-        chip->expected = 0;
-        break;
-    default:
+    if (LIKELY(chip->expected <= NEVER_SET_UP)) {
         chip->imr = value;
-        break;
+        return;
     }
+    bool more = chip->icw1 & ICW1_ICW4;
+    if (chip->expected == 2) {
+        chip->base = value & 0xf8;
+        if (!(chip->icw1 & ICW1_SINGLE)) { // else there is no word 3
+            chip->expected = 3;
+            return;
+        }
+    } else if (chip->expected == 4) {
+        chip->icw4 = value;
+        more = false;
+    }
+    chip->expected = more ? 4 : 0;
 }
 
 // A poll: acknowledges like the processor would, and says what it got.
@@ -296,7 +297,7 @@ static void pic_write(struct device *device, uint32_t reg, unsigned size, uint64
         write_data(chip, (uint8_t)value);
     else
         write_command(chip, (uint8_t)value);
-    if (UNLIKELY(value & ICW1_INIT))
+    if (UNLIKELY(!(reg & 1) && value & ICW1_INIT))
         update_slave(pic); // the master has to see the slave's request anew
     else
         update(pic, chip);

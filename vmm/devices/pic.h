@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "kernel/lib/compiler.h"
 #include "vmm/devices/device.h"
 #include "vmm/devices/interrupt_line.h"
 
@@ -23,7 +24,9 @@ struct pic_chip {
     uint8_t expected; // next initialisation word: 2, 3, 4; 0: initialised; 1: never was
     bool read_isr, poll, special_mask, rotate_aeoi;
     bool output; // INT pin
+    uint8_t reserved;
 };
+static_assert(sizeof(struct pic_chip) == 16, "indexed by shifting on the hot path");
 
 struct pic {
     struct device device;

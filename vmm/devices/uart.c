@@ -5,6 +5,9 @@
 
 #include "kernel/lib/string.h"
 
+// Keeps rare work out of the register-saving of a hot caller.
+#define NOINLINE __attribute__((noinline))
+
 enum uart_register { RBR_THR, IER, IIR_FCR, LCR, MCR, LSR, MSR, SCR };
 
 #define IER_RDI   0x01u // received data available
@@ -181,21 +184,25 @@ void uart_input_ready(struct uart *uart)
     update_irq(uart);
 }
 
+static NOINLINE void loop_back(struct uart *uart, uint8_t byte)
+{
+    uart->from_loop = true;
+    if (uart->rx_count < capacity(uart)) {
+        push(uart, byte);
+        return;
+    }
+    uart->errors |= LSR_OVERRUN;
+    if (!fifo_enabled(uart))
+        uart->rx[uart->rx_head] = byte;
+}
+
 static void transmit(struct uart *uart, uint8_t byte)
 {
-    if (uart->mcr & MCR_LOOP) {
-        uart->from_loop = true;
-        if (uart->rx_count < capacity(uart)) {
-            push(uart, byte);
-        } else {
-            uart->errors |= LSR_OVERRUN;
-            if (!fifo_enabled(uart))
-                uart->rx[uart->rx_head] = byte;
-        }
-    } else {
-        uart->host.transmit(uart->host.context, byte);
-    }
     uart->thr_empty = true;
+    if (UNLIKELY(uart->mcr & MCR_LOOP))
+        loop_back(uart, byte);
+    else
+        uart->host.transmit(uart->host.context, byte);
     if (uart->ier)
         update_irq(uart);
 }
@@ -307,7 +314,7 @@ static uint64_t uart_read(struct device *device, uint32_t reg, unsigned size)
     return value;
 }
 
-static void write_divisor(struct uart *uart, uint32_t reg, uint8_t value)
+static NOINLINE void write_divisor(struct uart *uart, uint32_t reg, uint8_t value)
 {
     if (reg == RBR_THR)
         uart->divisor = (uint16_t)((uart->divisor & 0xff00) | value);
@@ -315,7 +322,7 @@ static void write_divisor(struct uart *uart, uint32_t reg, uint8_t value)
         uart->divisor = (uint16_t)((uart->divisor & 0x00ff) | value << 8);
 }
 
-static void write_register(struct uart *uart, uint32_t reg, uint8_t value)
+static NOINLINE void write_register(struct uart *uart, uint32_t reg, uint8_t value)
 {
     switch (reg) {
     case IER:
@@ -343,11 +350,12 @@ static void uart_write(struct device *device, uint32_t reg, unsigned size, uint6
 {
     (void)size;
     struct uart *uart = CONTAINER_OF(device, struct uart, device);
+    bool dlab = uart->lcr & LCR_DLAB;
     uart->polls = 0;
-    if (reg <= IER && uart->lcr & LCR_DLAB)
-        write_divisor(uart, reg, (uint8_t)value);
-    else if (reg == RBR_THR)
+    if (LIKELY(reg == RBR_THR && !dlab))
         transmit(uart, (uint8_t)value);
+    else if (reg <= IER && dlab)
+        write_divisor(uart, reg, (uint8_t)value);
     else
         write_register(uart, reg, (uint8_t)value);
 }
