@@ -217,6 +217,7 @@ static enum status take_vm(struct parser *parser, struct config_text value)
     memset(parser->vm, 0, sizeof(*parser->vm));
     parser->vm->name = value;
     parser->vm->vcpus = 1;
+    parser->vm->clock = CONFIG_CLOCK_DEFAULT;
     parser->vm->restart_on_reset = true;
     parser->vm->section.start = parser->line_start;
     parser->seen = 0;
@@ -324,6 +325,18 @@ static enum status take_reset(struct parser *parser, struct config_text value)
     return status;
 }
 
+static enum status take_clock(struct parser *parser, struct config_text value)
+{
+    uint64_t seconds = 0;
+
+    if (!take_number(value, &seconds) || seconds >= CONFIG_CLOCK_MAXIMUM) {
+        return refuse(parser, "clock: expected seconds since 1970, before 2100, found \"%.*s\"",
+                      (int)value.length, value.start);
+    }
+    parser->vm->clock = seconds;
+    return STATUS_OK;
+}
+
 static const struct key keys[] = {
     {"gatehouse", PLACE_FIRST, false, false, take_version},
     {"console", PLACE_HEADER, false, false, take_console},
@@ -339,6 +352,7 @@ static const struct key keys[] = {
     {"memory", PLACE_VM, false, false, take_memory},
     {"vcpus", PLACE_VM, false, false, take_vcpus},
     {"reset", PLACE_VM, false, false, take_reset},
+    {"clock", PLACE_VM, false, false, take_clock},
 };
 static_assert(ARRAY_COUNT(keys) <= 32, "struct parser's seen has a bit per key");
 

@@ -19,6 +19,7 @@
 //     memory BYTES
 //     vcpus COUNT
 //     reset restart|end
+//     clock SECONDS            since 1970-01-01 UTC, for the guest's real-time clock
 #pragma once
 
 #include <stdbool.h>
@@ -31,8 +32,10 @@
 #define CONFIG_MODULE_MAXIMUM 18u
 #define CONFIG_VCPU_MAXIMUM   64u
 #define CONFIG_NAME_MAXIMUM   32u
-#define CONFIG_MEMORY_MINIMUM (1ull << 20) // bytes
-#define CONFIG_MEMORY_MAXIMUM (1ull << 40) // bytes
+#define CONFIG_CLOCK_DEFAULT  1767225600ull // 2026-01-01
+#define CONFIG_CLOCK_MAXIMUM  4102444800ull // 2100-01-01
+#define CONFIG_MEMORY_MINIMUM (1ull << 20)  // bytes
+#define CONFIG_MEMORY_MAXIMUM (1ull << 40)  // bytes
 
 // A piece of the configuration text. No NUL follows it; print it with "%.*s".
 struct config_text {
@@ -66,6 +69,7 @@ struct config_vm {
     bool restart_on_reset;
     uint32_t vcpus;
     uint64_t memory; // bytes
+    uint64_t clock;  // seconds since 1970-01-01 UTC
     uint32_t module_count;
     struct config_module modules[CONFIG_MODULE_MAXIMUM];
 };

@@ -12,7 +12,7 @@
 #include "vmm/console/escape.h"
 #include "vmm/console/line.h"
 #include "vmm/console/mux.h"
-#include "vmm/console/ring.h"
+#include "vmm/runtime/ring.h"
 
 #define CONSOLE_PORT_TERMINAL 0u // COM1
 #define CONSOLE_PORT_LOG      1u // COM2

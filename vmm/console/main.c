@@ -7,7 +7,7 @@
 #include "kernel/lib/string.h"
 #include "vmm/console/command.h"
 #include "vmm/console/vm_table.h"
-#include "vmm/runtime/clock.h"
+#include "vmm/runtime/tsc.h"
 #include "vmm/runtime/program.h"
 #include "vmm/runtime/system_call.h"
 
@@ -150,7 +150,7 @@ static bool has_more(struct console *console, struct vm *vm)
 // Serves every VM once. Returns the TSC at which something has to be tried again; 0: never.
 static uint64_t serve_vms(struct console *console, uint64_t events)
 {
-    uint64_t again = clock_now() + clock_ticks(console->info->tsc_hz, RETRY_AFTER);
+    uint64_t again = tsc_now() + tsc_ticks(console->info->tsc_hz, RETRY_AFTER);
     uint64_t deadline = 0;
 
     for (unsigned i = 0; i < console->vm_count; i++) {
@@ -179,8 +179,8 @@ static uint64_t flush_late_lines(struct console *console, uint64_t deadline)
         return deadline;
     }
     if (console->flush_deadline == 0) {
-        console->flush_deadline = clock_now() + clock_ticks(console->info->tsc_hz, FLUSH_AFTER);
-    } else if (clock_now() >= console->flush_deadline) {
+        console->flush_deadline = tsc_now() + tsc_ticks(console->info->tsc_hz, FLUSH_AFTER);
+    } else if (tsc_now() >= console->flush_deadline) {
         mux_flush(&console->mux);
         console->flush_deadline = 0;
         return deadline;

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "vmm/console/ring.h"
+#include "vmm/runtime/ring.h"
 
 #define MUX_CONSOLES   17u         // host log and 16 VMs
 #define MUX_SCROLLBACK (64u << 10) // bytes of each console

@@ -5,7 +5,7 @@
 
 #include "kernel/lib/format.h"
 #include "kernel/lib/string.h"
-#include "vmm/runtime/clock.h"
+#include "vmm/runtime/tsc.h"
 #include "vmm/runtime/program.h"
 #include "vmm/runtime/system_call.h"
 
@@ -118,7 +118,7 @@ static bool queues_hold(const struct console *console)
 
 NORETURN void console_end(struct console *console, uint32_t status)
 {
-    uint64_t deadline = clock_now() + clock_ticks(console->info->tsc_hz, 2000000);
+    uint64_t deadline = tsc_now() + tsc_ticks(console->info->tsc_hz, 2000000);
 
     console_take_kernel_log(console);
     if (console->log_lost > 0) {
@@ -129,10 +129,10 @@ NORETURN void console_end(struct console *console, uint32_t status)
     for (;;) {
         mux_flush(&console->mux);
         console_push(console);
-        if (!queues_hold(console) || clock_now() > deadline) {
+        if (!queues_hold(console) || tsc_now() > deadline) {
             break;
         }
-        (void)event_wait(clock_now() + clock_ticks(console->info->tsc_hz, 1000));
+        (void)event_wait(tsc_now() + tsc_ticks(console->info->tsc_hz, 1000));
     }
     (void)machine_end(status);
     process_exit((int64_t)status);

@@ -7,7 +7,7 @@
 #include "kernel/lib/address.h"
 #include "kernel/lib/format.h"
 #include "kernel/lib/string.h"
-#include "vmm/runtime/clock.h"
+#include "vmm/runtime/tsc.h"
 #include "vmm/runtime/system_call.h"
 
 #define STOP_PATIENCE 2000000u // microseconds that a monitor has to answer MESSAGE_STOP
@@ -214,7 +214,7 @@ void vm_stop(struct console *console, struct vm *vm)
         return;
     }
     vm_control(vm, MESSAGE_STOP);
-    vm->stop_deadline = clock_now() + clock_ticks(console->info->tsc_hz, STOP_PATIENCE);
+    vm->stop_deadline = tsc_now() + tsc_ticks(console->info->tsc_hz, STOP_PATIENCE);
 }
 
 static void check_process(struct console *console, struct vm *vm)
@@ -247,7 +247,7 @@ void vm_check(struct console *console, struct vm *vm)
     if (vm->state != VM_ENDED && vm->process_event) {
         check_process(console, vm);
     }
-    if (vm->state != VM_ENDED && vm->stop_deadline != 0 && clock_now() > vm->stop_deadline) {
+    if (vm->state != VM_ENDED && vm->stop_deadline != 0 && tsc_now() > vm->stop_deadline) {
         vm_end(console, vm, END_STOPPED, 0, "its monitor did not answer and was killed");
     }
 }

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+// The CPUID policy: what the guest's processor is. The host's own answers are filtered through a
+// table of masks, so that only what the backend and the monitor implement shows. The result is
+// registered with the kernel, which answers CPUID without the monitor.
+#pragma once
+
+#include <stdint.h>
+#include "kernel/abi/syscall.h"
+#include "vmm/monitor/machine.h"
+
+struct cpuid_words {
+    uint32_t eax, ebx, ecx, edx;
+};
+
+// Asks a processor; host tests pass one of their own.
+typedef struct cpuid_words cpuid_source(uint32_t leaf, uint32_t subleaf);
+
+// CPUID of the processor this runs on.
+struct cpuid_words cpuid_host(uint32_t leaf, uint32_t subleaf);
+
+// Fills `entries` (VM_CPUID_MAXIMUM of them) and returns how many. `features` must be filled.
+uint32_t cpuid_build(cpuid_source *source, const struct machine_features *features,
+                     struct vm_cpuid_entry *entries);
+
+// What the guest may use, from the same answers. `host_xcr0`: the host's XCR0, 0 without XSAVE.
+void cpuid_features(cpuid_source *source, uint64_t tsc_hz, uint64_t host_xcr0,
+                    struct machine_features *features);

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// Events for the guest: exceptions that handlers raise, and interrupts from the platform. Pure.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "vmm/monitor/machine.h"
+
+#define VECTOR_DEBUG      1u
+#define VECTOR_UNDEFINED  6u
+#define VECTOR_PROTECTION 13u
+#define VECTOR_PAGE       14u
+
+#define RFLAGS_IF (1u << 9)
+
+// Raises a hardware exception at the present RIP. The event slot must be free: an exit that
+// interrupted the delivery of an event is not an instruction's.
+void event_raise(struct machine *machine, unsigned vector);
+void event_raise_error(struct machine *machine, unsigned vector, uint32_t error_code);
+
+// #GP(0) and #UD, the usual answers, as handlers return them.
+enum outcome event_protection(struct machine *machine);
+enum outcome event_undefined(struct machine *machine);
+
+// Raises the debug trap of a single step over an emulated instruction. Needs VCPU_GROUP_DEBUG.
+void event_raise_step(struct machine *machine);
+
+// Injects the platform's interrupt if the guest can take one now, wakes it from HLT, or asks for
+// the window. Called before each entry.
+void event_deliver_interrupt(struct machine *machine);

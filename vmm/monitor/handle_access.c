@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+// Port and memory exits: the way from the guest's instructions to the devices. A plain IN or OUT is
+// done here; strings and memory operands go through the emulator (guest_access.h is its way).
+#include "vmm/monitor/handlers.h"
+
+#include "vmm/emulate/emulate.h"
+#include "vmm/monitor/event.h"
+
+#define GROUPS_TO_EMULATE (VCPU_GROUP_RIP | VCPU_GROUP_CONTROL | VCPU_GROUP_SEGMENTS)
+
+static enum outcome raise_fault(struct machine *machine, const struct emulate_fault *fault)
+{
+    if (fault->vector == VECTOR_PAGE) {
+        machine->page->cr2 = fault->address;
+    }
+    if (fault->has_error_code) {
+        event_raise_error(machine, fault->vector, fault->error_code);
+    } else {
+        event_raise(machine, fault->vector);
+    }
+    return OUTCOME_RESUME;
+}
+
+static enum outcome refuse(struct machine *machine, const struct emulate_result *result)
+{
+    const struct vm_exit *exit = &machine->page->exit;
+    char bytes[3 * EMULATE_LENGTH_MAXIMUM + 1] = "";
+
+    for (unsigned i = 0; i < result->fetched && i < EMULATE_LENGTH_MAXIMUM; i++) {
+        static const char digits[] = "0123456789abcdef";
+
+        bytes[3 * i] = ' ';
+        bytes[3 * i + 1] = digits[result->bytes[i] >> 4];
+        bytes[3 * i + 2] = digits[result->bytes[i] & 15];
+        bytes[3 * i + 3] = '\0';
+    }
+    return machine_stop(
+        machine, END_UNHANDLED, RUN_UNHANDLED, true, "instruction%s at rip 0x%llx, %s 0x%llx: %s",
+        bytes, (unsigned long long)machine->page->rip,
+        exit->kind == EXIT_MEMORY ? "guest-physical" : "port",
+        (unsigned long long)(exit->kind == EXIT_MEMORY ? exit->memory.gpa : exit->pio.port),
+        result->outcome == EMULATE_FAILED ? status_name(result->status)
+                                          : "not an instruction we emulate");
+}
+
+static enum outcome emulate(struct machine *machine)
+{
+    struct emulate_result result;
+
+    if (!machine_has(machine, GROUPS_TO_EMULATE)) {
+        return OUTCOME_FETCH;
+    }
+    guest_access_start(&machine->access, machine->page);
+    emulate_instruction(machine->page, &guest_access_operations, &machine->access, &result);
+    switch (result.outcome) {
+    case EMULATE_DONE:
+    case EMULATE_AGAIN:
+        machine->trap_due = result.single_step;
+        return machine_after_access(machine, OUTCOME_RESUME);
+    case EMULATE_EXCEPTION:
+        return raise_fault(machine, &result.fault);
+    case EMULATE_UNSUPPORTED:
+    case EMULATE_FAILED:
+        break;
+    }
+    return refuse(machine, &result);
+}
+
+// Puts what IN read into RAX: 8 and 16 bits leave the rest, 32 bits clear the upper half.
+static void set_accumulator(struct vcpu_page *page, unsigned size, uint32_t value)
+{
+    uint64_t kept = size == 4 ? 0 : ~0ull << (8 * size);
+
+    page->gpr[GPR_RAX] = (page->gpr[GPR_RAX] & kept) | value;
+}
+
+enum outcome handle_port(struct machine *machine)
+{
+    struct vcpu_page *page = machine->page;
+    const struct vm_exit *exit = &page->exit;
+
+    if (UNLIKELY(exit->pio.string)) {
+        return emulate(machine);
+    }
+    if (exit->pio.in) {
+        set_accumulator(page, exit->pio.size,
+                        platform_port_read(machine->platform, exit->pio.port, exit->pio.size));
+    } else {
+        platform_port_write(machine->platform, exit->pio.port, exit->pio.size,
+                            (uint32_t)page->gpr[GPR_RAX]);
+    }
+    return machine_after_access(machine, OUTCOME_ADVANCE);
+}
+
+enum outcome handle_memory(struct machine *machine)
+{
+    const struct vm_exit *exit = &machine->page->exit;
+
+    if (machine->page->event.word & VCPU_EVENT_VALID) {
+        return machine_stop(machine, END_UNHANDLED, RUN_UNHANDLED, true,
+                            "event 0x%x was delivered through guest-physical 0x%llx, which is not "
+                            "memory",
+                            machine->page->event.word, (unsigned long long)exit->memory.gpa);
+    }
+    if (exit->memory.fetch) {
+        return machine_stop(machine, END_UNHANDLED, RUN_UNHANDLED, true,
+                            "the guest runs code at guest-physical 0x%llx, which is not memory",
+                            (unsigned long long)exit->memory.gpa);
+    }
+    if (exit->memory.in_page_walk) {
+        return machine_stop(machine, END_UNHANDLED, RUN_UNHANDLED, true,
+                            "a page table of the guest is at guest-physical 0x%llx, which is not "
+                            "memory",
+                            (unsigned long long)exit->memory.gpa);
+    }
+    return emulate(machine);
+}

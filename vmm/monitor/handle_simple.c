@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+// Exits whose handling needs no tables and no devices, and those that end the VM.
+#include "vmm/monitor/handlers.h"
+
+#include "vmm/monitor/event.h"
+
+enum outcome handle_nothing(struct machine *machine)
+{
+    (void)machine; // the run loop looks at timers, interrupts and events after every exit
+    return OUTCOME_RESUME;
+}
+
+enum outcome handle_halt(struct machine *machine)
+{
+    machine->page->halted = 1;
+    return OUTCOME_ADVANCE;
+}
+
+enum outcome handle_skip(struct machine *machine)
+{
+    (void)machine;
+    return OUTCOME_ADVANCE;
+}
+
+enum outcome handle_undefined(struct machine *machine)
+{
+    return event_undefined(machine);
+}
+
+enum outcome handle_rdpmc(struct machine *machine)
+{
+    return event_protection(machine); // CPUID shows no counters
+}
+
+// RDTSC and RDTSCP, should a backend intercept them.
+enum outcome handle_rdtsc(struct machine *machine)
+{
+    struct vcpu_page *page = machine->page;
+    uint64_t tsc;
+
+    if (!machine_has(machine, VCPU_GROUP_MSRS)) {
+        return OUTCOME_FETCH;
+    }
+    tsc = page->exit_tsc + page->tsc_offset;
+    page->gpr[GPR_RAX] = (uint32_t)tsc;
+    page->gpr[GPR_RDX] = tsc >> 32;
+    if (page->exit.instruction_length == 3) {
+        page->gpr[GPR_RCX] = (uint32_t)page->tsc_aux;
+    }
+    return OUTCOME_ADVANCE;
+}
+
+enum outcome handle_triple_fault(struct machine *machine)
+{
+    return machine_stop(machine, END_TRIPLE_FAULT, RUN_TRIPLE_FAULT, true,
+                        "triple fault at rip 0x%llx", (unsigned long long)machine->page->rip);
+}
+
+enum outcome handle_entry_refused(struct machine *machine)
+{
+    const struct vm_exit *exit = &machine->page->exit;
+
+    return machine_stop(machine, END_ENTRY_REFUSED, RUN_ENTRY_REFUSED, true,
+                        "the processor refused to enter the guest: reason %u, error %u",
+                        exit->refused.reason, exit->refused.error);
+}
+
+enum outcome handle_task_switch(struct machine *machine)
+{
+    const struct vm_exit *exit = &machine->page->exit;
+
+    return machine_stop(machine, END_UNHANDLED, RUN_UNHANDLED, true,
+                        "hardware task switch to selector 0x%x, source %u: not supported",
+                        exit->task.selector, exit->task.source);
+}
+
+enum outcome handle_unknown(struct machine *machine)
+{
+    const struct vm_exit *exit = &machine->page->exit;
+
+    return machine_stop(machine, END_UNHANDLED, RUN_UNHANDLED, true,
+                        "nobody handles exit \"%s\", raw reason 0x%x, qualification 0x%llx",
+                        exit_kind_name(exit->kind), exit->hardware_reason,
+                        (unsigned long long)exit->hardware_qualification);
+}

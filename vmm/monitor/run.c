@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: MIT
+// The run loop: enter the guest, dispatch the exit, look after time, interrupts and the console.
+// The path of an ordinary port access is straight: everything rare hangs behind one test.
+#include "vmm/monitor/monitor.h"
+
+#include "kernel/lib/format.h"
+#include "kernel/lib/string.h"
+#include "vmm/emulate/emulate.h"
+#include "vmm/monitor/event.h"
+#include "vmm/monitor/handlers.h"
+#include "vmm/monitor/report.h"
+#include "vmm/runtime/program.h"
+#include "vmm/runtime/system_call.h"
+#include "vmm/runtime/tsc.h"
+
+// Fills groups of the page without entering the guest; the exit stays as it is.
+static void fetch(struct monitor *monitor, uint32_t groups)
+{
+    struct vcpu_page *page = monitor->machine.page;
+    struct vm_exit exit = page->exit;
+    uint32_t wanted = page->wanted;
+
+    page->wanted = groups;
+    if (vcpu_run(monitor->vcpu, VCPU_RUN_FETCH) != STATUS_OK || (page->valid & groups) != groups) {
+        monitor_end(monitor, END_UNHANDLED, RUN_UNHANDLED,
+                    "the kernel did not give the virtual processor's registers");
+    }
+    page->wanted = wanted;
+    page->exit = exit;
+}
+
+static void send_statistics(struct monitor *monitor)
+{
+    struct vm_statistics statistics = {0};
+    char text[2048];
+    size_t length;
+
+    if (vm_statistics_get(monitor->vm, &statistics) != STATUS_OK) {
+        statistics = (struct vm_statistics){0};
+    }
+    length = report_statistics(&monitor->machine, &statistics, text, sizeof(text));
+    link_send(&monitor->link, MESSAGE_REPORT, text, length);
+}
+
+NORETURN void monitor_end(struct monitor *monitor, uint32_t reason, uint32_t status,
+                          const char *why)
+{
+    link_flush(&monitor->link);
+    if (link_consumed_due(&monitor->link)) {
+        link_tell_consumed(&monitor->link);
+    }
+    link_send_ended(&monitor->link, reason, status, why);
+    process_exit(0);
+}
+
+static NORETURN void stop(struct monitor *monitor)
+{
+    struct machine *machine = &monitor->machine;
+
+    link_flush(&monitor->link);
+    if (machine->stop.report) {
+        fetch(monitor, VCPU_GROUP_ALL);
+        report_stop(machine);
+    }
+    send_statistics(monitor);
+    monitor_end(monitor, machine->stop.reason, machine->stop.status, machine->stop.why);
+}
+
+// The guest does not see the time of a pause: neither its TSC nor its devices.
+static void hide_time(struct monitor *monitor, uint64_t ticks)
+{
+    struct vcpu_page *page = monitor->machine.page;
+
+    fetch(monitor, VCPU_GROUP_MSRS);
+    page->tsc_offset -= ticks;
+    page->dirty |= VCPU_GROUP_MSRS;
+    platform_skip_time(&monitor->platform, ticks);
+}
+
+static void pause(struct monitor *monitor)
+{
+    struct link *link = &monitor->link;
+    uint64_t start = tsc_now();
+
+    link_flush(link);
+    while (link->paused && !link->stop_wanted) {
+        (void)event_wait(0);
+        link_receive(link);
+        if (link->statistics_wanted) {
+            link->statistics_wanted = false;
+            send_statistics(monitor);
+        }
+    }
+    hide_time(monitor, tsc_now() - start);
+}
+
+// Something arrived from the console process.
+static void take_messages(struct monitor *monitor)
+{
+    struct link *link = &monitor->link;
+
+    link_receive(link);
+    if (link->statistics_wanted) {
+        link->statistics_wanted = false;
+        send_statistics(monitor);
+    }
+    if (link->paused) {
+        pause(monitor);
+    }
+    if (link->stop_wanted) {
+        (void)machine_stop(&monitor->machine, END_STOPPED, 0, false, "stopped at the console");
+        stop(monitor);
+    }
+    if (link->input_arrived) {
+        link->input_arrived = false;
+        platform_input_ready(&monitor->platform);
+    }
+}
+
+// A single step ran over an emulated instruction.
+static void raise_step(struct monitor *monitor)
+{
+    monitor->machine.trap_due = false;
+    if (monitor->machine.page->event.word & VCPU_EVENT_VALID) {
+        return; // the instruction raised something of its own
+    }
+    fetch(monitor, VCPU_GROUP_DEBUG);
+    event_raise_step(&monitor->machine);
+}
+
+static inline uint64_t earlier(uint64_t left, uint64_t right)
+{
+    return left < right ? left : right;
+}
+
+// Everything that must be right before the guest runs.
+static void prepare(struct monitor *monitor)
+{
+    struct machine *machine = &monitor->machine;
+    struct vcpu_page *page = machine->page;
+    uint64_t deadline;
+
+    platform_run_timers(&monitor->platform);
+    if (UNLIKELY(machine->trap_due)) {
+        raise_step(monitor);
+    }
+    event_deliver_interrupt(machine);
+    if (UNLIKELY(page->exit_tsc >= monitor->link.flush_at || page->halted)) {
+        link_flush(&monitor->link);
+    }
+    deadline = earlier(monitor->platform.clock.earliest_tsc, monitor->link.flush_at);
+    page->deadline_tsc = deadline == CLOCK_NEVER ? 0 : deadline;
+}
+
+// Calls the exit's handler, again when it needs registers that are not in the page yet.
+static enum outcome dispatch(struct monitor *monitor)
+{
+    struct machine *machine = &monitor->machine;
+    uint32_t kind = machine->page->exit.kind;
+    enum outcome outcome;
+
+    if (UNLIKELY(kind >= EXIT_KIND_COUNT)) {
+        kind = EXIT_UNKNOWN;
+    }
+    machine->exits[kind]++;
+    outcome = exit_table[kind].handle(machine);
+    while (UNLIKELY(outcome == OUTCOME_FETCH)) {
+        fetch(monitor, machine->need);
+        outcome = exit_table[kind].handle(machine);
+    }
+    return outcome;
+}
+
+static void finish(struct monitor *monitor, enum outcome outcome)
+{
+    struct machine *machine = &monitor->machine;
+
+    if (LIKELY(outcome == OUTCOME_ADVANCE)) {
+        machine->trap_due = emulate_advance(machine->page, machine->page->exit.instruction_length);
+    } else if (outcome == OUTCOME_STOP) {
+        stop(monitor);
+    }
+}
+
+// Console traffic after an exit; returns quickly when there is none.
+static void serve_console(struct monitor *monitor)
+{
+    struct link *link = &monitor->link;
+
+    if (UNLIKELY(monitor->machine.page->events != 0)) {
+        monitor->machine.page->events = 0;
+        take_messages(monitor);
+    }
+    if (UNLIKELY(link_consumed_due(link))) {
+        link_tell_consumed(link);
+        if (link->receive_blocked) {
+            take_messages(monitor);
+        }
+    }
+}
+
+NORETURN void monitor_run(struct monitor *monitor)
+{
+    take_messages(monitor);
+    for (;;) {
+        enum status status;
+
+        prepare(monitor);
+        status = vcpu_run(monitor->vcpu, 0);
+        if (UNLIKELY(status != STATUS_OK)) {
+            monitor_end(monitor, END_UNHANDLED, RUN_UNHANDLED, status_name(status));
+        }
+        platform_set_time(&monitor->platform, monitor->machine.page->exit_tsc);
+        finish(monitor, dispatch(monitor));
+        serve_console(monitor);
+    }
+}

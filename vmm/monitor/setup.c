@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: MIT
+// Building the VM: configuration, memory, image, ACPI tables, processor policy, devices. Each step
+// ends the process with a message that names what was wrong. Called once by main.c.
+#include "vmm/monitor/monitor.h"
+
+#include "kernel/lib/format.h"
+#include "kernel/lib/string.h"
+#include "vmm/devices/acpi_tables.h"
+#include "vmm/load/load.h"
+#include "vmm/monitor/cpuid.h"
+#include "vmm/monitor/msr.h"
+#include "vmm/monitor/processor.h"
+#include "vmm/runtime/program.h"
+#include "vmm/runtime/system_call.h"
+#include "vmm/runtime/tsc.h"
+
+enum passed_handle {
+    HANDLE_TO_CONSOLE = HANDLE_FIRST_PASSED,
+    HANDLE_FROM_CONSOLE,
+    HANDLE_FIRST_MODULE,
+};
+
+#define VM_ACCESS_ALL (VM_GRANT_READ | VM_GRANT_WRITE | VM_GRANT_EXECUTE)
+
+static NORETURN void refuse(struct monitor *monitor, uint32_t reason, uint32_t status,
+                            const char *format, ...) PRINTF(4, 5);
+static NORETURN void refuse(struct monitor *monitor, uint32_t reason, uint32_t status,
+                            const char *format, ...)
+{
+    char why[512];
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)format_text_va(why, sizeof(why), format, arguments);
+    va_end(arguments);
+    monitor_end(monitor, reason, status, why);
+}
+
+// A system call that only lack of resources can make fail.
+static uint64_t require(struct monitor *monitor, const char *what, int64_t result)
+{
+    if (result < 0) {
+        refuse(monitor, END_BAD_CONFIG, RUN_USAGE, "%s: %s", what,
+               status_name(call_status(result)));
+    }
+    return (uint64_t)result;
+}
+
+static void require_status(struct monitor *monitor, const char *what, enum status status)
+{
+    (void)require(monitor, what, -(int64_t)status);
+}
+
+static void read_config(struct monitor *monitor)
+{
+    const struct process_info *info = monitor->info;
+    struct config_error error;
+
+    if (config_parse_section((const char *)info->arguments, info->argument_bytes, &monitor->config,
+                             &error) != STATUS_OK) {
+        refuse(monitor, END_BAD_CONFIG, RUN_USAGE, "configuration, line %u of the section: %s",
+               error.line, error.message);
+    }
+    if (monitor->config.vcpus != 1) {
+        refuse(monitor, END_BAD_CONFIG, RUN_USAGE, "vcpus: %u asked for, 1 is supported",
+               monitor->config.vcpus);
+    }
+}
+
+// One piece of guest RAM, `host` being where it is mapped here.
+static void add_memory(struct monitor *monitor, uint64_t start, uint64_t size, uint64_t host)
+{
+    if (size == 0) {
+        return;
+    }
+    require_status(
+        monitor, "guest memory",
+        guest_memory_add(&monitor->memory, gpa(start), size, (void *)(uintptr_t)host, false));
+    require_status(monitor, "guest memory",
+                   vm_grant(monitor->vm, start, host, size, VM_ACCESS_ALL));
+}
+
+static void make_memory(struct monitor *monitor)
+{
+    uint64_t bytes = monitor->config.memory;
+    uint64_t low = bytes < LOAD_MEMORY_LOW ? bytes : LOAD_MEMORY_LOW;
+    uint64_t host = require(monitor, "guest memory", memory_allocate(bytes));
+
+    guest_memory_init(&monitor->memory);
+    add_memory(monitor, 0, low, host);
+    add_memory(monitor, LOAD_MEMORY_HIGH, bytes - low, host + low);
+}
+
+static uint64_t make_acpi_tables(struct monitor *monitor)
+{
+    static const struct acpi_tables_config config = {.processors = 0};
+    uint8_t *buffer =
+        guest_memory_pointer(&monitor->memory, gpa(ACPI_TABLES_ADDRESS), ACPI_TABLES_MAXIMUM);
+    size_t size = 0;
+
+    if (!buffer) {
+        return 0; // a VM this small has no ACPI
+    }
+    require_status(
+        monitor, "ACPI tables",
+        acpi_tables_build(buffer, ACPI_TABLES_MAXIMUM, gpa(ACPI_TABLES_ADDRESS), &config, &size));
+    return ACPI_TABLES_ADDRESS;
+}
+
+// Copies of configuration texts with a NUL behind them. They all fit: the section is no longer
+// than PROCESS_ARGUMENTS_MAXIMUM, and each text is followed there by at least one byte.
+static char strings[PROCESS_ARGUMENTS_MAXIMUM + 64];
+static size_t strings_used;
+
+static const char *make_string(struct config_text text)
+{
+    char *string = strings + strings_used;
+
+    ASSERT(strings_used + text.length + 1 <= sizeof(strings));
+    if (text.length > 0) {
+        memcpy(string, text.start, text.length);
+    }
+    string[text.length] = '\0';
+    strings_used += text.length + 1;
+    return string;
+}
+
+// Maps the module behind `handle` as the image called `file`, or by its module name.
+static struct load_image map_image(struct monitor *monitor, uint32_t handle,
+                                   struct config_text file, struct config_text name)
+{
+    struct module_info info;
+    struct load_image image = {.file = make_string(file.length > 0 ? file : name)};
+
+    require_status(monitor, image.file, module_info_get(handle, &info));
+    image.size = info.bytes;
+    image.bytes = (const uint8_t *)(uintptr_t)require(monitor, image.file, module_map(handle));
+    return image;
+}
+
+static void map_images(struct monitor *monitor, struct load_request *request,
+                       struct load_image *modules)
+{
+    const struct config_vm *config = &monitor->config;
+    uint32_t handle = HANDLE_FIRST_MODULE;
+
+    request->kernel = map_image(monitor, handle++, config->kernel_file, config->kernel);
+    if (config->initrd.length > 0) {
+        request->initrd = map_image(monitor, handle++, config->initrd_file, config->initrd);
+    }
+    for (uint32_t i = 0; i < config->module_count; i++) {
+        const struct config_module *module = &config->modules[i];
+
+        modules[i] = map_image(monitor, handle++, module->file, module->module);
+        modules[i].arguments = make_string(module->arguments);
+    }
+    request->modules = modules;
+    request->module_count = config->module_count;
+}
+
+static void load(struct monitor *monitor, struct load_entry *entry)
+{
+    static const enum load_type types[] = {
+        [CONFIG_KERNEL_AUTO] = LOAD_AUTO, [CONFIG_KERNEL_LINUX] = LOAD_LINUX,
+        [CONFIG_KERNEL_ELF] = LOAD_ELF,   [CONFIG_KERNEL_MULTIBOOT] = LOAD_MULTIBOOT,
+        [CONFIG_KERNEL_FLAT] = LOAD_FLAT,
+    };
+    static struct load_image modules[CONFIG_MODULE_MAXIMUM];
+    static struct load_report report;
+    struct load_request request = {
+        .type = types[monitor->config.kernel_type],
+        .command_line = make_string(monitor->config.append),
+        .memory_bytes = monitor->config.memory,
+        .memory = &monitor->memory,
+    };
+    enum status status;
+
+    map_images(monitor, &request, modules);
+    request.rsdp = make_acpi_tables(monitor);
+    status = load_guest(&request, entry, &report);
+    if (status == STATUS_INVALID) {
+        refuse(monitor, END_BAD_CONFIG, RUN_USAGE, "%s", report.text);
+    }
+    if (status != STATUS_OK) {
+        refuse(monitor, END_BAD_IMAGE, RUN_BAD_IMAGE, "%s", report.text);
+    }
+    link_log(&monitor->link, entry->summary);
+}
+
+static void enter_at(struct vcpu_page *page, const struct load_entry *entry)
+{
+    memcpy(page->gpr, entry->gpr, sizeof(page->gpr));
+    page->rip = entry->rip;
+    page->rflags = entry->rflags;
+    page->cr0 = entry->cr0;
+    page->cr3 = entry->cr3;
+    page->cr4 = entry->cr4;
+    page->efer = entry->efer;
+    memcpy(page->segment, entry->segment, sizeof(page->segment));
+    page->gdtr = entry->gdtr;
+    page->idtr = entry->idtr;
+    page->valid |= VCPU_GROUP_RIP | VCPU_GROUP_CONTROL | VCPU_GROUP_SEGMENTS | VCPU_GROUP_TABLES;
+    page->dirty |= VCPU_GROUP_RIP | VCPU_GROUP_CONTROL | VCPU_GROUP_SEGMENTS | VCPU_GROUP_TABLES;
+}
+
+static uint64_t read_xcr0(void)
+{
+    uint32_t low;
+    uint32_t high;
+
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (uint64_t)high << 32 | low;
+}
+
+// CPUID and MSR policy, registered with the kernel where it can act on it alone.
+static void make_policy(struct monitor *monitor)
+{
+    static struct vm_cpuid_entry entries[VM_CPUID_MAXIMUM];
+    struct machine *machine = &monitor->machine;
+    bool xsave = (cpuid_host(1, 0).ecx & (1u << 27)) != 0; // OSXSAVE
+    uint32_t count;
+
+    cpuid_features(cpuid_host, monitor->info->tsc_hz, xsave ? read_xcr0() : 0, &machine->features);
+    count = cpuid_build(cpuid_host, &machine->features, entries);
+    require_status(monitor, "CPUID policy", vm_set_cpuid(monitor->vm, entries, count));
+    msr_reset(machine);
+    for (unsigned i = 0; i < msr_table_count; i++) {
+        const struct msr_row *row = &msr_table[i];
+
+        // Where the backend cannot, the row serves the exit.
+        if (row->pass &&
+            vm_set_msr(monitor->vm, row->first, row->last, VM_MSR_PASSTHROUGH) != STATUS_OK) {
+            machine_log(machine, "MSR 0x%x exits: the backend does not pass it", row->first);
+        }
+    }
+}
+
+static void make_vcpu(struct monitor *monitor)
+{
+    struct vcpu_info info = {0};
+
+    monitor->vcpu =
+        (uint32_t)require(monitor, "virtual processor", vcpu_create(monitor->vm, &info));
+    monitor->machine.page = (struct vcpu_page *)(uintptr_t)info.page;
+    monitor->link.now = &monitor->machine.page->exit_tsc;
+}
+
+static void make_platform(struct monitor *monitor)
+{
+    struct platform_config config = {
+        .tsc = tsc_now(),
+        .tsc_hz = monitor->info->tsc_hz,
+        .start_time = (int64_t)monitor->config.clock,
+        .memory_bytes = monitor->config.memory,
+        .context = &monitor->link,
+        .console_output = link_output,
+        .console_input = link_input,
+    };
+
+    require_status(monitor, "devices", platform_init(&monitor->platform, &config));
+    guest_access_init(&monitor->machine.access, &monitor->memory, &monitor->platform.mmio,
+                      &monitor->platform.ports);
+}
+
+static void log_line(void *context, const char *line)
+{
+    link_log(context, line);
+}
+
+void monitor_setup(struct monitor *monitor, const struct process_info *info)
+{
+    static const uint64_t no_time = 0;
+    static struct load_entry entry;
+
+    monitor->info = info;
+    link_init(&monitor->link, HANDLE_TO_CONSOLE, HANDLE_FROM_CONSOLE, info->tsc_hz, &no_time);
+    monitor->machine.memory = &monitor->memory;
+    monitor->machine.platform = &monitor->platform;
+    monitor->machine.log = log_line;
+    monitor->machine.log_context = &monitor->link;
+    require_status(monitor, "console channel", channel_bind(HANDLE_FROM_CONSOLE, LINK_EVENT_BIT));
+    read_config(monitor);
+    monitor->vm = (uint32_t)require(monitor, "virtual machine", vm_create());
+    make_memory(monitor);
+    load(monitor, &entry);
+    make_policy(monitor);
+    make_vcpu(monitor);
+    enter_at(monitor->machine.page, &entry);
+    make_platform(monitor);
+}
