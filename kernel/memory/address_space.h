@@ -89,3 +89,7 @@ MUST_CHECK enum status address_space_translate(struct address_space *space, uint
 // The same for a caller that holds space->lock already.
 MUST_CHECK enum status address_space_translate_locked(struct address_space *space, uint64_t address,
                                                       struct user_mapping *mapping);
+
+// Copies into mapped pages whatever their permission: for loading programs. STATUS_FAULT.
+MUST_CHECK enum status address_space_write(struct address_space *space, uint64_t address,
+                                           const void *source, uint64_t size);

@@ -54,6 +54,10 @@ MUST_CHECK enum status container_free(struct container_tree *tree, uint32_t id, 
 // root; STATUS_BUSY: pages or children are still charged to it.
 MUST_CHECK enum status container_revoke(struct container_tree *tree, uint32_t id);
 
+// Ends the container and all below it, lowest first. Errors as container_revoke; those that could
+// be ended are.
+MUST_CHECK enum status container_revoke_all(struct container_tree *tree, uint32_t id);
+
 // Getters. For a slot that is no container: false, 0.
 bool container_in_use(struct container_tree *tree, uint32_t id);
 uint64_t container_quota(struct container_tree *tree, uint32_t id);

@@ -109,3 +109,15 @@ enum status user_range_check(struct address_space *space, uint64_t start, size_t
     ticket_lock_release(&space->lock);
     return status;
 }
+
+enum status address_space_write(struct address_space *space, uint64_t address, const void *source,
+                                uint64_t size)
+{
+    ticket_lock_acquire(&space->lock);
+    enum status status = check_locked(space, address, size, false);
+    if (status == STATUS_OK) {
+        copy_locked(space, address, (uint8_t *)(uintptr_t)source, size, true);
+    }
+    ticket_lock_release(&space->lock);
+    return status;
+}

@@ -22,17 +22,20 @@ struct process {
     uint32_t priority;
     bool is_root; // the device owner
     char name[32];
+    struct process_info *information; // its read-only page, charged to container
 
     struct address_space space;
     struct ticket_lock lock;
     // Guarded by lock.
     struct handle_table handles;
     struct thread *threads;
-    uint32_t thread_count;
-    bool ending; // no new threads or handles
+    uint32_t threads_running;   // not yet at their end
+    uint32_t threads_allocated; // their stacks not yet freed
+    bool ending;                // no new threads or handles
 
     // Guarded by the process tree's lock.
     struct process_status status;
+    bool doomed; // status says why it ends
     struct condition ended;
     struct thread *watcher; // who is told of the end; holds a reference; null: nobody
     uint64_t watcher_bits;
@@ -77,8 +80,11 @@ MUST_CHECK enum status process_destroy(struct process *process);
 // The same for all processes in `container` and below.
 MUST_CHECK enum status process_destroy_within(uint32_t container);
 
-// Called on the last thread's way out (thread.c): gives everything back.
+// Called by a thread on its way out; the last one gives everything back.
 void process_thread_ended(struct process *process, struct thread *thread);
+
+// Called when the stack of an ended thread is freed; after the last one the process is over.
+void process_thread_freed(struct process *process);
 
 void process_acquire(struct process *process);
 void process_release(struct process *process);
@@ -91,5 +97,24 @@ MUST_CHECK enum status process_handle_add(struct process *process, enum handle_k
 MUST_CHECK enum status process_handle_get(struct process *process, uint64_t number,
                                           enum handle_kind kind, void **object);
 
-// Closes one handle. STATUS_NOT_FOUND; STATUS_BUSY from kernel/vm.
+// The same with a reference of the caller's to counted objects, dropped with handle_release. A
+// container handle whose container was revoked is STATUS_DEAD. take_any: whatever may be passed to
+// a new process (channels, modules, containers), else STATUS_DENIED.
+MUST_CHECK enum status process_handle_take(struct process *process, uint64_t number,
+                                           enum handle_kind kind, struct handle *handle);
+MUST_CHECK enum status process_handle_take_any(struct process *process, uint64_t number,
+                                               struct handle *handle);
+void handle_acquire(const struct handle *handle);
+void handle_release(const struct handle *handle);
+
+// A handle for a container in use.
+struct handle container_handle(uint32_t container);
+
+// Closes one handle. STATUS_INVALID: 0 and 1 stay; STATUS_NOT_FOUND; STATUS_BUSY: a vCPU that runs,
+// or its VM.
 MUST_CHECK enum status process_handle_close(struct process *process, uint64_t number);
+
+// The end of `process` sets event bit `bit` of the running thread; at once if it has ended.
+void process_watch(struct process *process, uint32_t bit);
+
+void process_get_status(struct process *process, struct process_status *status);

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-set(SOURCES)
+set(SOURCES elf_parser.c handle_table.c module.c process.c process_create.c process_handle.c)

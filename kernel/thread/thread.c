@@ -124,15 +124,26 @@ NORETURN void thread_exit(void)
     panic("a thread ran on after its end");
 }
 
-void thread_free(struct thread *thread)
+static void free_parts(struct thread *thread)
 {
-    struct process *process = thread->process;
-
     if (thread->fpu_area) {
         fpu_release(thread->fpu_area);
         memory_free_object(thread->container, thread->fpu_area);
     }
     stack_destroy(thread->container, thread->stack_slot);
+}
+
+void thread_discard(struct thread *thread)
+{
+    free_parts(thread);
+    memory_free_object(thread->container, thread);
+}
+
+void thread_free(struct thread *thread)
+{
+    struct process *process = thread->process;
+
+    free_parts(thread);
     thread_release(thread);
     if (process) {
         process_thread_freed(process);

@@ -30,6 +30,9 @@ struct thread {
     struct process *process; // null: a thread of the kernel
     void (*entry)(void *argument);
     void *argument;
+    uint64_t user_entry; // where a process's thread starts in ring 3, rsp, rdi
+    uint64_t user_stack;
+    uint64_t user_argument;
     void *fpu_area; // XSAVE area of its ring-3 program, one page; null for kernel threads
 
     // Only the thread's own CPU.
@@ -63,6 +66,9 @@ static_assert(sizeof(struct thread) <= 4096, "one page per thread");
 MUST_CHECK enum status thread_create(struct process *process, uint32_t container, uint32_t priority,
                                      void (*entry)(void *), void *argument, struct thread **thread);
 void thread_start(struct thread *thread);
+
+// Frees a thread that was never started, with both references.
+void thread_discard(struct thread *thread);
 
 // Ends the running thread. Its stack and FPU area are freed by whoever runs next on this CPU.
 NORETURN void thread_exit(void);

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: MIT
+// The life of processes (process.h): their threads, and how they end.
+#include "kernel/process/process.h"
+#include "arch/x86/cpu/context.h"
+#include "arch/x86/cpu/registers.h"
+#include "arch/x86/paging/kernel_space.h"
+#include "kernel/abi/message.h"
+#include "kernel/core/assert.h"
+#include "kernel/core/interrupt.h"
+#include "kernel/core/log.h"
+#include "kernel/memory/container.h"
+#include "kernel/memory/memory.h"
+#include "kernel/process/process_private.h"
+
+static struct ticket_lock tree_lock;
+static struct process *processes; // live ones; guarded by tree_lock
+
+// -- references and the list ----------------------------------------------------------------------
+
+void process_acquire(struct process *process)
+{
+    atomic_fetch_add_explicit(&process->references, 1, memory_order_relaxed);
+}
+
+void process_release(struct process *process)
+{
+    if (atomic_fetch_sub_explicit(&process->references, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
+    if (process->watcher) {
+        thread_release(process->watcher);
+    }
+    memory_free_object(process->struct_container, process);
+}
+
+void process_list_add(struct process *process)
+{
+    ticket_lock_acquire(&tree_lock);
+    process->next = processes;
+    processes = process;
+    ticket_lock_release(&tree_lock);
+}
+
+static void list_remove(struct process *process)
+{
+    struct process **link = &processes;
+
+    while (*link != process) {
+        link = &(*link)->next;
+    }
+    *link = process->next;
+}
+
+// -- threads --------------------------------------------------------------------------------------
+
+static void user_thread_main(void *argument)
+{
+    struct thread *thread = argument;
+
+    leave_to_user();
+    user_enter(thread->user_entry, thread->user_stack, thread->user_argument);
+}
+
+static enum status join(struct process *process, struct thread *thread)
+{
+    enum status status = STATUS_STATE;
+
+    ticket_lock_acquire(&process->lock);
+    if (!process->ending) {
+        thread->next_in_process = process->threads;
+        process->threads = thread;
+        process->threads_running++;
+        process->threads_allocated++;
+        status = STATUS_OK;
+    }
+    ticket_lock_release(&process->lock);
+    return status;
+}
+
+enum status process_add_thread(struct process *process, uint64_t entry, uint64_t stack_top,
+                               uint64_t argument, struct thread **created)
+{
+    struct thread *thread;
+
+    if (!user_range(entry, 1) || !user_range(stack_top, 1)) {
+        return STATUS_INVALID;
+    }
+    enum status status = thread_create(process, process->container, process->priority,
+                                       user_thread_main, NULL, &thread);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    thread->argument = thread;
+    thread->user_entry = entry;
+    thread->user_stack = stack_top;
+    thread->user_argument = argument;
+    status = join(process, thread);
+    if (status != STATUS_OK) {
+        thread_discard(thread);
+        return status;
+    }
+    thread_start(thread);
+    *created = thread;
+    return STATUS_OK;
+}
+
+// -- the end --------------------------------------------------------------------------------------
+
+void process_kill(struct process *process, const struct process_status *status)
+{
+    ticket_lock_acquire(&tree_lock);
+    if (!process->doomed) {
+        process->doomed = true;
+        process->status = *status;
+        process->status.ended = 0;
+    }
+    ticket_lock_acquire(&process->lock);
+    process->ending = true;
+    for (struct thread *thread = process->threads; thread; thread = thread->next_in_process) {
+        thread_kill(thread);
+    }
+    ticket_lock_release(&process->lock);
+    ticket_lock_release(&tree_lock);
+}
+
+// Gives back what the process held. Runs on its last thread, whose address space it was.
+static void tear_down(struct process *process)
+{
+    process_close_all_handles(process);
+    cr3_write(kernel_space()->root.value);
+    process_free_space(process);
+}
+
+void process_thread_ended(struct process *process, struct thread *thread)
+{
+    struct thread **link = &process->threads;
+
+    ticket_lock_acquire(&process->lock);
+    while (*link != thread) {
+        link = &(*link)->next_in_process;
+    }
+    *link = thread->next_in_process;
+    bool last = --process->threads_running == 0;
+    if (last) {
+        process->ending = true;
+    }
+    ticket_lock_release(&process->lock);
+    if (last) {
+        tear_down(process);
+    }
+}
+
+// The last thread's stack is free: everything is given back, so say that it is over.
+static void announce_end(struct process *process)
+{
+    ticket_lock_acquire(&tree_lock);
+    list_remove(process);
+    process->status.ended = 1;
+    if (process->watcher) {
+        thread_signal(process->watcher, process->watcher_bits);
+    }
+    condition_wake_all(&process->ended);
+    ticket_lock_release(&tree_lock);
+    if (process->is_root) {
+        log_line(LOG_ERROR, "the first process, %s, ended with code %lu", process->name,
+                 process->status.code);
+        run_end(RUN_HOST_PANIC);
+    }
+    process_release(process);
+}
+
+void process_thread_freed(struct process *process)
+{
+    ticket_lock_acquire(&process->lock);
+    bool over = --process->threads_allocated == 0;
+    ticket_lock_release(&process->lock);
+    if (over) {
+        announce_end(process);
+    }
+}
+
+enum status process_destroy(struct process *process)
+{
+    const struct process_status status = {.code = 0};
+
+    if (process == current_process()) {
+        return STATUS_INVALID;
+    }
+    process_kill(process, &status);
+    ticket_lock_acquire(&tree_lock);
+    while (!process->status.ended && !thread_killed()) {
+        (void)condition_wait(&process->ended, &tree_lock);
+    }
+    bool ended = process->status.ended;
+    ticket_lock_release(&tree_lock);
+    return ended ? STATUS_OK : STATUS_DEAD;
+}
+
+static struct process *find_within(uint32_t container)
+{
+    struct process *process;
+
+    ticket_lock_acquire(&tree_lock);
+    for (process = processes; process; process = process->next) {
+        if (container_is_within(&kernel_containers, process->container, container)) {
+            process_acquire(process);
+            break;
+        }
+    }
+    ticket_lock_release(&tree_lock);
+    return process;
+}
+
+enum status process_destroy_within(uint32_t container)
+{
+    enum status status = STATUS_OK;
+    struct process *process;
+
+    while (status == STATUS_OK && (process = find_within(container)) != NULL) {
+        status = process_destroy(process);
+        process_release(process);
+    }
+    return status;
+}
+
+// -- watching -------------------------------------------------------------------------------------
+
+void process_watch(struct process *process, uint32_t bit)
+{
+    struct thread *thread = current_thread();
+
+    thread_acquire(thread);
+    ticket_lock_acquire(&tree_lock);
+    struct thread *before = process->watcher;
+    process->watcher = thread;
+    process->watcher_bits = 1ull << bit;
+    if (process->status.ended) {
+        thread_signal(thread, process->watcher_bits);
+    }
+    ticket_lock_release(&tree_lock);
+    if (before) {
+        thread_release(before);
+    }
+}
+
+void process_unwatch(struct process *process, const struct process *watcher)
+{
+    ticket_lock_acquire(&tree_lock);
+    struct thread *thread = process->watcher;
+    if (thread && thread->process == watcher) {
+        process->watcher = NULL;
+    } else {
+        thread = NULL;
+    }
+    ticket_lock_release(&tree_lock);
+    if (thread) {
+        thread_release(thread);
+    }
+}
+
+void process_get_status(struct process *process, struct process_status *status)
+{
+    ticket_lock_acquire(&tree_lock);
+    *status = process->status;
+    ticket_lock_release(&tree_lock);
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+// A process's handles (process.h): look-up with a reference, and closing.
+#include "kernel/core/assert.h"
+#include "kernel/ipc/channel.h"
+#include "kernel/memory/container.h"
+#include "kernel/process/process.h"
+#include "kernel/process/process_private.h"
+#include "kernel/vm/vm.h"
+
+enum status process_handle_add(struct process *process, enum handle_kind kind, void *object,
+                               uint32_t *number)
+{
+    enum status status = STATUS_STATE;
+
+    ticket_lock_acquire(&process->lock);
+    if (!process->ending) {
+        status = handle_table_add(&process->handles, (struct handle){kind, {object}}, number);
+    }
+    ticket_lock_release(&process->lock);
+    return status;
+}
+
+enum status process_handle_get(struct process *process, uint64_t number, enum handle_kind kind,
+                               void **object)
+{
+    struct handle handle;
+
+    ticket_lock_acquire(&process->lock);
+    enum status status = handle_table_get(&process->handles, number, kind, &handle);
+    ticket_lock_release(&process->lock);
+    if (status == STATUS_OK) {
+        *object = handle.object;
+    }
+    return status;
+}
+
+void handle_acquire(const struct handle *handle)
+{
+    if (handle->kind == HANDLE_CHANNEL) {
+        channel_acquire(handle->object);
+    } else if (handle->kind == HANDLE_PROCESS) {
+        process_acquire(handle->object);
+    } else if (handle->kind == HANDLE_THREAD) {
+        thread_acquire(handle->object);
+    }
+}
+
+void handle_release(const struct handle *handle)
+{
+    if (handle->kind == HANDLE_CHANNEL) {
+        channel_release(handle->object);
+    } else if (handle->kind == HANDLE_PROCESS) {
+        process_release(handle->object);
+    } else if (handle->kind == HANDLE_THREAD) {
+        thread_release(handle->object);
+    }
+}
+
+// A container's handle is good while the slot still holds the same container.
+static enum status check_container(const struct handle *handle)
+{
+    uint32_t id = (uint32_t)handle->value;
+    uint32_t generation = (uint32_t)(handle->value >> 32);
+
+    return container_in_use(&kernel_containers, id) &&
+                   container_generation(&kernel_containers, id) == generation
+               ? STATUS_OK
+               : STATUS_DEAD;
+}
+
+enum status process_handle_take(struct process *process, uint64_t number, enum handle_kind kind,
+                                struct handle *handle)
+{
+    ticket_lock_acquire(&process->lock);
+    enum status status = handle_table_get(&process->handles, number, kind, handle);
+    if (status == STATUS_OK && kind == HANDLE_CONTAINER) {
+        status = check_container(handle);
+    }
+    if (status == STATUS_OK) {
+        handle_acquire(handle);
+    }
+    ticket_lock_release(&process->lock);
+    return status;
+}
+
+enum status process_handle_take_any(struct process *process, uint64_t number, struct handle *handle)
+{
+    static const enum handle_kind passable[] = {HANDLE_CHANNEL, HANDLE_MODULE, HANDLE_CONTAINER};
+    enum status status = STATUS_DENIED;
+
+    for (uint32_t i = 0; status == STATUS_DENIED && i < ARRAY_COUNT(passable); i++) {
+        status = process_handle_take(process, number, passable[i], handle);
+    }
+    return status;
+}
+
+struct handle container_handle(uint32_t container)
+{
+    uint64_t generation = container_generation(&kernel_containers, container);
+
+    return (struct handle){HANDLE_CONTAINER, {.value = container | generation << 32}};
+}
+
+// -- closing --------------------------------------------------------------------------------------
+
+// Drops what a closed handle held.
+static void let_go(struct process *process, const struct handle *handle)
+{
+    if (handle->kind == HANDLE_CHANNEL) {
+        channel_unbind(handle->object, process);
+    } else if (handle->kind == HANDLE_PROCESS) {
+        process_unwatch(handle->object, process);
+    }
+    handle_release(handle);
+}
+
+// VMs and vCPUs may refuse to go while they run.
+static enum status release_virtual(const struct handle *handle)
+{
+    if (handle->kind == HANDLE_VM) {
+        return vm_release(handle->object);
+    }
+    return handle->kind == HANDLE_VCPU ? vcpu_release(handle->object) : STATUS_OK;
+}
+
+enum status process_handle_close(struct process *process, uint64_t number)
+{
+    struct handle handle = {HANDLE_NONE, {NULL}};
+    enum status status = STATUS_NOT_FOUND;
+
+    if (number < HANDLE_FIRST_PASSED) {
+        return STATUS_INVALID;
+    }
+    ticket_lock_acquire(&process->lock);
+    if (number < HANDLE_MAXIMUM) {
+        status = release_virtual(&process->handles.entries[number]);
+    }
+    if (status == STATUS_OK) {
+        status = handle_table_remove(&process->handles, number, &handle);
+    }
+    ticket_lock_release(&process->lock);
+    if (status == STATUS_OK) {
+        let_go(process, &handle);
+    }
+    return status;
+}
+
+static void close_kind(struct process *process, bool vcpus)
+{
+    struct handle handle;
+
+    for (uint32_t number = 0; number < HANDLE_MAXIMUM; number++) {
+        enum handle_kind kind = process->handles.entries[number].kind;
+
+        if (kind == HANDLE_NONE || (vcpus && kind != HANDLE_VCPU)) {
+            continue;
+        }
+        ASSERT(release_virtual(&process->handles.entries[number]) == STATUS_OK);
+        ASSERT(handle_table_remove(&process->handles, number, &handle) == STATUS_OK);
+        let_go(process, &handle);
+    }
+}
+
+void process_close_all_handles(struct process *process)
+{
+    close_kind(process, true);
+    close_kind(process, false);
+}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+// What the files of kernel/process share and nobody else needs.
+#pragma once
+
+#include "kernel/process/process.h"
+
+// Enters a process that starts to live into the list of all.
+void process_list_add(struct process *process);
+
+// Closes every handle, vCPUs first. Only at the end of a process: nobody uses them any more.
+void process_close_all_handles(struct process *process);
+
+// Frees address space and information page.
+void process_free_space(struct process *process);
+
+// Ends the notification of a thread of `watcher`.
+void process_unwatch(struct process *process, const struct process *watcher);
