@@ -65,7 +65,6 @@ struct cpu {
     // Owned by arch.
     struct trap_information trap;
     void *fpu_owner;      // XSAVE area whose contents are in the registers, or null
-    uint64_t cr0;         // CR0 as last written by fpu.c, TS included
     uint32_t tss_padding; // keeps tss.rsp[0] aligned to 8 for SYSENTER
     struct task_state tss;
 

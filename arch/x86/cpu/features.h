@@ -13,7 +13,6 @@ struct cpu_features {
     uint32_t maximum_extended_leaf;
     uint8_t physical_bits; // MAXPHYADDR
     uint8_t linear_bits;
-    uint8_t virtual_family; // reserved, 0
     bool intel;
     bool amd;
     bool nx;

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-set(SOURCES)
+set(SOURCES entry.c kernel_space.c page_table.c)

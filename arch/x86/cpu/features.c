@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+// Reads CPUID into struct cpu_features; see features.h.
+#include "arch/x86/cpu/features.h"
+#include "arch/x86/cpu/registers.h"
+#include "kernel/lib/string.h"
+
+static struct cpu_features features;
+
+const struct cpu_features *cpu_features(void)
+{
+    return &features;
+}
+
+static bool bit(uint32_t word, unsigned number)
+{
+    return (word >> number & 1) != 0;
+}
+
+static struct cpuid_result leaf_or_zero(uint32_t leaf)
+{
+    uint32_t limit = leaf >= 0x80000000u ? features.maximum_extended_leaf : features.maximum_leaf;
+    return leaf <= limit ? cpuid(leaf, 0) : (struct cpuid_result){0};
+}
+
+static void discover_names(void)
+{
+    struct cpuid_result r = cpuid(0, 0);
+    features.maximum_leaf = r.eax;
+    memcpy(features.vendor, &r.ebx, 4);
+    memcpy(features.vendor + 4, &r.edx, 4);
+    memcpy(features.vendor + 8, &r.ecx, 4);
+    features.intel = strcmp(features.vendor, "GenuineIntel") == 0;
+    features.amd = strcmp(features.vendor, "AuthenticAMD") == 0;
+    features.maximum_extended_leaf = cpuid(0x80000000u, 0).eax;
+    for (uint32_t i = 0; i < 3; i++) {
+        r = leaf_or_zero(0x80000002u + i);
+        memcpy(features.brand + i * 16, &r, 16);
+    }
+}
+
+static void discover_basic(void)
+{
+    struct cpuid_result one = leaf_or_zero(1);
+    features.apic = bit(one.edx, 9);
+    features.sysenter = bit(one.edx, 11);
+    features.mtrr = bit(one.edx, 12);
+    features.pge = bit(one.edx, 13);
+    features.pat = bit(one.edx, 16);
+    features.vmx = bit(one.ecx, 5);
+    features.pcid = bit(one.ecx, 17);
+    features.x2apic = bit(one.ecx, 21);
+    features.tsc_deadline = bit(one.ecx, 24);
+    features.xsave = bit(one.ecx, 26);
+    features.avx = bit(one.ecx, 28);
+    features.hypervisor = bit(one.ecx, 31);
+    struct cpuid_result seven = leaf_or_zero(7);
+    features.fsgsbase = bit(seven.ebx, 0);
+    features.smep = bit(seven.ebx, 7);
+    features.invpcid = bit(seven.ebx, 10);
+    features.avx512 = bit(seven.ebx, 16);
+    features.smap = bit(seven.ebx, 20);
+    features.umip = bit(seven.ecx, 2);
+    features.xsaveopt = features.xsave && features.maximum_leaf >= 13 && bit(cpuid(13, 1).eax, 0);
+}
+
+static void discover_extended(void)
+{
+    struct cpuid_result one = leaf_or_zero(0x80000001u);
+    features.svm = bit(one.ecx, 2);
+    features.nx = bit(one.edx, 20);
+    features.huge_pages = bit(one.edx, 26);
+    features.rdtscp = bit(one.edx, 27);
+    features.tsc_invariant = bit(leaf_or_zero(0x80000007u).edx, 8);
+    uint32_t sizes = leaf_or_zero(0x80000008u).eax;
+    features.physical_bits = sizes != 0 ? (uint8_t)sizes : 36;
+    features.linear_bits = sizes != 0 ? (uint8_t)(sizes >> 8) : 48;
+    if (features.physical_bits > 52) {
+        features.physical_bits = 52;
+    }
+}
+
+void cpu_features_discover(void)
+{
+    discover_names();
+    discover_basic();
+    discover_extended();
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+// The interrupt descriptor table: one for all CPUs, built once at boot, constant afterwards.
+#pragma once
+
+// Builds the table. With early segments in place vectors use no interrupt stacks yet.
+void idt_build(void);
+
+// Gives NMI, double fault, machine check and debug their own stacks; before the first CPU's TSS
+// is in use.
+void idt_use_stacks(void);
+
+// Points this CPU at the table.
+void idt_load(void);

@@ -1,0 +1,51 @@
+; SPDX-License-Identifier: MIT
+; system_call_entry: target of SYSENTER; RSP points at tss.rsp[0]. ABI: kernel/abi/syscall.h. RFLAGS
+; is reset because SYSENTER keeps TF, AC, NT and DF. Leaves by SYSEXIT, or, when the caller's return
+; addresses are not canonical user addresses, as a general-protection trap of the caller.
+%include "asm_offsets.inc"
+extern system_call_table, system_call_count, trap_common
+global system_call_entry
+
+section .text
+align 16
+system_call_entry:
+    mov rsp, [rsp]
+    push rcx
+    push rdx
+    push ASM_RFLAGS_CLEAR
+    popfq
+    cmp rax, [rel system_call_count]
+    jae .unknown
+    mov r11, [rel system_call_table]
+    mov rdx, r8
+    mov rcx, r9
+    mov r8, r10
+    call [r11 + rax * 8]
+.leave:
+    pop rdx
+    pop rcx
+    mov rsi, rdx
+    or rsi, rcx
+    shr rsi, ASM_USER_ADDRESS_BITS
+    jnz .bad_return
+    xor edi, edi
+    xor r8d, r8d
+    xor r9d, r9d
+    xor r10d, r10d
+    xor r11d, r11d
+    sti ; takes effect after the next instruction
+    o64 sysexit
+
+.unknown:
+    mov rax, -ASM_STATUS_INVALID
+    jmp .leave
+
+.bad_return:
+    push ASM_SELECTOR_USER_DATA
+    push rcx
+    push ASM_RFLAGS_USER
+    push ASM_SELECTOR_USER_CODE
+    push rdx
+    push 0
+    push ASM_VECTOR_GENERAL_PROTECTION
+    jmp trap_common
