@@ -32,11 +32,11 @@
 
 static void start_log(void)
 {
-    for (unsigned port = 0; port < SERIAL_PORT_COUNT; port++) {
-        (void)serial_initialize(port);
-    }
-    if (serial_present(1) || serial_present(0)) {
-        log_set_port(serial_present(1) ? 1 : 0);
+    bool first = serial_initialize(0) == STATUS_OK;
+    bool second = serial_initialize(1) == STATUS_OK;
+
+    if (first || second) {
+        log_set_port(second ? 1 : 0);
     }
     log_line(LOG_INFO, "Gatehouse on %s", cpu_features()->brand);
 }
