@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-set(SOURCES virt.c)
+set(SOURCES host_interrupt.asm host_interrupt.c virt.c)

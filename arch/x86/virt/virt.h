@@ -64,12 +64,17 @@ struct virt_ops {
     MUST_CHECK enum status (*cpu_start)(const struct virt_page *page);
     void (*cpu_stop)(void);
 
+    // The nested page table's format, and the largest page that this processor accepts in it.
+    enum page_format nested_format;
+    enum page_level (*nested_largest)(void);
+
     // Every MSR of a new VM exits. Nothing is to be undone for a VM.
     void (*vm_init)(struct virt_vm *vm, const struct virt_page *pages,
                     const struct page_table *nested);
-    // Lets the guest read and write the MSR itself, or not. STATUS_DENIED: not one of those that
-    // the backend keeps per vCPU.
-    MUST_CHECK enum status (*vm_pass_msr)(struct virt_vm *vm, uint32_t msr, bool pass);
+    // Lets the guest read and write the MSRs [first, last] itself, or not. STATUS_DENIED: the
+    // backend does not keep all of them per vCPU, and nothing was changed.
+    MUST_CHECK enum status (*vm_pass_msrs)(struct virt_vm *vm, uint32_t first, uint32_t last,
+                                           bool pass);
     // Drops what this CPU cached of the VM's nested page table.
     void (*vm_invalidate)(const struct virt_vm *vm);
 

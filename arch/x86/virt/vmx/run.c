@@ -45,7 +45,8 @@ static enum virt_outcome port_outcome(struct virt_vcpu *vcpu)
 {
     uint64_t qualification = vmcs_read_natural(VMCS_EXIT_QUALIFICATION);
 
-    vcpu->port = qualification;
+    vcpu->port = (qualification >> 16 & 0xffff) | ((qualification & 7) + 1) << 16 |
+                 (qualification >> 3 & 1) << 24;
     return (qualification & 1u << 4) != 0 ? VIRT_TO_MONITOR : VIRT_PORT;
 }
 

@@ -29,6 +29,11 @@ static const uint32_t passable_msrs[] = {
     MSR_STAR,        MSR_LSTAR,          MSR_CSTAR,        MSR_SFMASK, MSR_FS_BASE,
     MSR_GS_BASE,     MSR_KERNEL_GS_BASE, MSR_TSC_AUX};
 
+enum page_level vmx_nested_largest(void)
+{
+    return (vmx_capabilities()->ept_vpid & EPT_CAP_1G) != 0 ? PAGE_LEVEL_1G : PAGE_LEVEL_2M;
+}
+
 void vmx_vm_init(struct virt_vm *vm, const struct virt_page *pages, const struct page_table *nested)
 {
     vm->nested = nested;
@@ -37,21 +42,30 @@ void vmx_vm_init(struct virt_vm *vm, const struct virt_page *pages, const struct
 }
 
 // "MSR-Bitmap Address": reads of 0 to 0x1fff, reads of 0xc0000000 to 0xc0001fff, then writes.
-enum status vmx_vm_pass_msr(struct virt_vm *vm, uint32_t msr, bool pass)
+static void pass_msr(uint8_t *bitmap, uint32_t msr, bool pass)
 {
-    uint8_t *bitmap = vm->msr_bitmap.address;
     size_t byte = (msr >= 0xc0000000u ? 1024 : 0) + (msr & 0x1fffu) / 8;
     uint8_t mask = (uint8_t)(1u << (msr & 7));
-    size_t i = 0;
 
-    while (i < ARRAY_COUNT(passable_msrs) && passable_msrs[i] != msr) {
-        i++;
-    }
-    if (i == ARRAY_COUNT(passable_msrs)) {
-        return pass ? STATUS_DENIED : STATUS_OK;
-    }
     for (unsigned direction = 0; direction < 2; direction++, byte += 2048) {
         bitmap[byte] = (uint8_t)(pass ? bitmap[byte] & ~mask : bitmap[byte] | mask);
+    }
+}
+
+enum status vmx_vm_pass_msrs(struct virt_vm *vm, uint32_t first, uint32_t last, bool pass)
+{
+    uint64_t passable = 0;
+
+    for (size_t i = 0; i < ARRAY_COUNT(passable_msrs); i++) {
+        passable += passable_msrs[i] >= first && passable_msrs[i] <= last;
+    }
+    if (pass && passable != (uint64_t)last - first + 1) {
+        return STATUS_DENIED;
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(passable_msrs); i++) {
+        if (passable_msrs[i] >= first && passable_msrs[i] <= last) {
+            pass_msr(vm->msr_bitmap.address, passable_msrs[i], pass);
+        }
     }
     return STATUS_OK;
 }

@@ -143,9 +143,10 @@ uint32_t vmx_timer_value(uint64_t deadline, uint64_t now, uint32_t shift);
 #define VMX_SWITCHED_MSRS 6u
 extern const uint32_t vmx_switched_msrs[VMX_SWITCHED_MSRS]; // in the order of page.star ...
 
+enum page_level vmx_nested_largest(void);
 void vmx_vm_init(struct virt_vm *vm, const struct virt_page *pages,
                  const struct page_table *nested);
-enum status vmx_vm_pass_msr(struct virt_vm *vm, uint32_t msr, bool pass);
+enum status vmx_vm_pass_msrs(struct virt_vm *vm, uint32_t first, uint32_t last, bool pass);
 void vmx_vm_invalidate(const struct virt_vm *vm);
 // Drops what this CPU cached of the vCPU's own translations.
 void vmx_flush_tlb(const struct vmx_vcpu *vmx);

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+// The VM and vCPU objects as the files of kernel/vm share them.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "arch/x86/paging/page_table.h"
+#include "arch/x86/virt/virt.h"
+#include "kernel/abi/syscall.h"
+#include "kernel/lock/ticket_lock.h"
+#include "kernel/process/process.h"
+#include "kernel/vm/cpuid_table.h"
+#include "kernel/vm/vm.h"
+
+#define VM_GRANT_MAXIMUM  128u
+#define VM_REASON_COUNT   80u
+#define VM_PORT_MAP_PAGES 2u // one bit per port
+
+struct vm_grant {
+    uint64_t gpa;
+    uint64_t bytes;   // 0: this slot is free
+    uint64_t address; // user address of the memory
+};
+
+struct vm {
+    // Constant after creation.
+    struct process *process;
+    uint32_t container;
+    struct cpuid_table *cpuid;
+    uint64_t *port_map[VM_PORT_MAP_PAGES]; // bit set: VM_PORT_FLOAT
+
+    struct ticket_lock lock;
+    // Guarded by lock.
+    struct virt_vm virt;
+    struct page_table nested;
+    struct vm_grant *grants; // one page
+    uint64_t granted_bytes;
+    struct vcpu *vcpus;
+    uint32_t vcpu_count;
+    uint32_t references; // the VM's handle, and each vCPU's
+};
+static_assert(sizeof(struct vm) <= 4096, "one page per VM");
+static_assert(sizeof(struct vm_grant) * VM_GRANT_MAXIMUM <= 4096, "one page of grants");
+
+struct vcpu {
+    // Only its thread.
+    struct virt_vcpu virt;
+    uint64_t exits_to_monitor;
+    uint64_t kernel_by_reason[VM_REASON_COUNT];
+    bool running; // inside vcpu_run
+
+    // Constant after creation.
+    struct vm *vm;
+    struct thread *thread; // null once the thread has ended
+    struct virt_page pages[VIRT_VCPU_PAGES];
+    uint64_t user_page; // where the process sees virt.page
+    uint32_t handle;
+    uint32_t index;
+
+    struct vcpu *next; // guarded by the VM's lock
+};
+static_assert(sizeof(struct vcpu) <= 4096, "one page per vCPU");
+
+extern const struct virt_ops *virt_backend; // null: no VMs here
+
+// -- vcpu.c ------------------------------------------------------------------------------------
+
+// Makes a vCPU for the running thread; its shared page is mapped into the process. STATUS_STATE:
+// the thread has a vCPU already; STATUS_QUOTA, STATUS_NO_MEMORY.
+MUST_CHECK enum status vcpu_create(struct vm *vm, struct vcpu **vcpu);
+void vcpu_free(struct vcpu *vcpu); // not running, its thread or its process is ending
+// Makes the vCPU the one whose state this CPU holds.
+void vcpu_make_loaded(struct vcpu *vcpu);
+
+// -- run.c -------------------------------------------------------------------------------------
+
+// SYS_VCPU_RUN, for the vCPU of the running thread.
+MUST_CHECK enum status vcpu_run(struct vcpu *vcpu, uint32_t flags);
+
+// -- vm.c --------------------------------------------------------------------------------------
+
+MUST_CHECK enum status vm_create(struct process *process, struct vm **vm);
+MUST_CHECK enum status vm_grant(struct vm *vm, uint64_t gpa, uint64_t address, uint64_t bytes,
+                                uint32_t flags);
+MUST_CHECK enum status vm_revoke(struct vm *vm, uint64_t gpa, uint64_t bytes);
+void vm_reference(struct vm *vm);

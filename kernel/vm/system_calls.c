@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: MIT
+// The SYS_VM_* and SYS_VCPU_* system calls: look up the handle, check the arguments, copy in and
+// out, and call the objects. Run on the calling thread with interrupts off.
+#include "kernel/vm/system_calls.h"
+
+#include "kernel/lib/string.h"
+#include "kernel/memory/memory.h"
+#include "kernel/memory/user_copy.h"
+#include "kernel/thread/thread.h"
+#include "kernel/vm/objects.h"
+
+static int64_t result_of(enum status status)
+{
+    return -(int64_t)status;
+}
+
+static enum status find_vm(uint64_t handle, struct vm **vm)
+{
+    void *object = NULL;
+    enum status status = process_handle_get(current_process(), handle, HANDLE_VM, &object);
+
+    *vm = object;
+    return status;
+}
+
+// A vCPU answers to the thread that created it only.
+static enum status find_vcpu(uint64_t handle, struct vcpu **vcpu)
+{
+    struct thread *thread = current_thread();
+    void *object = NULL;
+    enum status status;
+
+    if (LIKELY(thread->vcpu != NULL && thread->vcpu->handle == handle)) {
+        *vcpu = thread->vcpu;
+        return STATUS_OK;
+    }
+    status = process_handle_get(thread->process, handle, HANDLE_VCPU, &object);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    return STATUS_DENIED;
+}
+
+int64_t sys_vm_create(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e)
+{
+    struct process *process = current_process();
+    struct vm *vm;
+    uint32_t handle;
+    enum status status = vm_create(process, &vm);
+
+    (void)a, (void)b, (void)c, (void)d, (void)e;
+    if (status != STATUS_OK) {
+        return result_of(status);
+    }
+    status = process_handle_add(process, HANDLE_VM, vm, &handle);
+    if (status != STATUS_OK) {
+        (void)vm_release(vm);
+        return result_of(status);
+    }
+    return handle;
+}
+
+int64_t sys_vm_grant(uint64_t vm_handle, uint64_t gpa, uint64_t address, uint64_t bytes,
+                     uint64_t flags)
+{
+    struct vm *vm;
+    enum status status = find_vm(vm_handle, &vm);
+
+    if (status == STATUS_OK) {
+        status = flags <= UINT32_MAX ? vm_grant(vm, gpa, address, bytes, (uint32_t)flags)
+                                     : STATUS_INVALID;
+    }
+    return result_of(status);
+}
+
+int64_t sys_vm_revoke(uint64_t vm_handle, uint64_t gpa, uint64_t bytes, uint64_t d, uint64_t e)
+{
+    struct vm *vm;
+    enum status status = find_vm(vm_handle, &vm);
+
+    (void)d, (void)e;
+    return result_of(status == STATUS_OK ? vm_revoke(vm, gpa, bytes) : status);
+}
+
+// The new table is built aside, so that a refused one changes nothing.
+static enum status set_cpuid(struct vm *vm, uint64_t entries, uint64_t count)
+{
+    struct cpuid_table *table = memory_allocate_object(vm->container);
+    enum status status;
+
+    if (table == NULL) {
+        return STATUS_QUOTA;
+    }
+    status = copy_from_user(&vm->process->space, table->entries, entries,
+                            count * sizeof(table->entries[0]));
+    if (status == STATUS_OK) {
+        status = cpuid_table_build(table, count);
+    }
+    if (status == STATUS_OK) {
+        ticket_lock_acquire(&vm->lock);
+        memcpy(vm->cpuid, table, sizeof(*table));
+        ticket_lock_release(&vm->lock);
+    }
+    memory_free_object(vm->container, table);
+    return status;
+}
+
+int64_t sys_vm_set_cpuid(uint64_t vm_handle, uint64_t entries, uint64_t count, uint64_t d,
+                         uint64_t e)
+{
+    struct vm *vm;
+    enum status status = find_vm(vm_handle, &vm);
+
+    (void)d, (void)e;
+    if (status == STATUS_OK) {
+        status = count <= VM_CPUID_MAXIMUM ? set_cpuid(vm, entries, count) : STATUS_INVALID;
+    }
+    return result_of(status);
+}
+
+static enum status set_msrs(struct vm *vm, uint64_t first, uint64_t last, bool pass)
+{
+    enum status status;
+
+    if (first > last || last > UINT32_MAX) {
+        return STATUS_INVALID;
+    }
+    ticket_lock_acquire(&vm->lock);
+    status = virt_backend->vm_pass_msrs(&vm->virt, (uint32_t)first, (uint32_t)last, pass);
+    ticket_lock_release(&vm->lock);
+    return status;
+}
+
+int64_t sys_vm_set_msr(uint64_t vm_handle, uint64_t first, uint64_t last, uint64_t policy,
+                       uint64_t e)
+{
+    struct vm *vm;
+    enum status status = find_vm(vm_handle, &vm);
+
+    (void)e;
+    if (status == STATUS_OK) {
+        status = policy <= VM_MSR_PASSTHROUGH
+                     ? set_msrs(vm, first, last, policy == VM_MSR_PASSTHROUGH)
+                     : STATUS_INVALID;
+    }
+    return result_of(status);
+}
+
+static void set_ports(struct vm *vm, uint64_t first, uint64_t last, bool floats)
+{
+    ticket_lock_acquire(&vm->lock);
+    for (uint64_t port = first; port <= last; port++) {
+        uint64_t *word = &vm->port_map[port >> 15][(port & 0x7fff) / 64];
+        uint64_t bit = 1ull << (port & 63);
+
+        *word = floats ? *word | bit : *word & ~bit;
+    }
+    ticket_lock_release(&vm->lock);
+}
+
+int64_t sys_vm_set_port(uint64_t vm_handle, uint64_t first, uint64_t last, uint64_t policy,
+                        uint64_t e)
+{
+    struct vm *vm;
+    enum status status = find_vm(vm_handle, &vm);
+
+    (void)e;
+    if (status != STATUS_OK) {
+        return result_of(status);
+    }
+    if (first > last || last > 0xffff || policy > VM_PORT_FLOAT) {
+        return result_of(STATUS_INVALID);
+    }
+    set_ports(vm, first, last, policy == VM_PORT_FLOAT);
+    return 0;
+}
+
+int64_t sys_vcpu_create(uint64_t vm_handle, uint64_t info_address, uint64_t c, uint64_t d,
+                        uint64_t e)
+{
+    struct process *process = current_process();
+    struct vcpu_info info = {0};
+    struct vcpu *vcpu;
+    struct vm *vm;
+    enum status status = find_vm(vm_handle, &vm);
+
+    (void)c, (void)d, (void)e;
+    if (status == STATUS_OK) {
+        status = user_range_check(&process->space, info_address, sizeof(info), true);
+    }
+    if (status == STATUS_OK) {
+        status = vcpu_create(vm, &vcpu);
+    }
+    if (status != STATUS_OK) {
+        return result_of(status);
+    }
+    status = process_handle_add(process, HANDLE_VCPU, vcpu, &vcpu->handle);
+    if (status != STATUS_OK) {
+        (void)vcpu_release(vcpu);
+        return result_of(status);
+    }
+    info.page = vcpu->user_page;
+    info.index = vcpu->index;
+    status = copy_to_user(&process->space, info_address, &info, sizeof(info));
+    return status == STATUS_OK ? (int64_t)vcpu->handle : result_of(status);
+}
+
+int64_t sys_vcpu_run(uint64_t vcpu_handle, uint64_t flags, uint64_t c, uint64_t d, uint64_t e)
+{
+    struct vcpu *vcpu;
+    enum status status = find_vcpu(vcpu_handle, &vcpu);
+
+    (void)c, (void)d, (void)e;
+    if (status != STATUS_OK) {
+        return result_of(status);
+    }
+    if ((flags & ~(uint64_t)VCPU_RUN_FETCH) != 0) {
+        return result_of(STATUS_INVALID);
+    }
+    return result_of(vcpu_run(vcpu, (uint32_t)flags));
+}
+
+int64_t sys_vcpu_dump(uint64_t vcpu_handle, uint64_t fields, uint64_t capacity, uint64_t d,
+                      uint64_t e)
+{
+    struct vcpu *vcpu;
+    struct vcpu_field *buffer;
+    size_t count;
+    enum status status = find_vcpu(vcpu_handle, &vcpu);
+
+    (void)d, (void)e;
+    if (status != STATUS_OK) {
+        return result_of(status);
+    }
+    buffer = memory_allocate_object(vcpu->vm->container);
+    if (buffer == NULL) {
+        return result_of(STATUS_QUOTA);
+    }
+    vcpu_make_loaded(vcpu);
+    count = virt_backend->vcpu_dump(&vcpu->virt, buffer, PAGE_SIZE / sizeof(*buffer));
+    count = count < capacity ? count : capacity;
+    status = copy_to_user(&vcpu->vm->process->space, fields, buffer, count * sizeof(*buffer));
+    memory_free_object(vcpu->vm->container, buffer);
+    return status == STATUS_OK ? (int64_t)count : result_of(status);
+}
+
+static void sum_statistics(struct vm *vm, struct vm_statistics *sum)
+{
+    memset(sum, 0, sizeof(*sum));
+    ticket_lock_acquire(&vm->lock);
+    sum->granted_bytes = vm->granted_bytes;
+    for (const struct vcpu *vcpu = vm->vcpus; vcpu != NULL; vcpu = vcpu->next) {
+        sum->exits_to_monitor += vcpu->exits_to_monitor;
+        sum->guest_ticks += vcpu->virt.guest_ticks;
+        for (unsigned i = 0; i < VM_REASON_COUNT; i++) {
+            sum->exits_in_kernel += vcpu->kernel_by_reason[i];
+            sum->kernel_by_reason[i] += vcpu->kernel_by_reason[i];
+        }
+    }
+    ticket_lock_release(&vm->lock);
+}
+
+int64_t sys_vm_statistics(uint64_t vm_handle, uint64_t statistics, uint64_t c, uint64_t d,
+                          uint64_t e)
+{
+    struct vm_statistics sum;
+    struct vm *vm;
+    enum status status = find_vm(vm_handle, &vm);
+
+    (void)c, (void)d, (void)e;
+    if (status == STATUS_OK) {
+        sum_statistics(vm, &sum);
+        status = copy_to_user(&vm->process->space, statistics, &sum, sizeof(sum));
+    }
+    return result_of(status);
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+// vCPU objects: creation, which vCPU's state a CPU holds, and the end. A vCPU is used by the thread
+// that created it, and so by one CPU; the VM's lock guards only the list.
+#include "arch/x86/cpu/cpu.h"
+#include "kernel/memory/memory.h"
+#include "kernel/thread/thread.h"
+#include "kernel/vm/objects.h"
+
+// The vCPU whose state is in the registers of each CPU; written by that CPU only.
+static struct vcpu *loaded[CPU_MAXIMUM];
+
+static void unload_current(void)
+{
+    struct vcpu **here = &loaded[this_cpu()->id];
+
+    if (*here != NULL) {
+        virt_backend->vcpu_unload(&(*here)->virt);
+        *here = NULL;
+    }
+}
+
+void vcpu_make_loaded(struct vcpu *vcpu)
+{
+    struct vcpu **here = &loaded[this_cpu()->id];
+
+    if (*here != vcpu) {
+        unload_current();
+        virt_backend->vcpu_load(&vcpu->virt);
+        *here = vcpu;
+    }
+}
+
+static void free_pages(struct vcpu *vcpu, void *page)
+{
+    uint32_t container = vcpu->vm->container;
+
+    for (unsigned i = 0; i < VIRT_VCPU_PAGES; i++) {
+        if (vcpu->pages[i].address != NULL) {
+            memory_free_object(container, vcpu->pages[i].address);
+        }
+    }
+    if (page != NULL) {
+        memory_free_object(container, page);
+    }
+    memory_free_object(container, vcpu);
+}
+
+static enum status allocate_pages(struct vcpu *vcpu, struct vcpu_page **page)
+{
+    uint32_t container = vcpu->vm->container;
+
+    for (unsigned i = 0; i < VIRT_VCPU_PAGES; i++) {
+        vcpu->pages[i].address = memory_allocate_object(container);
+        if (vcpu->pages[i].address == NULL) {
+            return STATUS_QUOTA;
+        }
+        vcpu->pages[i].physical = memory_address(vcpu->pages[i].address);
+    }
+    *page = memory_allocate_object(container);
+    return *page != NULL ? STATUS_OK : STATUS_QUOTA;
+}
+
+// Maps the page and puts the vCPU into its reset state.
+static enum status start(struct vcpu *vcpu, struct vcpu_page *page)
+{
+    struct address_space *space = &vcpu->vm->process->space;
+    enum status status = address_space_map_borrowed(space, memory_address(page), PAGE_SIZE,
+                                                    USER_WRITE, &vcpu->user_page);
+
+    if (status != STATUS_OK) {
+        return status;
+    }
+    unload_current();
+    status = virt_backend->vcpu_init(&vcpu->virt, &vcpu->vm->virt, page, vcpu->pages);
+    if (status != STATUS_OK) {
+        (void)!address_space_unmap_borrowed(space, vcpu->user_page);
+        return status;
+    }
+    loaded[this_cpu()->id] = vcpu;
+    return STATUS_OK;
+}
+
+enum status vcpu_create(struct vm *vm, struct vcpu **result)
+{
+    struct thread *thread = current_thread();
+    struct vcpu_page *page = NULL;
+    struct vcpu *vcpu;
+    enum status status;
+
+    if (thread->vcpu != NULL) {
+        return STATUS_STATE;
+    }
+    vcpu = memory_allocate_object(vm->container);
+    if (vcpu == NULL) {
+        return STATUS_QUOTA;
+    }
+    vcpu->vm = vm;
+    vcpu->thread = thread;
+    status = allocate_pages(vcpu, &page);
+    if (status == STATUS_OK) {
+        status = start(vcpu, page);
+    }
+    if (status != STATUS_OK) {
+        free_pages(vcpu, page);
+        return status;
+    }
+    thread->vcpu = vcpu;
+    ticket_lock_acquire(&vm->lock);
+    vcpu->index = vm->vcpu_count++;
+    vcpu->next = vm->vcpus;
+    vm->vcpus = vcpu;
+    vm->references++; // the handle to come
+    ticket_lock_release(&vm->lock);
+    *result = vcpu;
+    return STATUS_OK;
+}
+
+void vcpu_thread_ended(struct vcpu *vcpu)
+{
+    if (vcpu != NULL) {
+        vcpu->thread = NULL;
+        vcpu->running = false;
+    }
+}
+
+void vcpu_free(struct vcpu *vcpu)
+{
+    struct vcpu **here = &loaded[this_cpu()->id];
+
+    if (*here == vcpu) {
+        *here = NULL; // its registers are garbage from now on; the next load overwrites them
+    }
+    if (vcpu->thread != NULL) {
+        vcpu->thread->vcpu = NULL;
+    }
+    virt_backend->vcpu_destroy(&vcpu->virt);
+    (void)!address_space_unmap_borrowed(&vcpu->vm->process->space, vcpu->user_page);
+    free_pages(vcpu, vcpu->virt.page);
+}

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: MIT
+// VM objects: creation, guest memory granted and revoked by range, and the end. Called by the
+// system calls and the handle table; struct vm's lock guards what they change.
+#include "kernel/vm/vm.h"
+
+#include "arch/x86/cpu/features.h"
+#include "arch/x86/cpu/registers.h"
+#include "arch/x86/paging/layout.h"
+#include "kernel/core/log.h"
+#include "kernel/lib/format.h"
+#include "kernel/memory/memory.h"
+#include "kernel/vm/objects.h"
+
+const struct virt_ops *virt_backend;
+static enum status support = STATUS_UNSUPPORTED;
+static char support_reason[256] = "virtualisation has not been started";
+
+// -- the machine ------------------------------------------------------------------------------
+
+enum status virt_init(void)
+{
+    const struct virt_ops *ops;
+    struct virt_page page;
+
+    support = virt_probe(&ops, support_reason, sizeof(support_reason));
+    if (support != STATUS_OK) {
+        return support;
+    }
+    support = page_allocate(&kernel_pages, PAGE_OWNER_KERNEL, PAGE_ZEROED, &page.physical);
+    if (support == STATUS_OK) {
+        page.address = memory_pointer(page.physical);
+        support = ops->cpu_start(&page);
+    }
+    if (support != STATUS_OK) {
+        (void)format_text(support_reason, sizeof(support_reason),
+                          "%s could not be turned on (%s): another hypervisor may hold it.",
+                          ops->name, status_name(support));
+        return support;
+    }
+    support_reason[0] = 0;
+    virt_backend = ops;
+    return STATUS_OK;
+}
+
+enum status virt_support(void)
+{
+    return support;
+}
+
+const char *virt_support_reason(void)
+{
+    return support_reason;
+}
+
+// -- page tables ------------------------------------------------------------------------------
+
+static enum status take_page(void *context, hpa_t *page)
+{
+    const struct vm *vm = context;
+
+    return memory_allocate(vm->container, PAGE_ZEROED, page);
+}
+
+static void give_page(void *context, hpa_t page)
+{
+    const struct vm *vm = context;
+
+    memory_free(vm->container, page);
+}
+
+static struct page_source page_source(struct vm *vm)
+{
+    return (struct page_source){take_page, give_page, vm};
+}
+
+// -- creation and end -------------------------------------------------------------------------
+
+static void free_parts(struct vm *vm)
+{
+    uint32_t container = vm->container;
+
+    for (unsigned i = 0; i < VM_PORT_MAP_PAGES; i++) {
+        if (vm->port_map[i] != NULL) {
+            memory_free_object(container, vm->port_map[i]);
+        }
+    }
+    if (vm->cpuid != NULL) {
+        memory_free_object(container, vm->cpuid);
+    }
+    if (vm->grants != NULL) {
+        memory_free_object(container, vm->grants);
+    }
+    if (vm->virt.msr_bitmap.address != NULL) {
+        memory_free_object(container, vm->virt.msr_bitmap.address);
+    }
+    memory_free_object(container, vm);
+}
+
+static bool allocate_parts(struct vm *vm)
+{
+    uint32_t container = vm->container;
+
+    vm->cpuid = memory_allocate_object(container);
+    vm->grants = memory_allocate_object(container);
+    vm->virt.msr_bitmap.address = memory_allocate_object(container);
+    for (unsigned i = 0; i < VM_PORT_MAP_PAGES; i++) {
+        vm->port_map[i] = memory_allocate_object(container);
+    }
+    return vm->cpuid != NULL && vm->grants != NULL && vm->virt.msr_bitmap.address != NULL &&
+           vm->port_map[0] != NULL && vm->port_map[1] != NULL;
+}
+
+enum status vm_create(struct process *process, struct vm **result)
+{
+    struct vm *vm;
+    struct page_source source;
+    struct virt_page bitmap;
+    enum status status;
+
+    if (virt_backend == NULL) {
+        return STATUS_UNSUPPORTED;
+    }
+    vm = memory_allocate_object(process->container);
+    if (vm == NULL) {
+        return STATUS_QUOTA;
+    }
+    vm->process = process;
+    vm->container = process->container;
+    vm->references = 1;
+    source = page_source(vm);
+    status = allocate_parts(vm) ? page_table_create(&vm->nested, virt_backend->nested_format,
+                                                    virt_backend->nested_largest(), DIRECT_MAP_BASE,
+                                                    1ull << cpu_features()->physical_bits, &source)
+                                : STATUS_QUOTA;
+    if (status != STATUS_OK) {
+        free_parts(vm);
+        return status;
+    }
+    bitmap = (struct virt_page){vm->virt.msr_bitmap.address,
+                                memory_address(vm->virt.msr_bitmap.address)};
+    virt_backend->vm_init(&vm->virt, &bitmap, &vm->nested);
+    *result = vm;
+    return STATUS_OK;
+}
+
+void vm_reference(struct vm *vm)
+{
+    ticket_lock_acquire(&vm->lock);
+    vm->references++;
+    ticket_lock_release(&vm->lock);
+}
+
+static void vm_free(struct vm *vm)
+{
+    struct page_source source = page_source(vm);
+
+    while (vm->vcpus != NULL) {
+        struct vcpu *vcpu = vm->vcpus;
+
+        vm->vcpus = vcpu->next;
+        vcpu_free(vcpu);
+    }
+    virt_backend->vm_invalidate(&vm->virt);
+    page_table_destroy(&vm->nested, 0, 512, &source);
+    for (unsigned i = 0; i < VM_GRANT_MAXIMUM; i++) {
+        if (vm->grants[i].bytes != 0) {
+            address_space_unpin(&vm->process->space, vm->grants[i].address);
+        }
+    }
+    free_parts(vm);
+}
+
+static void drop_reference(struct vm *vm)
+{
+    bool last;
+
+    ticket_lock_acquire(&vm->lock);
+    last = --vm->references == 0;
+    ticket_lock_release(&vm->lock);
+    if (last) {
+        vm_free(vm);
+    }
+}
+
+enum status vm_release(struct vm *vm)
+{
+    drop_reference(vm);
+    return STATUS_OK;
+}
+
+enum status vcpu_release(struct vcpu *vcpu)
+{
+    if (vcpu->running) {
+        return STATUS_BUSY;
+    }
+    if (vcpu->thread != NULL) {
+        vcpu->thread->vcpu = NULL;
+        vcpu->thread = NULL;
+    }
+    drop_reference(vcpu->vm);
+    return STATUS_OK;
+}
+
+// -- guest memory -----------------------------------------------------------------------------
+
+static uint32_t nested_permissions(uint32_t flags)
+{
+    return PAGE_READ | ((flags & VM_GRANT_WRITE) != 0 ? PAGE_WRITE : 0) |
+           ((flags & VM_GRANT_EXECUTE) != 0 ? PAGE_EXECUTE : 0);
+}
+
+// Maps the process's pages one by one, with as large pages as both sides allow. *done: bytes
+// mapped.
+static enum status map_pages(struct vm *vm, const struct vm_grant *grant, uint32_t flags,
+                             uint64_t *done)
+{
+    struct page_source source = page_source(vm);
+
+    *done = 0;
+    while (*done < grant->bytes) {
+        struct user_mapping mapping;
+        uint64_t address = grant->address + *done;
+        uint64_t size = grant->bytes - *done;
+        uint64_t in_page;
+        enum status status = address_space_translate(&vm->process->space, address, &mapping);
+
+        if (status != STATUS_OK) {
+            return status;
+        }
+        in_page = mapping.page_size - (address & (mapping.page_size - 1));
+        size = size < in_page ? size : in_page;
+        status = page_table_map(&vm->nested, grant->gpa + *done, mapping.address, size,
+                                nested_permissions(flags), MEMORY_WRITE_BACK, &source);
+        if (status != STATUS_OK) {
+            return status;
+        }
+        *done += size;
+        if (is_aligned(*done, LARGE_PAGE_SIZE)) {
+            interrupt_window();
+        }
+    }
+    return STATUS_OK;
+}
+
+static struct vm_grant *free_grant(struct vm *vm)
+{
+    for (unsigned i = 0; i < VM_GRANT_MAXIMUM; i++) {
+        if (vm->grants[i].bytes == 0) {
+            return &vm->grants[i];
+        }
+    }
+    return NULL;
+}
+
+static bool overlaps_grant(const struct vm *vm, uint64_t gpa, uint64_t bytes)
+{
+    for (unsigned i = 0; i < VM_GRANT_MAXIMUM; i++) {
+        const struct vm_grant *grant = &vm->grants[i];
+
+        if (grant->bytes != 0 && gpa < grant->gpa + grant->bytes && grant->gpa < gpa + bytes) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Unmaps what map_pages mapped. Whole pages of ours never have to be split, so this needs no
+// memory.
+static void unmap_pages(struct vm *vm, uint64_t gpa, uint64_t bytes)
+{
+    struct page_source source = page_source(vm);
+
+    if (bytes != 0 && page_table_unmap(&vm->nested, gpa, bytes, &source) != STATUS_OK) {
+        log_line(LOG_ERROR, "vm: guest memory at %llx could not be unmapped",
+                 (unsigned long long)gpa);
+    }
+    virt_backend->vm_invalidate(&vm->virt);
+}
+
+static enum status grant_locked(struct vm *vm, const struct vm_grant *wanted, uint32_t flags)
+{
+    struct vm_grant *grant = free_grant(vm);
+    uint64_t done;
+    enum status status;
+
+    if (grant == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    if (overlaps_grant(vm, wanted->gpa, wanted->bytes)) {
+        return STATUS_BUSY;
+    }
+    status = address_space_pin(&vm->process->space, wanted->address, wanted->bytes,
+                               (flags & VM_GRANT_WRITE) != 0);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    status = map_pages(vm, wanted, flags, &done);
+    if (status != STATUS_OK) {
+        unmap_pages(vm, wanted->gpa, done);
+        address_space_unpin(&vm->process->space, wanted->address);
+        return status;
+    }
+    *grant = *wanted;
+    vm->granted_bytes += wanted->bytes;
+    return STATUS_OK;
+}
+
+enum status vm_grant(struct vm *vm, uint64_t gpa, uint64_t address, uint64_t bytes, uint32_t flags)
+{
+    const struct vm_grant wanted = {gpa, bytes, address};
+    enum status status;
+
+    if (bytes == 0 || !is_aligned(gpa | address | bytes, PAGE_SIZE) ||
+        !range_fits(gpa, bytes, 1ull << cpu_features()->physical_bits) ||
+        !user_range(address, bytes) || (flags & VM_GRANT_READ) == 0 ||
+        (flags & ~(VM_GRANT_READ | VM_GRANT_WRITE | VM_GRANT_EXECUTE)) != 0) {
+        return STATUS_INVALID;
+    }
+    ticket_lock_acquire(&vm->lock);
+    status = grant_locked(vm, &wanted, flags);
+    ticket_lock_release(&vm->lock);
+    return status;
+}
+
+enum status vm_revoke(struct vm *vm, uint64_t gpa, uint64_t bytes)
+{
+    enum status status = STATUS_NOT_FOUND;
+
+    ticket_lock_acquire(&vm->lock);
+    for (unsigned i = 0; i < VM_GRANT_MAXIMUM; i++) {
+        struct vm_grant *grant = &vm->grants[i];
+
+        if (grant->bytes != 0 && grant->gpa == gpa && grant->bytes == bytes) {
+            unmap_pages(vm, gpa, bytes);
+            address_space_unpin(&vm->process->space, grant->address);
+            vm->granted_bytes -= bytes;
+            grant->bytes = 0;
+            status = STATUS_OK;
+            break;
+        }
+    }
+    ticket_lock_release(&vm->lock);
+    return status;
+}
