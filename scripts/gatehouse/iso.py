@@ -8,7 +8,7 @@ from gatehouse import report
 
 # All that the menu file needs, on both platforms.
 _GRUB_MODULES = ("normal multiboot2 linux iso9660 part_msdos part_gpt fat search "
-                 "search_fs_file configfile boot")
+                 "search_fs_file configfile boot echo iorw wrmsr")
 
 
 def write(target, files, menu, scratch):

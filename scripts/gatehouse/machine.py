@@ -53,27 +53,28 @@ def _stripped(source, folder):
     return target
 
 
-def _menu(files, emulator):
+def _menu(files, emulator, before):
     words = ["emulator"] if emulator else []
-    lines = ["set timeout=0", " ".join(["multiboot2", "/boot/gatehouse.elf", *words])]
+    lines = ["set timeout=0", *before, " ".join(["multiboot2", "/boot/gatehouse.elf", *words])]
     lines += [f"module2 --nounzip /boot/{name} {name.removesuffix('.elf')}" for name in files
               if name != "gatehouse.elf"]
     lines.append("boot")
     return lines + (_GRUB_SHUTDOWN if emulator else [])
 
 
-def write_image(target, guests, scratch, terminal, emulator, escape=None):
-    """Writes the ISO for the guests. Returns the bytes that GRUB will load."""
+def write_image(target, guests, scratch, terminal, emulator, before=()):
+    """Writes the ISO for the guests; `before`: GRUB commands to run first. Returns the bytes that
+    GRUB will load."""
     product = build.product()
     report.say("writing the boot image")
     files = {name: _stripped(path, scratch) for name, path in product.items()}
     boot_files = spec.BootFiles()
     text = spec.configuration(guests, boot_files, "terminal" if terminal else "raw",
-                              terminal if escape is None else escape)
+                              escape=terminal)
     (pathlib.Path(scratch) / "config").write_text(text, encoding="utf-8")
     files["config"] = text.encode()
     files.update(boot_files.contents)
-    iso.write(target, files, _menu(files, emulator), scratch)
+    iso.write(target, files, _menu(files, emulator, before), scratch)
     return sum(len(content) if isinstance(content, bytes) else
                pathlib.Path(content).stat().st_size for content in files.values())
 

@@ -11,7 +11,7 @@ import tempfile
 import time
 import uuid
 
-from gatehouse import paths
+from gatehouse import console, machine, paths, report, spec
 
 RUN = str(paths.ROOT / "scripts" / "run")
 TAG = "GATEHOUSE_TEST_TAG"
@@ -41,6 +41,32 @@ class Run:
                 f"the guest did not print {text!r}\n--- output\n"
                 f"{self.output[-3000:].decode(errors='replace')}\n--- errors\n{self.errors[-2000:]}")
         return self
+
+
+def _as_run(session, status, start):
+    return Run(status, bytes(session.captured), "\n".join(session.log.lines),
+               time.monotonic() - start)
+
+
+def boot(start_machine, before=(), kernel=None, limit=120):
+    """Boots a test kernel in a machine of the case's own making: start_machine(folder, image) of
+    an engine. `before`: GRUB commands. The result's .errors are the host's log lines."""
+    start = time.monotonic()
+    guests = [spec.Guest(name="guest", kernel=str(kernel or guest("hello_multiboot.elf")))]
+    with machine.run_folder(None) as place:
+        image = place / "test.iso"
+        machine.write_image(image, guests, place, False, True, before)
+        started = start_machine(place, image)
+        try:
+            session = console.Session(started, limit, False, capture=True)
+            status = session.run()
+            if status is None:
+                session.log.lines.append(started.post_mortem())
+        finally:
+            started.stop()
+    assert status != report.TIMEOUT, "\n".join(["time limit", *session.log.lines[-20:],
+                                               repr(bytes(session.captured[-1000:]))])
+    return _as_run(session, status, start)
 
 
 def _left_running(tag):

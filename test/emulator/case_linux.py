@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+"""Debian's kernel to a shell: commands through a pipe, a person's terminal, pasted input."""
+import hashlib
+import os
+import pty
+import select
+import signal
+import subprocess
+import termios
+import time
+
+from support import RUN, run, without_escapes
+
+BOCHS = ("--engine", "bochs")
+BOOT_SECONDS = 90
+
+
+def _shell(commands, *arguments, limit=300):
+    return run(*BOCHS, *arguments, stdin=commands.encode(), limit=limit)
+
+
+def test_shell():
+    result = _shell("uname -a\necho $((6*7)) is the answer\ncat /proc/cmdline\npoweroff -f\n")
+    result.expect(0).printed("Linux (none) 6.", "42 is the answer", "console=ttyS0")
+    assert result.seconds < BOOT_SECONDS, f"{result.seconds} s"
+
+
+def test_poweroff_without_force():
+    _shell("poweroff\n").expect(0)
+
+
+def test_helped_command_line():
+    append = "console=ttyS0 quiet cryptomgr.notests acpi=off pci=off noapic nolapic"
+    result = _shell("cat /proc/interrupts; echo o > /proc/sysrq-trigger; poweroff -f\n",
+                    "--append", append, "--timeout", "120")
+    result.printed("XT-PIC", "timer")
+
+
+def test_default_arguments_of_the_kernel():
+    result = _shell("dmesg | grep -c Linux; poweroff -f\n", "--append", "console=ttyS0")
+    result.expect(0).printed("Linux version 6.")
+
+
+def test_memory_size_is_seen():
+    result = _shell("grep MemTotal /proc/meminfo; poweroff -f\n", "--memory", "512M").expect(0)
+    text = without_escapes(result.output)
+    total = int(text.split("MemTotal:")[1].split()[0])
+    assert 400_000 < total < 524_288, total
+
+
+def test_paste_loses_nothing():
+    lines = [f"line {number:05d} {'x' * (number % 60)}\n" for number in range(1500)]
+    wanted = hashlib.md5("".join(lines).encode()).hexdigest()
+    commands = "stty -echo; cat > /tmp/paste\n" + "".join(lines) + "\x04"
+    result = _shell(commands + "md5sum /tmp/paste\npoweroff -f\n")
+    result.expect(0).printed(wanted)
+
+
+def test_output_loses_nothing():
+    result = _shell("stty -opost; seq 1 20000; sleep 1; poweroff -f\n").expect(0)
+    assert "".join(f"{number}\n" for number in range(1, 20001)).encode() in result.output
+
+
+class _Person:
+    """Someone at a terminal: types, and waits for what appears."""
+
+    def __init__(self, *arguments):
+        self._master, slave = pty.openpty()
+        self.before = termios.tcgetattr(slave)
+        self._slave = slave
+        self.process = subprocess.Popen([RUN, *BOCHS, *arguments], stdin=slave, stdout=slave,
+                                        stderr=slave, start_new_session=True)
+        self.seen = b""
+
+    def wait_for(self, text, seconds=120):
+        """Reads until the text appears behind what was waited for before."""
+        end = time.monotonic() + seconds
+        while text.encode() not in self.seen:
+            assert time.monotonic() < end, f"no {text!r} in {self.seen[-2000:]!r}"
+            if select.select([self._master], [], [], 0.5)[0]:
+                self.seen += os.read(self._master, 4096)
+            elif self.process.poll() is not None:
+                raise AssertionError(f"ended before {text!r}: {self.seen[-2000:]!r}")
+        self.seen = self.seen.split(text.encode(), 1)[1]
+
+    def type(self, text):
+        """Types the text."""
+        os.write(self._master, text.encode())
+
+    def end(self, seconds=60):
+        """The exit status; the terminal must be as it was."""
+        end = time.monotonic() + seconds
+        while self.process.poll() is None:
+            assert time.monotonic() < end, "the run did not end"
+            if select.select([self._master], [], [], 0.2)[0]:
+                self.seen += os.read(self._master, 4096)
+        assert termios.tcgetattr(self._slave) == self.before, "the terminal was not restored"
+        return self.process.returncode
+
+    def close(self):
+        """Ends whatever still runs."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(20)
+        os.close(self._master)
+        os.close(self._slave)
+
+
+def test_person_at_a_terminal():
+    person = _Person()
+    try:
+        person.wait_for(" # ")
+        person.type("echo he\x7f\x7fabc$((1+1))\r")
+        person.wait_for("\nabc2")
+        person.wait_for(" # ")
+        person.type("sleep 100000\r")
+        person.wait_for("sleep 100000")
+        time.sleep(1)
+        person.type("\x03")
+        person.wait_for(" # ")
+        person.type("\x01h")
+        person.wait_for("list of VMs")
+        person.type("\x01l")
+        person.wait_for("running")
+        person.type("poweroff\r")
+        assert person.end() == 0, person.seen[-2000:]
+    finally:
+        person.close()
+
+
+def test_leave_keys_end_the_run():
+    person = _Person()
+    try:
+        person.wait_for("starting")
+        time.sleep(2)
+        person.type("\x1d\x1d\x1d")
+        assert person.end() == 130, person.seen[-2000:]
+    finally:
+        person.close()

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: MIT
+"""Processors without usable VMX: one clear message and status 78, by BIOS and by UEFI."""
+import pathlib
+
+from gatehouse import engine_bochs, engine_qemu
+from support import boot, guest, run
+
+NO_VMX = 78
+FIRMWARE = "/usr/share/ovmf/OVMF.fd"
+
+
+
+def test_qemu_without_kvm():
+    offered, _ = engine_qemu.nested_vmx()
+    if offered:
+        run(guest("hello_multiboot.elf"), "--engine", "qemu").expect(0)
+        return
+    result = run(guest("hello_multiboot.elf"), "--engine", "qemu")
+    result.expect(NO_VMX, "no nested VMX", "VMX", "--engine bochs")
+    assert result.output == b"", result.output
+
+
+def test_amd_processor():
+    result = boot(lambda place, image: engine_bochs.Machine(place, image, 256, model="zambezi"))
+    result.expect(NO_VMX, "VMX")
+
+
+def test_vmx_locked_off_by_firmware():
+    result = boot(lambda place, image: engine_bochs.Machine(place, image, 256),
+                  before=["insmod wrmsr", "wrmsr 0x3a 0x1"])
+    result.expect(NO_VMX, "VMX", "firmware")
+
+
+def test_uefi():
+    assert pathlib.Path(FIRMWARE).exists(), "the package ovmf has no " + FIRMWARE
+    result = boot(lambda place, image: engine_qemu.Machine(place, image, 512, 1, False, FIRMWARE))
+    result.expect(NO_VMX, "VMX")
