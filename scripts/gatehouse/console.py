@@ -93,9 +93,11 @@ def write_some(descriptor, data):
 class HostLog:
     """Splits COM2 into lines, keeps the run's state from the machine lines, prints the others.
 
-    On a terminal a line waits until the guest's own line is complete."""
+    A line waits while `hold` is set (the guest's own line is incomplete on the same terminal). While
+    `silent` is set nothing is printed: the console process shows a person its own log, and only
+    what is left when a run fails is printed."""
 
-    def __init__(self, engine_started):
+    def __init__(self, engine_started, quiet_when_started=False):
         self.status = None
         self.ready = False
         self.started = {}
@@ -103,9 +105,11 @@ class HostLog:
         self.consumed = 0
         self.lines = []
         self.hold = False
+        self.silent = False
         self._partial = b""
         self._waiting = []
         self._engine_started = engine_started
+        self.quiet_when_started = quiet_when_started
 
     def feed(self, data):
         """Takes bytes from COM2."""
@@ -121,7 +125,7 @@ class HostLog:
 
     def flush(self):
         """Prints the lines that may be printed now."""
-        if self.hold:
+        if self.hold or self.silent:
             return
         for line in self._waiting:
             report.message(line)
@@ -135,11 +139,10 @@ class HostLog:
                 report.say(f"the host kernel is up ({seconds:.1f} s after power-on)")
             case ["vm", number, name, "started", *_]:
                 self.started[number] = name
+                self.silent = self.quiet_when_started
                 report.say(f"guest {number} ({name}) starts")
-            case ["vm", number, name, "ended", reason, status, *_]:
-                self.ended[number] = (name, reason, status)
-                if len(self.started) > 1 or status != "0":
-                    report.say(f"guest {number} ({name}) ended: {reason}, status {status}")
+            case ["vm", number, _, "ended", *reason, status]:
+                self.ended[number] = (" ".join(reason), status)
             case ["input", "1", count, *_] if count.isdigit():
                 self.consumed = int(count)
             case ["status", status, *_] if status.isdigit():
@@ -154,7 +157,7 @@ class Session:
 
     def __init__(self, machine, timeout, interactive, capture=False):
         self.machine = machine
-        self.log = HostLog(time.monotonic())
+        self.log = HostLog(time.monotonic(), interactive)
         self.interactive = interactive
         self.deadline = time.monotonic() + timeout if timeout else None
         self._selector = selectors.DefaultSelector()
@@ -176,8 +179,12 @@ class Session:
             return self._loop()
         finally:
             terminal.restore()
-            self.log.hold = False
-            self.log.flush()
+            self._print_rest_of_log()
+
+    def _print_rest_of_log(self):
+        self.log.hold = False
+        self.log.silent = self.interactive and self.log.status == 0
+        self.log.flush()
 
     def _loop(self):
         end = None

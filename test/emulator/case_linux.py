@@ -1,15 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Debian's kernel to a shell: commands through a pipe, a person's terminal, pasted input."""
 import hashlib
-import os
-import pty
-import select
-import signal
-import subprocess
-import termios
 import time
 
-from support import RUN, run, without_escapes
+from support import Person, run, without_escapes
 
 BOCHS = ("--engine", "bochs")
 BOOT_SECONDS = 90
@@ -61,53 +55,8 @@ def test_output_loses_nothing():
     assert "".join(f"{number}\n" for number in range(1, 20001)).encode() in result.output
 
 
-class _Person:
-    """Someone at a terminal: types, and waits for what appears."""
-
-    def __init__(self, *arguments):
-        self._master, slave = pty.openpty()
-        self.before = termios.tcgetattr(slave)
-        self._slave = slave
-        self.process = subprocess.Popen([RUN, *BOCHS, *arguments], stdin=slave, stdout=slave,
-                                        stderr=slave, start_new_session=True)
-        self.seen = b""
-
-    def wait_for(self, text, seconds=120):
-        """Reads until the text appears behind what was waited for before."""
-        end = time.monotonic() + seconds
-        while text.encode() not in self.seen:
-            assert time.monotonic() < end, f"no {text!r} in {self.seen[-2000:]!r}"
-            if select.select([self._master], [], [], 0.5)[0]:
-                self.seen += os.read(self._master, 4096)
-            elif self.process.poll() is not None:
-                raise AssertionError(f"ended before {text!r}: {self.seen[-2000:]!r}")
-        self.seen = self.seen.split(text.encode(), 1)[1]
-
-    def type(self, text):
-        """Types the text."""
-        os.write(self._master, text.encode())
-
-    def end(self, seconds=60):
-        """The exit status; the terminal must be as it was."""
-        end = time.monotonic() + seconds
-        while self.process.poll() is None:
-            assert time.monotonic() < end, "the run did not end"
-            if select.select([self._master], [], [], 0.2)[0]:
-                self.seen += os.read(self._master, 4096)
-        assert termios.tcgetattr(self._slave) == self.before, "the terminal was not restored"
-        return self.process.returncode
-
-    def close(self):
-        """Ends whatever still runs."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            self.process.wait(20)
-        os.close(self._master)
-        os.close(self._slave)
-
-
 def test_person_at_a_terminal():
-    person = _Person()
+    person = Person(*BOCHS)
     try:
         person.wait_for(" # ")
         person.type("echo he\x7f\x7fabc$((1+1))\r")
@@ -129,7 +78,7 @@ def test_person_at_a_terminal():
 
 
 def test_leave_keys_end_the_run():
-    person = _Person()
+    person = Person(*BOCHS)
     try:
         person.wait_for("starting")
         time.sleep(2)

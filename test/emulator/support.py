@@ -4,10 +4,14 @@ import contextlib
 import dataclasses
 import os
 import pathlib
+import pty
 import re
+import select
 import shutil
+import signal
 import subprocess
 import tempfile
+import termios
 import time
 import uuid
 
@@ -139,3 +143,48 @@ def without_escapes(output):
     """Console output as text, without carriage returns and terminal sequences."""
     text = output.decode(errors="replace").replace("\r", "")
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+
+
+class Person:
+    """Someone at a terminal: types, and waits for what appears."""
+
+    def __init__(self, *arguments):
+        self._master, slave = pty.openpty()
+        self.before = termios.tcgetattr(slave)
+        self._slave = slave
+        self.process = subprocess.Popen([RUN, *map(str, arguments)], stdin=slave, stdout=slave,
+                                        stderr=slave, start_new_session=True)
+        self.seen = b""
+
+    def wait_for(self, text, seconds=120):
+        """Reads until the text appears behind what was waited for before."""
+        end = time.monotonic() + seconds
+        while text.encode() not in self.seen:
+            assert time.monotonic() < end, f"no {text!r} in {self.seen[-2000:]!r}"
+            if select.select([self._master], [], [], 0.5)[0]:
+                self.seen += os.read(self._master, 4096)
+            elif self.process.poll() is not None:
+                raise AssertionError(f"ended before {text!r}: {self.seen[-2000:]!r}")
+        self.seen = self.seen.split(text.encode(), 1)[1]
+
+    def type(self, text):
+        """Types the text."""
+        os.write(self._master, text.encode())
+
+    def end(self, seconds=60):
+        """The exit status; the terminal must be as it was."""
+        end = time.monotonic() + seconds
+        while self.process.poll() is None:
+            assert time.monotonic() < end, "the run did not end"
+            if select.select([self._master], [], [], 0.2)[0]:
+                self.seen += os.read(self._master, 4096)
+        assert termios.tcgetattr(self._slave) == self.before, "the terminal was not restored"
+        return self.process.returncode
+
+    def close(self):
+        """Ends whatever still runs."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(20)
+        os.close(self._master)
+        os.close(self._slave)

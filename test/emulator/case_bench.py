@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: MIT
+"""The benchmarks run, print their one object, and stay within what was promised."""
+import json
+import subprocess
+
+from gatehouse import paths
+
+BENCH = str(paths.ROOT / "scripts" / "bench")
+
+
+def _bench(name):
+    result = subprocess.run([BENCH, name, "--json"], stdin=subprocess.DEVNULL, capture_output=True,
+                            text=True, timeout=900, check=False)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return json.loads(result.stdout)[name]
+
+
+def test_boot_ratio():
+    boot = _bench("boot")
+    assert boot["guest_ticks"] > 0 and boot["ratio"] <= 1.05, boot
+
+
+def test_exit_costs():
+    exits = _bench("exits")
+    assert exits["cpuid"] <= 120, exits
+    assert exits["out_device"] <= 500, exits
