@@ -17,10 +17,6 @@ struct vmx_frame {
     uint64_t host_rsp; // what HOST_RSP of the VMCS holds
     uint64_t launched; // 1: VMRESUME, 0: VMLAUNCH
 };
-static_assert(offsetof(struct vmx_frame, page) == 0, "entry.asm");
-static_assert(offsetof(struct vmx_frame, host_rsp) == 8, "entry.asm");
-static_assert(offsetof(struct vmx_frame, launched) == 16, "entry.asm");
-static_assert(offsetof(struct vcpu_page, gpr) == 0, "entry.asm");
 
 enum vmx_entry_result { VMX_EXITED, VMX_FAIL_VALID, VMX_FAIL_INVALID };
 
