@@ -61,7 +61,8 @@ static uint32_t read_part(struct port_bus *bus, unsigned port, unsigned size)
     if (size == 1)
         return 0xff;
     unsigned half = size / 2;
-    return read_part(bus, port, half) | read_part(bus, port + half, half) << (8 * half);
+    uint32_t low = read_part(bus, port, half); // first: reading may change a device
+    return low | read_part(bus, port + half, half) << (8 * half);
 }
 
 static void write_part(struct port_bus *bus, unsigned port, unsigned size, uint32_t value)
@@ -189,8 +190,8 @@ static uint64_t mmio_read(struct mmio_bus *bus, uint64_t address, unsigned size,
     if (size == 1)
         return 0xff;
     unsigned half = size / 2;
-    return mmio_read(bus, address, half, true) | mmio_read(bus, address + half, half, true)
-                                                     << (8 * half);
+    uint64_t low = mmio_read(bus, address, half, true);
+    return low | mmio_read(bus, address + half, half, true) << (8 * half);
 }
 
 static void mmio_write(struct mmio_bus *bus, uint64_t address, unsigned size, uint64_t value,
