@@ -111,6 +111,12 @@ static enum status plan_flat(const struct load_job *job, struct multiboot_plan *
     const struct multiboot_header *header = &plan->header;
     uint64_t before = (uint64_t)header->header_address - header->load_address;
 
+    if (header->cut_off) {
+        return load_refuse(job, STATUS_MALFORMED, kernel->file,
+                           "multiboot header, address fields: found the file's end, expected 20 "
+                           "bytes at offset 0x%llx; the file is truncated",
+                           (unsigned long long)header->offset + 12);
+    }
     if (header->load_address > header->header_address || before > header->offset) {
         return load_refuse(
             job, STATUS_MALFORMED, kernel->file,

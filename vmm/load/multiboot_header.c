@@ -12,8 +12,11 @@ static void read_header(const uint8_t *bytes, uint64_t offset, uint64_t limit,
     const uint8_t *fields = bytes + offset;
 
     *header = (struct multiboot_header){.offset = offset, .flags = get32(fields + 4)};
-    if ((header->flags & MULTIBOOT_ADDRESSES) == 0 || limit - offset < HEADER_ADDRESS_BYTES) {
-        // Cut-off address fields stay zero, which their checks refuse.
+    if ((header->flags & MULTIBOOT_ADDRESSES) == 0) {
+        return;
+    }
+    header->cut_off = limit - offset < HEADER_ADDRESS_BYTES;
+    if (header->cut_off) {
         return;
     }
     header->header_address = get32(fields + 12);

@@ -17,6 +17,7 @@
 struct multiboot_header {
     uint64_t offset; // in the file
     uint32_t flags;
+    bool cut_off; // the file ends before the address fields do
     // Physical addresses, zero unless MULTIBOOT_ADDRESSES is set.
     uint32_t header_address;
     uint32_t load_address;
