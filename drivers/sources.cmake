@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-set(SOURCES)
+set(SOURCES acpi.c acpi_tables.c io_apic.c local_apic.c machine_end.c ring.c serial.c time_base.c)

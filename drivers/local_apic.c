@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: MIT
+// The local APIC; see local_apic.h. One set of registers, reached by MMIO (xAPIC) or MSR (x2APIC).
+#include "drivers/local_apic.h"
+#include "arch/x86/cpu/features.h"
+#include "arch/x86/cpu/registers.h"
+#include "arch/x86/paging/kernel_space.h"
+
+// "Local APIC Register Address Map": offsets; the MSR is MSR_X2APIC_FIRST + offset / 16.
+enum apic_register {
+    APIC_ID = 0x20,
+    APIC_TASK_PRIORITY = 0x80,
+    APIC_END_OF_INTERRUPT = 0xb0,
+    APIC_LOGICAL_DESTINATION = 0xd0,
+    APIC_SPURIOUS = 0xf0,
+    APIC_ERROR_STATUS = 0x280,
+    APIC_COMMAND_LOW = 0x300,
+    APIC_COMMAND_HIGH = 0x310,
+    APIC_TIMER = 0x320,
+    APIC_PERFORMANCE = 0x340,
+    APIC_LINT0 = 0x350,
+    APIC_LINT1 = 0x360,
+    APIC_ERROR = 0x370,
+    APIC_TIMER_INITIAL = 0x380,
+    APIC_TIMER_CURRENT = 0x390,
+    APIC_TIMER_DIVIDE = 0x3e0,
+};
+
+#define SPURIOUS_ENABLE    (1u << 8)
+#define LVT_MASKED         (1u << 16)
+#define LVT_NMI            (4u << 8)
+#define TIMER_DEADLINE     (2u << 17)
+#define DIVIDE_BY_1        0xbu
+#define COMMAND_PENDING    (1u << 12)
+#define COMMAND_ASSERT     (1u << 14)
+#define COMMAND_LEVEL      (1u << 15)
+#define DELIVERY_NMI       (4u << 8)
+#define DELIVERY_INIT      (5u << 8)
+#define DELIVERY_STARTUP   (6u << 8)
+#define COMMAND_WAIT_POLLS 100000u
+
+static struct {
+    uint8_t *registers; // xAPIC only
+    bool x2apic;
+    bool deadline_mode;
+    uint8_t spurious_vector;
+    uint8_t timer_vector;
+    uint64_t ticks_per_tsc; // one-shot: APIC timer ticks per TSC tick, 32.32 fixed point
+} apic;
+
+static uint32_t apic_read(enum apic_register index)
+{
+    if (apic.x2apic) {
+        return (uint32_t)msr_read(MSR_X2APIC_FIRST + ((uint32_t)index >> 4));
+    }
+    // Device memory: each access must happen, once, as written.
+    return *(volatile uint32_t *)(void *)(apic.registers + index);
+}
+
+static void apic_write(enum apic_register index, uint32_t value)
+{
+    if (apic.x2apic) {
+        msr_write(MSR_X2APIC_FIRST + ((uint32_t)index >> 4), value);
+    } else {
+        *(volatile uint32_t *)(void *)(apic.registers + index) = value;
+    }
+}
+
+enum status local_apic_initialize(uint64_t address, uint8_t spurious, uint8_t timer,
+                                  const struct page_source *source)
+{
+    void *registers = NULL;
+    if (!cpu_features()->apic) {
+        return STATUS_UNSUPPORTED;
+    }
+    // Firmware may have switched to x2APIC mode; there is no way back that keeps EN set.
+    bool x2apic = cpu_features()->x2apic || (msr_read(MSR_APIC_BASE) & APIC_BASE_X2APIC) != 0;
+    if (!x2apic) {
+        enum status status =
+            kernel_space_map_device(hpa(address), PAGE_SIZE, PAGE_READ | PAGE_WRITE,
+                                    MEMORY_UNCACHEABLE, source, &registers);
+        if (status != STATUS_OK) {
+            return status;
+        }
+    }
+    apic.registers = registers;
+    apic.x2apic = x2apic;
+    apic.spurious_vector = spurious;
+    apic.timer_vector = timer;
+    local_apic_initialize_cpu();
+    return STATUS_OK;
+}
+
+void local_apic_initialize_cpu(void)
+{
+    uint64_t base = msr_read(MSR_APIC_BASE) | APIC_BASE_ENABLE;
+    msr_write(MSR_APIC_BASE, base); // EN first: EN and EXTD must not be set in one step from off
+    if (apic.x2apic) {
+        msr_write(MSR_APIC_BASE, base | APIC_BASE_X2APIC);
+    }
+    apic_write(APIC_TASK_PRIORITY, 0);
+    apic_write(APIC_TIMER, LVT_MASKED | apic.timer_vector);
+    apic_write(APIC_LINT0, LVT_MASKED);
+    apic_write(APIC_LINT1, LVT_NMI);
+    apic_write(APIC_ERROR, LVT_MASKED);
+    apic_write(APIC_SPURIOUS, SPURIOUS_ENABLE | apic.spurious_vector);
+    apic_write(APIC_TIMER_DIVIDE, DIVIDE_BY_1);
+    if (apic.deadline_mode) {
+        apic_write(APIC_TIMER, TIMER_DEADLINE | apic.timer_vector);
+    }
+    apic_write(APIC_END_OF_INTERRUPT, 0);
+}
+
+uint32_t local_apic_id(void)
+{
+    return apic.x2apic ? apic_read(APIC_ID) : apic_read(APIC_ID) >> 24;
+}
+
+bool local_apic_is_x2apic(void)
+{
+    return apic.x2apic;
+}
+
+void local_apic_end_of_interrupt(void)
+{
+    apic_write(APIC_END_OF_INTERRUPT, 0);
+}
+
+void local_apic_timer_calibrated(uint64_t tsc_hz, uint64_t apic_timer_hz)
+{
+    apic.deadline_mode = cpu_features()->tsc_deadline;
+    apic.ticks_per_tsc = (apic_timer_hz << 32) / tsc_hz;
+    if (apic.deadline_mode) {
+        apic_write(APIC_TIMER, TIMER_DEADLINE | apic.timer_vector);
+        // The write must arrive before the first write of the MSR ("TSC-Deadline Mode").
+        __asm__ volatile("mfence" ::: "memory");
+    } else {
+        apic_write(APIC_TIMER_INITIAL, 0);
+        apic_write(APIC_TIMER, apic.timer_vector);
+    }
+}
+
+// One-shot ticks until the TSC reaches `tsc`: at least 1, at most what the counter holds.
+static uint32_t one_shot_ticks(uint64_t tsc)
+{
+    uint64_t now = tsc_read();
+    if (tsc <= now) {
+        return 1;
+    }
+    unsigned __int128 ticks = ((unsigned __int128)(tsc - now) * apic.ticks_per_tsc >> 32) + 1;
+    return ticks > UINT32_MAX ? UINT32_MAX : (uint32_t)ticks;
+}
+
+void local_apic_timer_set(uint64_t tsc)
+{
+    if (apic.deadline_mode) {
+        msr_write(MSR_TSC_DEADLINE, tsc != 0 ? tsc : 1); // 0 would disarm
+    } else {
+        apic_write(APIC_TIMER_INITIAL, one_shot_ticks(tsc));
+    }
+}
+
+void local_apic_timer_stop(void)
+{
+    if (apic.deadline_mode) {
+        msr_write(MSR_TSC_DEADLINE, 0);
+    } else {
+        apic_write(APIC_TIMER_INITIAL, 0);
+    }
+}
+
+void local_apic_timer_start_count(void)
+{
+    apic_write(APIC_TIMER, LVT_MASKED | apic.timer_vector);
+    apic_write(APIC_TIMER_INITIAL, UINT32_MAX);
+}
+
+uint32_t local_apic_timer_elapsed(void)
+{
+    return UINT32_MAX - apic_read(APIC_TIMER_CURRENT);
+}
+
+// "Interrupt Command Register (ICR)": one MSR in x2APIC mode, two registers otherwise.
+static void command(uint32_t apic_id, uint32_t low)
+{
+    if (apic.x2apic) {
+        // Earlier stores must be seen by the CPU that the interrupt reaches.
+        __asm__ volatile("mfence; lfence" ::: "memory");
+        msr_write(MSR_X2APIC_FIRST + (APIC_COMMAND_LOW >> 4), (uint64_t)apic_id << 32 | low);
+        return;
+    }
+    apic_write(APIC_COMMAND_HIGH, apic_id << 24);
+    apic_write(APIC_COMMAND_LOW, low);
+    for (unsigned i = 0; i < COMMAND_WAIT_POLLS; i++) {
+        if (!(apic_read(APIC_COMMAND_LOW) & COMMAND_PENDING)) {
+            return;
+        }
+        cpu_relax();
+    }
+}
+
+void local_apic_send(uint32_t apic_id, uint8_t vector)
+{
+    command(apic_id, COMMAND_ASSERT | vector);
+}
+
+void local_apic_send_nmi(uint32_t apic_id)
+{
+    command(apic_id, COMMAND_ASSERT | DELIVERY_NMI);
+}
+
+void local_apic_send_init(uint32_t apic_id)
+{
+    command(apic_id, COMMAND_ASSERT | COMMAND_LEVEL | DELIVERY_INIT);
+}
+
+void local_apic_send_startup(uint32_t apic_id, uint8_t page)
+{
+    command(apic_id, COMMAND_ASSERT | DELIVERY_STARTUP | page);
+}

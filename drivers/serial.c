@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: MIT
+// The 16550 driver; see serial.h. The kernel's serial lock guards each port's state; the panic path
+// may break in, which at worst repeats or drops a character.
+#include "drivers/serial.h"
+#include "arch/x86/cpu/registers.h"
+
+// Register offsets and bits, as in the National Semiconductor PC16550D data sheet.
+enum uart_register {
+    UART_DATA = 0,             // divisor low with DLAB
+    UART_INTERRUPT_ENABLE = 1, // divisor high with DLAB
+    UART_FIFO_CONTROL = 2,
+    UART_LINE_CONTROL = 3,
+    UART_MODEM_CONTROL = 4,
+    UART_LINE_STATUS = 5,
+    UART_MODEM_STATUS = 6,
+    UART_SCRATCH = 7,
+};
+
+#define INTERRUPT_RECEIVE  0x01
+#define INTERRUPT_TRANSMIT 0x02
+#define FIFO_ON_AND_CLEAR  0x87 // enabled, both cleared, receive trigger at 8 of 16
+#define LINE_8N1           0x03
+#define LINE_DLAB          0x80
+#define MODEM_READY        0x0b // DTR, RTS, OUT2 (lets the interrupt through)
+#define MODEM_LOOP_TEST    0x1a // loopback with RTS and OUT2
+#define MODEM_STATUS_ECHO  0x90 // what the loopback then shows: CTS and DCD
+#define STATUS_DATA        0x01
+#define STATUS_FREE        0x20 // transmit FIFO empty
+#define STATUS_IDLE        0x40 // shift register empty too
+#define STATUS_ABSENT      0xff
+
+#define FIFO_DEPTH    16u
+#define RECEIVE_LIMIT 1024u // characters taken in one call
+
+struct serial_port {
+    uint16_t base;
+    uint8_t isa_irq;
+    bool present;
+    uint8_t interrupts; // what UART_INTERRUPT_ENABLE holds
+    struct ring console;
+    struct ring transmit;
+    uint8_t console_slots[SERIAL_CONSOLE_SLOTS];
+    uint8_t transmit_slots[SERIAL_TRANSMIT_SLOTS];
+};
+
+static struct serial_port ports[SERIAL_PORT_COUNT] = {
+    {.base = 0x3f8, .isa_irq = 4},
+    {.base = 0x2f8, .isa_irq = 3},
+};
+
+static uint8_t uart_read(const struct serial_port *port, enum uart_register index)
+{
+    return port_read8((uint16_t)(port->base + index));
+}
+
+static void uart_write(const struct serial_port *port, enum uart_register index, uint8_t value)
+{
+    port_write8((uint16_t)(port->base + index), value);
+}
+
+static struct serial_port *find(unsigned number)
+{
+    return number < SERIAL_PORT_COUNT && ports[number].present ? &ports[number] : NULL;
+}
+
+static bool detect(const struct serial_port *port)
+{
+    uart_write(port, UART_SCRATCH, 0x5a);
+    if (uart_read(port, UART_SCRATCH) != 0x5a) {
+        return false;
+    }
+    uart_write(port, UART_SCRATCH, 0xa5);
+    if (uart_read(port, UART_SCRATCH) != 0xa5) {
+        return false;
+    }
+    uart_write(port, UART_MODEM_CONTROL, MODEM_LOOP_TEST);
+    return (uart_read(port, UART_MODEM_STATUS) & 0xf0) == MODEM_STATUS_ECHO;
+}
+
+enum status serial_initialize(unsigned number)
+{
+    if (number >= SERIAL_PORT_COUNT) {
+        return STATUS_INVALID;
+    }
+    struct serial_port *port = &ports[number];
+    ring_initialize(&port->console, port->console_slots, SERIAL_CONSOLE_SLOTS);
+    ring_initialize(&port->transmit, port->transmit_slots, SERIAL_TRANSMIT_SLOTS);
+    port->present = detect(port);
+    if (!port->present) {
+        return STATUS_NOT_FOUND;
+    }
+    port->interrupts = 0;
+    uart_write(port, UART_INTERRUPT_ENABLE, 0);
+    uart_write(port, UART_LINE_CONTROL, LINE_DLAB | LINE_8N1);
+    uart_write(port, UART_DATA, 1); // divisor 1: 115200
+    uart_write(port, UART_INTERRUPT_ENABLE, 0);
+    uart_write(port, UART_LINE_CONTROL, LINE_8N1);
+    uart_write(port, UART_FIFO_CONTROL, FIFO_ON_AND_CLEAR);
+    uart_write(port, UART_MODEM_CONTROL, MODEM_READY);
+    return STATUS_OK;
+}
+
+bool serial_present(unsigned number)
+{
+    return find(number) != NULL;
+}
+
+unsigned serial_isa_irq(unsigned number)
+{
+    return number < SERIAL_PORT_COUNT ? ports[number].isa_irq : 0;
+}
+
+// Waits until all bits of `mask` are set in the line status; false after `polls` polls.
+static bool wait_for(const struct serial_port *port, uint8_t mask, unsigned polls)
+{
+    for (unsigned i = 0; i < polls; i++) {
+        uint8_t status = uart_read(port, UART_LINE_STATUS);
+        if ((status & mask) == mask && status != STATUS_ABSENT) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool send(const struct serial_port *port, uint8_t byte)
+{
+    if (!wait_for(port, STATUS_FREE, SERIAL_PUTC_POLLS)) {
+        return false;
+    }
+    uart_write(port, UART_DATA, byte);
+    return true;
+}
+
+int serial_putc(unsigned number, uint8_t c)
+{
+    const struct serial_port *port = find(number);
+    if (!port || (c == '\n' && !send(port, '\r')) || !send(port, c)) {
+        return -1;
+    }
+    return c;
+}
+
+static void set_interrupts(struct serial_port *port, uint8_t interrupts)
+{
+    if (port->interrupts != interrupts) {
+        port->interrupts = interrupts;
+        uart_write(port, UART_INTERRUPT_ENABLE, interrupts);
+    }
+}
+
+// Fills the transmit FIFO, which the caller has seen empty.
+static void feed(struct serial_port *port)
+{
+    for (unsigned i = 0; i < FIFO_DEPTH; i++) {
+        int byte = ring_pop(&port->transmit);
+        if (byte < 0) {
+            return;
+        }
+        uart_write(port, UART_DATA, (uint8_t)byte);
+    }
+}
+
+// Feeds the transmitter if it is free, and asks for its interrupt while anything is left.
+static void push_on(struct serial_port *port)
+{
+    if (ring_count(&port->transmit) != 0 && uart_read(port, UART_LINE_STATUS) & STATUS_FREE) {
+        feed(port);
+    }
+    uint8_t others = port->interrupts & (uint8_t)~INTERRUPT_TRANSMIT;
+    bool more = ring_count(&port->transmit) != 0;
+    set_interrupts(port, more ? others | INTERRUPT_TRANSMIT : others);
+}
+
+size_t serial_transmit(unsigned number, const uint8_t *bytes, size_t count)
+{
+    struct serial_port *port = find(number);
+    size_t accepted = 0;
+    if (!port) {
+        return 0;
+    }
+    while (accepted < count && ring_push(&port->transmit, bytes[accepted])) {
+        accepted++;
+    }
+    push_on(port);
+    return accepted;
+}
+
+uint32_t serial_transmit_space(unsigned number)
+{
+    const struct serial_port *port = find(number);
+    return port ? ring_space(&port->transmit) : 0;
+}
+
+void serial_flush(unsigned number)
+{
+    struct serial_port *port = find(number);
+    if (!port) {
+        return;
+    }
+    // The FIFO may be full at first, so the bound is that of a whole FIFO.
+    while (ring_count(&port->transmit) != 0) {
+        if (!wait_for(port, STATUS_FREE, FIFO_DEPTH * SERIAL_PUTC_POLLS)) {
+            return;
+        }
+        feed(port);
+    }
+    if (wait_for(port, STATUS_IDLE, FIFO_DEPTH * SERIAL_PUTC_POLLS)) {
+        push_on(port);
+    }
+}
+
+size_t serial_read(unsigned number, uint8_t *bytes, size_t count)
+{
+    struct serial_port *port = find(number);
+    size_t taken = 0;
+    while (port && taken < count) {
+        int byte = ring_pop(&port->console);
+        if (byte < 0) {
+            break;
+        }
+        bytes[taken++] = (uint8_t)byte;
+    }
+    return taken;
+}
+
+int serial_console_read(unsigned number)
+{
+    struct serial_port *port = find(number);
+    return port ? ring_pop(&port->console) : -1;
+}
+
+uint64_t serial_dropped(unsigned number)
+{
+    const struct serial_port *port = find(number);
+    return port ? port->console.dropped : 0;
+}
+
+uint32_t serial_console_count(unsigned number)
+{
+    const struct serial_port *port = find(number);
+    return port ? ring_count(&port->console) : 0;
+}
+
+void serial_interrupts_on(unsigned number)
+{
+    struct serial_port *port = find(number);
+    if (port) {
+        set_interrupts(port, port->interrupts | INTERRUPT_RECEIVE);
+    }
+}
+
+// Moves what arrived into the console ring; true when there was anything.
+static bool drain(struct serial_port *port)
+{
+    unsigned taken = 0;
+    while (taken < RECEIVE_LIMIT) {
+        uint8_t status = uart_read(port, UART_LINE_STATUS);
+        if (status == STATUS_ABSENT || !(status & STATUS_DATA)) {
+            break;
+        }
+        ring_push_over(&port->console, uart_read(port, UART_DATA));
+        taken++;
+    }
+    return taken != 0;
+}
+
+unsigned serial_interrupt(unsigned number)
+{
+    struct serial_port *port = find(number);
+    unsigned events = 0;
+    if (!port) {
+        return 0;
+    }
+    // The line is edge-triggered: until the identification register reports nothing pending, no
+    // new edge comes.
+    for (unsigned round = 0; round < FIFO_DEPTH; round++) {
+        bool above = ring_count(&port->transmit) >= SERIAL_TRANSMIT_SLOTS / 2;
+        events |= drain(port) ? SERIAL_RECEIVED : 0;
+        push_on(port);
+        bool below = ring_count(&port->transmit) < SERIAL_TRANSMIT_SLOTS / 2;
+        events |= above && below ? SERIAL_HALF_SENT : 0;
+        if (uart_read(port, UART_FIFO_CONTROL) & 1) { // read: interrupt identification
+            break;
+        }
+    }
+    return events;
+}
