@@ -3,6 +3,7 @@
 // takes bytes from a cursor; running out of bytes is noticed once per step and reported as
 // DECODE_MORE.
 #include "vmm/emulate/decode.h"
+#include "kernel/lib/string.h"
 
 struct cursor {
     const uint8_t *bytes;
@@ -19,13 +20,26 @@ static uint8_t take_byte(struct cursor *cursor)
     return 0;
 }
 
-// Little-endian value of `size` bytes, zero-extended.
+// Little-endian value of `size` (1, 2, 4 or 8) bytes, zero-extended.
 static uint64_t take_unsigned(struct cursor *cursor, unsigned size)
 {
+    const uint8_t *from = cursor->bytes + cursor->next;
     uint64_t value = 0;
 
-    for (unsigned i = 0; i < size; i++)
-        value |= (uint64_t)take_byte(cursor) << (8 * i);
+    if (size > cursor->available - cursor->next) {
+        cursor->next = cursor->available;
+        cursor->exhausted = true;
+        return 0;
+    }
+    if (size == 4)
+        memcpy(&value, from, 4);
+    else if (size == 1)
+        memcpy(&value, from, 1);
+    else if (size == 2)
+        memcpy(&value, from, 2);
+    else
+        memcpy(&value, from, 8);
+    cursor->next += size;
     return value;
 }
 

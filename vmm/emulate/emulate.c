@@ -86,14 +86,13 @@ static bool fetch_and_decode(struct emulation *emulation)
 void emulate_instruction(struct vcpu_page *page, const struct emulate_operations *operations,
                          void *context, struct emulate_result *result)
 {
-    struct emulation emulation = {
-        .page = page,
-        .operations = operations,
-        .context = context,
-        .result = result,
-        .mode = (uint8_t)emulate_mode(page),
-    };
+    struct emulation emulation; // the instruction in it is filled by the decoder
 
+    emulation.page = page;
+    emulation.operations = operations;
+    emulation.context = context;
+    emulation.result = result;
+    emulation.mode = (uint8_t)emulate_mode(page);
     *result = (struct emulate_result){.outcome = EMULATE_DONE};
     if (!fetch_and_decode(&emulation))
         return;

@@ -9,16 +9,26 @@
 #include "vmm/emulate/emulate.h"
 #include "vmm/monitor/guest_walk.h"
 
+// A page translated before. It holds while the registers and the traced entries are the same, so
+// using it gives exactly what walking again would.
+struct guest_page {
+    uint64_t linear;
+    uint64_t physical;
+    uint8_t *host;   // where its bytes are mapped; null: not RAM throughout, or not writable
+    uint32_t access; // enum emulate_access it was translated for; 0: none
+    struct guest_walk_trace trace;
+};
+
+enum guest_page_use { GUEST_PAGE_READ, GUEST_PAGE_WRITE, GUEST_PAGE_FETCH, GUEST_PAGE_USES };
+
 struct guest_access {
     struct guest_memory *memory;
     struct mmio_bus *mmio;
     struct port_bus *ports;
-    // Filled by guest_access_start.
-    struct guest_paging paging;
-    uint64_t known_linear;   // page the processor has translated for this exit,
-    uint64_t known_physical; // and where it found it
-    uint32_t known_access;   // enum emulate_access it was translated for; 0: none
-    uint64_t dropped_writes; // to read-only memory, since the VM started
+    struct guest_paging paging;                // registers of the last guest_access_start
+    struct guest_page known;                   // the translation the exit came with
+    struct guest_page walked[GUEST_PAGE_USES]; // the last of each use
+    uint64_t dropped_writes;                   // to read-only memory, since the VM started
 };
 
 // Makes an access path to this VM's memory and buses; all stay the caller's.

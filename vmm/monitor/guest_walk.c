@@ -113,22 +113,24 @@ static bool is_read_only(const struct guest_memory *memory, uint64_t place)
 }
 
 // Adds bits to an entry; false when it is no longer what the walk read.
-static bool entry_update(const struct walk *walk, unsigned level, uint64_t bits)
+static bool entry_update(struct walk *walk, unsigned level, uint64_t bits)
 {
     uint64_t place = walk->place[level - 1];
-    uint64_t before = walk->entry[level - 1];
-    void *pointer = entry_pointer(walk, place);
+    uint64_t *entry = &walk->entry[level - 1];
+    uint64_t before = *entry;
+    void *pointer;
 
     if ((before & bits) == bits || is_read_only(walk->memory, place))
         return true;
+    pointer = entry_pointer(walk, place);
+    *entry |= bits;
     if (walk->format->entry_bytes == 4) {
         uint32_t expected = (uint32_t)before;
 
-        return __atomic_compare_exchange_n((uint32_t *)pointer, &expected,
-                                           (uint32_t)(before | bits), false, __ATOMIC_SEQ_CST,
-                                           __ATOMIC_RELAXED);
+        return __atomic_compare_exchange_n((uint32_t *)pointer, &expected, (uint32_t)*entry, false,
+                                           __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
     }
-    return __atomic_compare_exchange_n((uint64_t *)pointer, &before, before | bits, false,
+    return __atomic_compare_exchange_n((uint64_t *)pointer, &before, *entry, false,
                                        __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 }
 
@@ -237,7 +239,7 @@ static bool is_permitted(const struct walk *walk)
 }
 
 // Accessed in every entry used, dirty in the last. False: walk again.
-static bool mark_used(const struct walk *walk)
+static bool mark_used(struct walk *walk)
 {
     for (unsigned level = walk->format->levels; level >= walk->level; level--) {
         uint64_t bits = ENTRY_ACCESSED;
@@ -261,14 +263,46 @@ static gpa_t page_address(const struct walk *walk)
     return gpa(frame | (walk->address & offset_mask));
 }
 
-enum status guest_walk(struct guest_memory *memory, const struct guest_paging *paging,
-                       gva_t address, uint32_t access, gpa_t *result, struct emulate_fault *fault)
+static void record(const struct walk *walk, struct guest_walk_trace *trace)
+{
+    trace->count = 0;
+    if (walk->format->entry_bytes != 8) {
+        trace->count = GUEST_WALK_UNKNOWN;
+        return;
+    }
+    for (unsigned level = walk->format->levels; level >= walk->level; level--) {
+        trace->entry[trace->count] = entry_pointer(walk, walk->place[level - 1]);
+        trace->value[trace->count] = walk->entry[level - 1];
+        trace->count++;
+    }
+}
+
+static enum status walk_tables(struct walk *walk, struct emulate_fault *fault)
+{
+    for (unsigned i = 0; i < RETRIES; i++) {
+        enum status status = descend(walk, fault);
+
+        if (status != STATUS_OK)
+            return status;
+        if (!is_permitted(walk))
+            return page_fault(walk, ERROR_PROTECTION, fault);
+        if (mark_used(walk))
+            return STATUS_OK;
+    }
+    return STATUS_BUSY;
+}
+
+enum status guest_walk_traced(struct guest_memory *memory, const struct guest_paging *paging,
+                              gva_t address, uint32_t access, gpa_t *result,
+                              struct emulate_fault *fault, struct guest_walk_trace *trace)
 {
     struct walk walk;
+    enum status status;
 
     if (!(paging->efer & EFER_LMA))
         address.value &= 0xffffffffu; // an access wraps at 4 GiB
     if (!(paging->cr0 & CR0_PG)) {
+        trace->count = 0;
         *result = gpa(address.value);
         return STATUS_OK;
     }
@@ -279,17 +313,18 @@ enum status guest_walk(struct guest_memory *memory, const struct guest_paging *p
     walk.format = format_of(paging);
     walk.address = address.value;
     walk.access = access;
-    for (unsigned i = 0; i < RETRIES; i++) {
-        enum status status = descend(&walk, fault);
+    status = walk_tables(&walk, fault);
+    if (status != STATUS_OK)
+        return status;
+    record(&walk, trace);
+    *result = page_address(&walk);
+    return STATUS_OK;
+}
 
-        if (status != STATUS_OK)
-            return status;
-        if (!is_permitted(&walk))
-            return page_fault(&walk, ERROR_PROTECTION, fault);
-        if (mark_used(&walk)) {
-            *result = page_address(&walk);
-            return STATUS_OK;
-        }
-    }
-    return STATUS_BUSY;
+enum status guest_walk(struct guest_memory *memory, const struct guest_paging *paging,
+                       gva_t address, uint32_t access, gpa_t *result, struct emulate_fault *fault)
+{
+    struct guest_walk_trace trace;
+
+    return guest_walk_traced(memory, paging, address, access, result, fault, &trace);
 }

@@ -25,6 +25,16 @@ struct guest_paging {
     bool user;       // CPL is 3
 };
 
+// The entries a walk used. While each still reads as it did, and the registers are the same, the
+// walk would end as it did.
+#define GUEST_WALK_ENTRIES 4u
+#define GUEST_WALK_UNKNOWN UINT32_MAX
+struct guest_walk_trace {
+    uint32_t count; // of entries; GUEST_WALK_UNKNOWN: not recorded (tables of 32-bit entries)
+    const uint64_t *entry[GUEST_WALK_ENTRIES]; // in guest memory
+    uint64_t value[GUEST_WALK_ENTRIES];        // as the walk left them
+};
+
 // Takes them from `page`, which needs VCPU_GROUP_RIP, _CONTROL and _SEGMENTS.
 struct guest_paging guest_paging_of(const struct vcpu_page *page);
 
@@ -36,3 +46,21 @@ struct guest_paging guest_paging_of(const struct vcpu_page *page);
 enum status guest_walk(struct guest_memory *memory, const struct guest_paging *paging,
                        gva_t address, uint32_t access, gpa_t *result,
                        struct emulate_fault *fault) MUST_CHECK;
+
+// The same, and on STATUS_OK *trace tells which entries the translation rests on.
+enum status guest_walk_traced(struct guest_memory *memory, const struct guest_paging *paging,
+                              gva_t address, uint32_t access, gpa_t *result,
+                              struct emulate_fault *fault,
+                              struct guest_walk_trace *trace) MUST_CHECK;
+
+// True while the traced entries are unchanged. Never for GUEST_WALK_UNKNOWN.
+static inline bool guest_walk_holds(const struct guest_walk_trace *trace)
+{
+    if (trace->count > GUEST_WALK_ENTRIES)
+        return false;
+    for (uint32_t i = 0; i < trace->count; i++) {
+        if (__atomic_load_n(trace->entry[i], __ATOMIC_RELAXED) != trace->value[i])
+            return false;
+    }
+    return true;
+}
