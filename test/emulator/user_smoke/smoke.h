@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include "kernel/abi/syscall.h"
 #include "vmm/runtime/system_call.h"
+#include "vmm/runtime/tsc.h"
 
 #define SMOKE_MODULE_NAME "console" // this program's own boot module
 

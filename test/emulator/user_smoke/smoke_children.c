@@ -92,7 +92,7 @@ static int64_t role_divide(void)
     return 0;
 }
 
-static int64_t role_spin(void)
+NORETURN static int64_t role_spin(void)
 {
     for (;;) {
         __asm__ volatile("pause");
@@ -105,7 +105,7 @@ static int64_t role_sleep(void)
 }
 
 // Sends for ever; nobody receives, so the second one sleeps.
-static int64_t role_send(void)
+NORETURN static int64_t role_send(void)
 {
     for (;;) {
         (void)!channel_send(CHILD_TO_PARENT, message, 16);
