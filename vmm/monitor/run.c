@@ -199,6 +199,18 @@ static void serve_console(struct monitor *monitor)
     }
 }
 
+// Time goes on to the exit's. An event or a deadline may have come without the guest having run:
+// then exit_tsc is an old one.
+static inline void set_time(struct monitor *monitor)
+{
+    struct vcpu_page *page = monitor->machine.page;
+
+    if (UNLIKELY(page->exit.kind <= EXIT_DEADLINE)) {
+        page->exit_tsc = tsc_now();
+    }
+    platform_set_time(&monitor->platform, page->exit_tsc);
+}
+
 NORETURN void monitor_run(struct monitor *monitor)
 {
     take_messages(monitor);
@@ -210,7 +222,7 @@ NORETURN void monitor_run(struct monitor *monitor)
         if (UNLIKELY(status != STATUS_OK)) {
             monitor_end(monitor, END_UNHANDLED, RUN_UNHANDLED, status_name(status));
         }
-        platform_set_time(&monitor->platform, monitor->machine.page->exit_tsc);
+        set_time(monitor);
         finish(monitor, dispatch(monitor));
         serve_console(monitor);
     }
