@@ -160,7 +160,7 @@ class Session:
         self.log = HostLog(time.monotonic(), interactive)
         self.interactive = interactive
         self.deadline = time.monotonic() + timeout if timeout else None
-        self._selector = selectors.DefaultSelector()
+        self._selector = selectors.PollSelector()  # epoll refuses regular files
         self._input = b""
         self._sent = 0
         self._input_open = True
