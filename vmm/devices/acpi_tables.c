@@ -136,11 +136,13 @@ static_assert(sizeof(struct madt_override) == 10, "interrupt source override str
 
 // Name (\_S5, Package (4) { 5, 5, 0, 0 }): the sleep types that power off. A test holds these
 // bytes against the ACPI compiler.
+// clang-format off
 static const uint8_t dsdt_code[] = {
-    0x08, '\\',       '_',  'S',        '5', '_', // Name (\_S5_,
-    0x12, 0x08,       0x04,                       //   Package (4)
-    0x0a, ACPI_PM_S5, 0x0a, ACPI_PM_S5, 0,   0,   //   { 5, 5, 0, 0 })
+    0x08, '_', 'S', '5', '_',                 // Name (_S5_, in the root scope
+    0x12, 0x08, 0x04,                         //   Package (4)
+    0x0a, ACPI_PM_S5, 0x0a, ACPI_PM_S5, 0, 0, //   { 5, 5, 0, 0 })
 };
+// clang-format on
 
 // Where the tables go, and whether they still fit.
 struct builder {
