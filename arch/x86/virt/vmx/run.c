@@ -162,7 +162,7 @@ static void restore_nmi_blocking(const struct vmx_raw *raw)
 void vmx_vcpu_decode(struct virt_vcpu *vcpu)
 {
     struct vmx_vcpu *vmx = vmx_of(vcpu);
-    struct vmx_raw raw;
+    struct vmx_raw raw = {0};
     const struct vmx_exit_row *row;
 
     if (UNLIKELY(vmx->entry_result != VMX_EXITED)) {
