@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""The host kernel by itself: its own checks, its system calls from ring 3, and boots that lack
+something. No guest, so QEMU without VMX does for most."""
+import time
+
+from gatehouse import build, console, engine_bochs, engine_qemu, iso, machine, paths
+from support import Run
+
+USAGE = 64
+BAD_IMAGE = 66
+TESTS = ("address_space", "quota", "conditions", "deadlines", "events", "channels")
+SMOKE_TESTS = ("calls", "threads", "processes")
+
+
+def _boot(start, words="", modules=None, limit=120):
+    """Boots the kernel with the command-line words and the modules {name: program}."""
+    modules = modules or {}
+    build.targets(["gatehouse.elf", "user_smoke.elf"])
+    kernel = paths.BUILD / "kernel" / "gatehouse.elf"
+    smoke = paths.BUILD / "vmm" / "user_smoke.elf"
+    files = {"gatehouse.elf": kernel, "user_smoke.elf": smoke}
+    menu = ["set timeout=0", f"multiboot2 /boot/gatehouse.elf emulator {words}"]
+    for name, program in modules.items():
+        menu.append(f"module2 --nounzip /boot/{program} {name}")
+    began = time.monotonic()
+    with machine.run_folder(None) as place:
+        image = place / "test.iso"
+        iso.write(image, files, [*menu, "boot"], place)
+        started = start(place, image)
+        try:
+            session = console.Session(started, limit, False, capture=True)
+            status = session.run()
+        finally:
+            started.stop()
+    return Run(status, bytes(session.captured), "\n".join(session.log.lines),
+               time.monotonic() - began)
+
+
+def _qemu(place, image, megabytes=256):
+    return engine_qemu.Machine(place, image, megabytes, 1, False)
+
+
+def _bochs(place, image):
+    return engine_bochs.Machine(place, image, 256)
+
+
+def _passed(result, names):
+    result.expect(0, *[f"PASS {name}" for name in names])
+    assert "FAIL" not in result.errors, result.errors
+
+
+def test_selftest_qemu():
+    _passed(_boot(_qemu, "selftest"), TESTS)
+
+
+def test_selftest_bochs():
+    _passed(_boot(_bochs, "selftest"), TESTS)
+
+
+def test_system_calls_qemu():
+    _passed(_boot(_qemu, modules={"console": "user_smoke.elf"}), SMOKE_TESTS)
+
+
+def test_system_calls_bochs():
+    _passed(_boot(_bochs, modules={"console": "user_smoke.elf"}), SMOKE_TESTS)
+
+
+def test_no_console_module():
+    result = _boot(_qemu, modules={"something": "user_smoke.elf"})
+    result.expect(BAD_IMAGE, "no boot module is named \"console\"")
+
+
+def test_console_is_not_a_program():
+    result = _boot(_qemu, modules={"console": "gatehouse.elf"})
+    result.expect(BAD_IMAGE, "module console is not a program", "cannot start console")
+
+
+def test_too_little_memory():
+    result = _boot(lambda place, image: _qemu(place, image, 16),
+                   modules={"console": "user_smoke.elf"})
+    result.expect(USAGE, "too little memory")
