@@ -35,7 +35,6 @@ static void check_processor(void)
 {
     const struct cpu_features *features = cpu_features();
     demand(features->nx, "the processor cannot mark pages not executable (NX is off or absent).");
-    demand(features->sysenter, "the processor has no SYSENTER.");
     demand(features->apic, "the processor has no local APIC.");
 }
 

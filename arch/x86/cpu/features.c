@@ -42,7 +42,8 @@ static void discover_basic(void)
 {
     struct cpuid_result one = leaf_or_zero(1);
     features.apic = bit(one.edx, 9);
-    features.sysenter = bit(one.edx, 11);
+    // Other vendors' processors have SYSENTER outside 64-bit mode only.
+    features.sysenter = bit(one.edx, 11) && features.intel;
     features.mtrr = bit(one.edx, 12);
     features.pge = bit(one.edx, 13);
     features.pat = bit(one.edx, 16);

@@ -24,8 +24,8 @@ struct cpu_features {
     bool pcid;
     bool invpcid;
     bool fsgsbase;
-    bool sysenter;
-    bool rdtscp; // and so MSR_TSC_AUX
+    bool sysenter; // in 64-bit mode; without it there is no ring 3 for us
+    bool rdtscp;   // and so MSR_TSC_AUX
     bool xsave;
     bool xsaveopt;
     bool avx;
