@@ -3,7 +3,6 @@
 // takes bytes from a cursor; running out of bytes is noticed once per step and reported as
 // DECODE_MORE.
 #include "vmm/emulate/decode.h"
-#include "kernel/lib/string.h"
 
 struct cursor {
     const uint8_t *bytes;
@@ -32,13 +31,13 @@ static uint64_t take_unsigned(struct cursor *cursor, unsigned size)
         return 0;
     }
     if (size == 4)
-        memcpy(&value, from, 4);
+        __builtin_memcpy(&value, from, 4);
     else if (size == 1)
-        memcpy(&value, from, 1);
+        __builtin_memcpy(&value, from, 1);
     else if (size == 2)
-        memcpy(&value, from, 2);
+        __builtin_memcpy(&value, from, 2);
     else
-        memcpy(&value, from, 8);
+        __builtin_memcpy(&value, from, 8);
     cursor->next += size;
     return value;
 }

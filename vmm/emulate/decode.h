@@ -164,3 +164,24 @@ enum decode_outcome {
 // Source: the manual's chapter "Instruction Format" and appendix "Opcode Map".
 enum decode_outcome decode_instruction(const uint8_t *bytes, uint32_t available, unsigned mode,
                                        struct instruction *instruction) MUST_CHECK;
+
+// Instructions decoded before, found again by their bytes. Most exits come from a few places.
+#define DECODE_CACHE_ROWS 32u // a power of two
+struct decode_cache_row {
+    uint64_t bytes[2];              // the first 8, and the last 8 of 15; zero past the length
+    uint64_t mask[2];               // ones where an instruction byte is
+    struct instruction instruction; // mode 0: the row is empty
+};
+struct decode_cache {
+    struct decode_cache_row row[DECODE_CACHE_ROWS];
+};
+
+// The instruction at `bytes` when it was remembered for this `rip`, these bytes and this mode; else
+// null. All 15 bytes must be readable; those past `available` do not count.
+const struct instruction *decode_cache_find(const struct decode_cache *cache, uint64_t rip,
+                                            const uint8_t bytes[15], uint32_t available,
+                                            unsigned mode);
+
+// Remembers a decoded instruction and its bytes.
+void decode_cache_store(struct decode_cache *cache, uint64_t rip, const uint8_t bytes[15],
+                        const struct instruction *instruction);

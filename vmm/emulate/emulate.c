@@ -63,7 +63,29 @@ static bool fetch_more(struct emulation *emulation)
     return true;
 }
 
-static bool fetch_and_decode(struct emulation *emulation)
+// From the cache, else into `room`.
+static enum decode_outcome decode(struct emulation *emulation, struct decode_cache *cache,
+                                  struct instruction *room)
+{
+    const struct emulate_result *result = emulation->result;
+    uint64_t rip = emulation->page->rip;
+    enum decode_outcome outcome;
+
+    if (cache != NULL) {
+        emulation->instruction =
+            decode_cache_find(cache, rip, result->bytes, result->fetched, emulation->mode);
+        if (LIKELY(emulation->instruction != NULL))
+            return DECODE_OK;
+    }
+    emulation->instruction = room;
+    outcome = decode_instruction(result->bytes, result->fetched, emulation->mode, room);
+    if (outcome == DECODE_OK && cache != NULL)
+        decode_cache_store(cache, rip, result->bytes, room);
+    return outcome;
+}
+
+static bool fetch_and_decode(struct emulation *emulation, struct decode_cache *cache,
+                             struct instruction *room)
 {
     struct emulate_result *result = emulation->result;
     enum decode_outcome outcome;
@@ -71,9 +93,8 @@ static bool fetch_and_decode(struct emulation *emulation)
     do {
         if (!fetch_more(emulation))
             return false;
-        outcome = decode_instruction(result->bytes, result->fetched, emulation->mode,
-                                     &emulation->instruction);
-        result->length = emulation->instruction.length;
+        outcome = decode(emulation, cache, room);
+        result->length = emulation->instruction->length;
     } while (outcome == DECODE_MORE);
 
     if (outcome == DECODE_UNDEFINED)
@@ -83,18 +104,21 @@ static bool fetch_and_decode(struct emulation *emulation)
     return outcome == DECODE_OK;
 }
 
-void emulate_instruction(struct vcpu_page *page, const struct emulate_operations *operations,
-                         void *context, struct emulate_result *result)
+void emulate_instruction_cached(struct vcpu_page *page, const struct emulate_operations *operations,
+                                void *context, struct decode_cache *cache,
+                                struct emulate_result *result)
 {
-    struct emulation emulation; // the instruction in it is filled by the decoder
+    struct instruction room;
+    struct emulation emulation = {
+        .page = page,
+        .operations = operations,
+        .context = context,
+        .result = result,
+        .mode = (uint8_t)emulate_mode(page),
+    };
 
-    emulation.page = page;
-    emulation.operations = operations;
-    emulation.context = context;
-    emulation.result = result;
-    emulation.mode = (uint8_t)emulate_mode(page);
     *result = (struct emulate_result){.outcome = EMULATE_DONE};
-    if (!fetch_and_decode(&emulation))
+    if (!fetch_and_decode(&emulation, cache, &room))
         return;
     page->dirty |= VCPU_GROUP_RIP; // covers RSP; a string may stop half-way with a fault
     if (!execute(&emulation))
@@ -103,4 +127,10 @@ void emulate_instruction(struct vcpu_page *page, const struct emulate_operations
         result->single_step = page->rflags & RFLAGS_TF;
     else
         result->single_step = emulate_advance(page, result->length);
+}
+
+void emulate_instruction(struct vcpu_page *page, const struct emulate_operations *operations,
+                         void *context, struct emulate_result *result)
+{
+    emulate_instruction_cached(page, operations, context, NULL, result);
 }

@@ -86,6 +86,8 @@ struct emulate_result {
 // Iterations of a REP instruction done by one call, at most.
 #define EMULATE_REPEAT_MAXIMUM 1024u
 
+struct decode_cache; // vmm/emulate/decode.h
+
 // Emulates the instruction at page->rip. Needs VCPU_GROUP_RIP, _CONTROL and _SEGMENTS valid in
 // `page`; changes gpr[], rip, rflags and interruptibility, and sets VCPU_GROUP_RIP in `dirty`, only
 // where the instruction does. `operations` and `context` are used during the call alone. The result
@@ -93,6 +95,12 @@ struct emulate_result {
 // Source: the manual's "Instruction Format" and "Instruction Set Reference" chapters.
 void emulate_instruction(struct vcpu_page *page, const struct emulate_operations *operations,
                          void *context, struct emulate_result *result);
+
+// The same with the help of `cache`, which starts out as zeros and may be kept as long as one
+// likes.
+void emulate_instruction_cached(struct vcpu_page *page, const struct emulate_operations *operations,
+                                void *context, struct decode_cache *cache,
+                                struct emulate_result *result);
 
 // Moves RIP past an instruction of `length` bytes that was emulated: the one place that does.
 // Clears RFLAGS.RF and the blocking by STI and MOV SS, marks VCPU_GROUP_RIP dirty. Outside 64-bit

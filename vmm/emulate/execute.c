@@ -13,7 +13,7 @@ static bool destination_is_register(const struct instruction *instruction)
 
 static bool destination_read(struct emulation *emulation, uint32_t access, uint64_t *value)
 {
-    const struct instruction *instruction = &emulation->instruction;
+    const struct instruction *instruction = emulation->instruction;
 
     if (!destination_is_register(instruction))
         return rm_read(emulation, instruction->operand_size, access, value);
@@ -23,7 +23,7 @@ static bool destination_read(struct emulation *emulation, uint32_t access, uint6
 
 static bool destination_write(struct emulation *emulation, uint64_t value)
 {
-    const struct instruction *instruction = &emulation->instruction;
+    const struct instruction *instruction = emulation->instruction;
 
     if (!destination_is_register(instruction))
         return rm_write(emulation, instruction->operand_size, value);
@@ -33,7 +33,7 @@ static bool destination_write(struct emulation *emulation, uint64_t value)
 
 static bool source_read(struct emulation *emulation, uint64_t *value)
 {
-    const struct instruction *instruction = &emulation->instruction;
+    const struct instruction *instruction = emulation->instruction;
 
     switch ((enum operand_form)instruction->form) {
     case FORM_RM_REG:
@@ -59,7 +59,7 @@ static bool source_read(struct emulation *emulation, uint64_t *value)
 
 static enum operation operation_of(const struct emulation *emulation)
 {
-    return (enum operation)emulation->instruction.operation;
+    return (enum operation)emulation->instruction->operation;
 }
 
 static bool execute_binary(struct emulation *emulation)
@@ -71,7 +71,7 @@ static bool execute_binary(struct emulation *emulation)
 
     if (!source_read(emulation, &right) || !destination_read(emulation, READ_WRITE, &left))
         return false;
-    result = alu_binary(operation_of(emulation), emulation->instruction.operand_size, left, right,
+    result = alu_binary(operation_of(emulation), emulation->instruction->operand_size, left, right,
                         &rflags);
     if (!destination_write(emulation, result))
         return false;
@@ -87,7 +87,7 @@ static bool execute_compare(struct emulation *emulation)
 
     if (!source_read(emulation, &right) || !destination_read(emulation, EMULATE_READ, &left))
         return false;
-    (void)alu_binary(operation_of(emulation), emulation->instruction.operand_size, left, right,
+    (void)alu_binary(operation_of(emulation), emulation->instruction->operand_size, left, right,
                      &emulation->page->rflags);
     return true;
 }
@@ -100,7 +100,7 @@ static bool execute_shift(struct emulation *emulation)
 
     if (!source_read(emulation, &count) || !destination_read(emulation, READ_WRITE, &value))
         return false;
-    value = alu_shift(operation_of(emulation), emulation->instruction.operand_size, value, count,
+    value = alu_shift(operation_of(emulation), emulation->instruction->operand_size, value, count,
                       &rflags);
     if (!destination_write(emulation, value))
         return false;
@@ -115,7 +115,8 @@ static bool execute_unary(struct emulation *emulation)
 
     if (!destination_read(emulation, READ_WRITE, &value))
         return false;
-    value = alu_unary(operation_of(emulation), emulation->instruction.operand_size, value, &rflags);
+    value =
+        alu_unary(operation_of(emulation), emulation->instruction->operand_size, value, &rflags);
     if (!destination_write(emulation, value))
         return false;
     emulation->page->rflags = rflags;
@@ -125,7 +126,7 @@ static bool execute_unary(struct emulation *emulation)
 // MUL and IMUL of the accumulator: rDX:rAX, or AX for bytes.
 static bool execute_multiply(struct emulation *emulation)
 {
-    unsigned size = emulation->instruction.operand_size;
+    unsigned size = emulation->instruction->operand_size;
     uint64_t factor;
     uint64_t high;
     uint64_t low;
@@ -146,7 +147,7 @@ static bool execute_multiply(struct emulation *emulation)
 
 static bool execute_multiply_register(struct emulation *emulation)
 {
-    const struct instruction *instruction = &emulation->instruction;
+    const struct instruction *instruction = emulation->instruction;
     unsigned size = instruction->operand_size;
     uint64_t left;
     uint64_t right = instruction->immediate;
@@ -175,13 +176,14 @@ static bool execute_move_signed(struct emulation *emulation)
 
     if (!source_read(emulation, &value))
         return false;
-    return destination_write(emulation, alu_sign_extend(value, emulation->instruction.source_size));
+    return destination_write(emulation,
+                             alu_sign_extend(value, emulation->instruction->source_size));
 }
 
 // A selector is stored as two bytes whatever the operand size; a register takes it zero-extended.
 static bool execute_move_from_segment(struct emulation *emulation)
 {
-    const struct instruction *instruction = &emulation->instruction;
+    const struct instruction *instruction = emulation->instruction;
     uint32_t size = instruction->memory ? 2 : instruction->operand_size;
 
     return rm_write(emulation, size, emulation->page->segment[instruction->reg & 7].selector);
@@ -190,7 +192,7 @@ static bool execute_move_from_segment(struct emulation *emulation)
 // The load happens whether or not the condition holds.
 static bool execute_conditional_move(struct emulation *emulation)
 {
-    const struct instruction *instruction = &emulation->instruction;
+    const struct instruction *instruction = emulation->instruction;
     uint64_t value;
 
     if (!source_read(emulation, &value))
@@ -203,12 +205,12 @@ static bool execute_conditional_move(struct emulation *emulation)
 static bool execute_set(struct emulation *emulation)
 {
     return rm_write(emulation, 1,
-                    alu_condition(emulation->instruction.opcode, emulation->page->rflags) ? 1 : 0);
+                    alu_condition(emulation->instruction->opcode, emulation->page->rflags) ? 1 : 0);
 }
 
 static bool execute_exchange(struct emulation *emulation)
 {
-    const struct instruction *instruction = &emulation->instruction;
+    const struct instruction *instruction = emulation->instruction;
     uint64_t theirs;
     uint64_t ours = register_read(emulation, instruction->reg, instruction->operand_size);
 
@@ -220,7 +222,7 @@ static bool execute_exchange(struct emulation *emulation)
 
 static bool execute_exchange_add(struct emulation *emulation)
 {
-    const struct instruction *instruction = &emulation->instruction;
+    const struct instruction *instruction = emulation->instruction;
     unsigned size = instruction->operand_size;
     uint64_t rflags = emulation->page->rflags;
     uint64_t before;
@@ -241,7 +243,7 @@ static bool execute_exchange_add(struct emulation *emulation)
 // The destination is written in either case, as the processor does.
 static bool execute_compare_exchange(struct emulation *emulation)
 {
-    const struct instruction *instruction = &emulation->instruction;
+    const struct instruction *instruction = emulation->instruction;
     unsigned size = instruction->operand_size;
     uint64_t rflags = emulation->page->rflags;
     uint64_t before;
@@ -276,14 +278,14 @@ static void pair_set(const struct emulation *emulation, uint64_t pair[2], unsign
 // CMPXCHG8B and CMPXCHG16B, the one access that is wider than a register.
 static bool execute_compare_exchange_pair(struct emulation *emulation)
 {
-    const struct instruction *instruction = &emulation->instruction;
+    const struct instruction *instruction = emulation->instruction;
     const struct emulate_operations *operations = emulation->operations;
     struct emulate_fault *fault = &emulation->result->fault;
     unsigned size = instruction->operand_size == 8 ? 8 : 4;
     uint64_t before[2] = {0};
     uint64_t expected[2];
     uint64_t after[2];
-    gva_t linear;
+    gva_t linear = gva(0);
     bool equal;
 
     if (!operand_linear(emulation, instruction->segment, operand_offset(emulation), 2 * size,
@@ -312,13 +314,13 @@ static bool execute_compare_exchange_pair(struct emulation *emulation)
 // A register's bit offset reaches beyond the operand: the address moves with it.
 static void bit_address(struct emulation *emulation, uint64_t offset)
 {
-    struct instruction *instruction = &emulation->instruction;
+    const struct instruction *instruction = emulation->instruction;
     unsigned size = instruction->operand_size;
     unsigned shift = size == 8 ? 6 : size == 4 ? 5 : 4;
     int64_t units = (int64_t)alu_sign_extend(offset, size) >> shift;
 
     if (instruction->memory && instruction->form == FORM_RM_REG)
-        instruction->displacement += (uint64_t)units * size;
+        emulation->bit_displacement = (uint64_t)units * size;
 }
 
 static bool execute_bit(struct emulation *emulation)
@@ -333,7 +335,7 @@ static bool execute_bit(struct emulation *emulation)
     bit_address(emulation, offset);
     if (!destination_read(emulation, writes ? READ_WRITE : EMULATE_READ, &value))
         return false;
-    value = alu_bit(operation_of(emulation), emulation->instruction.operand_size, value, offset,
+    value = alu_bit(operation_of(emulation), emulation->instruction->operand_size, value, offset,
                     &rflags);
     if (writes && !destination_write(emulation, value))
         return false;
@@ -351,7 +353,7 @@ static unsigned stack_size(const struct emulation *emulation)
 
 static bool execute_push(struct emulation *emulation)
 {
-    unsigned size = emulation->instruction.operand_size;
+    unsigned size = emulation->instruction->operand_size;
     unsigned width = stack_size(emulation);
     uint64_t top = (emulation->page->gpr[GPR_RSP] - size) & alu_mask(width);
     uint64_t value;
@@ -366,7 +368,7 @@ static bool execute_push(struct emulation *emulation)
 // An operand based on the stack pointer is addressed after the increment.
 static bool execute_pop(struct emulation *emulation)
 {
-    unsigned size = emulation->instruction.operand_size;
+    unsigned size = emulation->instruction->operand_size;
     unsigned width = stack_size(emulation);
     uint64_t before = emulation->page->gpr[GPR_RSP];
     uint64_t value;
@@ -433,5 +435,5 @@ static const execute_function handlers[OPERATION_COUNT] = {
 
 bool execute(struct emulation *emulation)
 {
-    return handlers[emulation->instruction.operation](emulation);
+    return handlers[emulation->instruction->operation](emulation);
 }

@@ -7,12 +7,12 @@
 // RSI, RDI or RCX, as wide as the address size.
 static uint64_t pointer_of(const struct emulation *emulation, enum gpr_index index)
 {
-    return emulation->page->gpr[index] & alu_mask(emulation->instruction.address_size);
+    return emulation->page->gpr[index] & alu_mask(emulation->instruction->address_size);
 }
 
 static void advance_pointer(struct emulation *emulation, enum gpr_index index)
 {
-    const struct instruction *instruction = &emulation->instruction;
+    const struct instruction *instruction = emulation->instruction;
     uint64_t step = instruction->operand_size;
 
     if (emulation->page->rflags & RFLAGS_DF)
@@ -22,7 +22,7 @@ static void advance_pointer(struct emulation *emulation, enum gpr_index index)
 
 static bool read_source(struct emulation *emulation, uint64_t *value)
 {
-    const struct instruction *instruction = &emulation->instruction;
+    const struct instruction *instruction = emulation->instruction;
 
     return memory_read(emulation, instruction->segment, pointer_of(emulation, GPR_RSI),
                        instruction->operand_size, EMULATE_READ, value);
@@ -31,13 +31,13 @@ static bool read_source(struct emulation *emulation, uint64_t *value)
 static bool read_destination(struct emulation *emulation, uint64_t *value)
 {
     return memory_read(emulation, SEGMENT_ES, pointer_of(emulation, GPR_RDI),
-                       emulation->instruction.operand_size, EMULATE_READ, value);
+                       emulation->instruction->operand_size, EMULATE_READ, value);
 }
 
 static bool write_destination(struct emulation *emulation, uint64_t value)
 {
     return memory_write(emulation, SEGMENT_ES, pointer_of(emulation, GPR_RDI),
-                        emulation->instruction.operand_size, value);
+                        emulation->instruction->operand_size, value);
 }
 
 static bool iterate_movs(struct emulation *emulation)
@@ -58,7 +58,7 @@ static bool iterate_cmps(struct emulation *emulation)
 
     if (!read_source(emulation, &left) || !read_destination(emulation, &right))
         return false;
-    (void)alu_binary(OPERATION_CMP, emulation->instruction.operand_size, left, right,
+    (void)alu_binary(OPERATION_CMP, emulation->instruction->operand_size, left, right,
                      &emulation->page->rflags);
     advance_pointer(emulation, GPR_RSI);
     advance_pointer(emulation, GPR_RDI);
@@ -67,7 +67,7 @@ static bool iterate_cmps(struct emulation *emulation)
 
 static bool iterate_scas(struct emulation *emulation)
 {
-    unsigned size = emulation->instruction.operand_size;
+    unsigned size = emulation->instruction->operand_size;
     uint64_t right;
 
     if (!read_destination(emulation, &right))
@@ -92,7 +92,7 @@ static bool iterate_lods(struct emulation *emulation)
 
     if (!read_source(emulation, &value))
         return false;
-    register_write(emulation, GPR_RAX, emulation->instruction.operand_size, value);
+    register_write(emulation, GPR_RAX, emulation->instruction->operand_size, value);
     advance_pointer(emulation, GPR_RSI);
     return true;
 }
@@ -105,7 +105,7 @@ static uint16_t port_of(const struct emulation *emulation)
 // The destination is checked before the port is read: a device read cannot be undone.
 static bool iterate_ins(struct emulation *emulation)
 {
-    unsigned size = emulation->instruction.operand_size;
+    unsigned size = emulation->instruction->operand_size;
     uint32_t value = 0;
 
     if (!memory_probe(emulation, SEGMENT_ES, pointer_of(emulation, GPR_RDI), size, EMULATE_WRITE))
@@ -121,7 +121,7 @@ static bool iterate_ins(struct emulation *emulation)
 
 static bool iterate_outs(struct emulation *emulation)
 {
-    unsigned size = emulation->instruction.operand_size;
+    unsigned size = emulation->instruction->operand_size;
     uint64_t value;
 
     if (!read_source(emulation, &value))
@@ -146,7 +146,7 @@ static const iterate_function iterations[OPERATION_COUNT] = {
 // REPE and REPNE end CMPS and SCAS on the zero flag.
 static bool condition_ends(const struct emulation *emulation)
 {
-    const struct instruction *instruction = &emulation->instruction;
+    const struct instruction *instruction = emulation->instruction;
     bool equal = emulation->page->rflags & RFLAGS_ZF;
 
     if (instruction->operation != OPERATION_CMPS && instruction->operation != OPERATION_SCAS)
@@ -156,7 +156,7 @@ static bool condition_ends(const struct emulation *emulation)
 
 bool execute_string(struct emulation *emulation)
 {
-    const struct instruction *instruction = &emulation->instruction;
+    const struct instruction *instruction = emulation->instruction;
     bool single_step = emulation->page->rflags & RFLAGS_TF;
     uint32_t budget = single_step ? 1 : EMULATE_REPEAT_MAXIMUM;
 

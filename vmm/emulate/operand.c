@@ -2,7 +2,6 @@
 // Registers, effective addresses, segmentation, and memory through the caller's operations.
 #include "vmm/emulate/operand.h"
 #include "vmm/emulate/alu.h"
-#include "kernel/lib/string.h"
 
 #define CR0_PE   (1u << 0)
 #define CR0_AM   (1u << 18)
@@ -46,7 +45,7 @@ bool operand_status(struct emulation *emulation, enum status status)
 
 static bool is_high_byte(const struct emulation *emulation, unsigned index, unsigned size)
 {
-    return size == 1 && index >= 4 && index < 8 && emulation->instruction.rex == 0;
+    return size == 1 && index >= 4 && index < 8 && emulation->instruction->rex == 0;
 }
 
 uint64_t register_read(const struct emulation *emulation, unsigned index, unsigned size)
@@ -73,13 +72,13 @@ void register_write(struct emulation *emulation, unsigned index, unsigned size, 
 
 static uint64_t address_mask(const struct emulation *emulation)
 {
-    return alu_mask(emulation->instruction.address_size);
+    return alu_mask(emulation->instruction->address_size);
 }
 
 uint64_t operand_offset(const struct emulation *emulation)
 {
-    const struct instruction *instruction = &emulation->instruction;
-    uint64_t offset = instruction->displacement;
+    const struct instruction *instruction = emulation->instruction;
+    uint64_t offset = instruction->displacement + emulation->bit_displacement;
 
     if (instruction->base != REGISTER_NONE)
         offset += emulation->page->gpr[instruction->base];
@@ -108,7 +107,7 @@ static bool linear64(struct emulation *emulation, uint8_t segment, uint64_t offs
 {
     uint64_t address = offset;
 
-    if (segment >= SEGMENT_FS)
+    if (segment == SEGMENT_FS || segment == SEGMENT_GS)
         address += emulation->page->segment[segment].base;
     if (!is_canonical(emulation, address) || !is_canonical(emulation, address + size - 1))
         return segment_fault(emulation, segment);
@@ -175,7 +174,7 @@ bool memory_read(struct emulation *emulation, uint8_t segment, uint64_t offset, 
                  uint32_t access, uint64_t *value)
 {
     uint64_t bytes = 0;
-    gva_t linear;
+    gva_t linear = gva(0);
 
     if (!locate(emulation, segment, offset, size, access, &linear))
         return false;
@@ -190,7 +189,7 @@ bool memory_read(struct emulation *emulation, uint8_t segment, uint64_t offset, 
 bool memory_write(struct emulation *emulation, uint8_t segment, uint64_t offset, uint32_t size,
                   uint64_t value)
 {
-    gva_t linear;
+    gva_t linear = gva(0);
 
     if (!locate(emulation, segment, offset, size, EMULATE_WRITE, &linear))
         return false;
@@ -202,7 +201,7 @@ bool memory_write(struct emulation *emulation, uint8_t segment, uint64_t offset,
 bool memory_probe(struct emulation *emulation, uint8_t segment, uint64_t offset, uint32_t size,
                   uint32_t access)
 {
-    gva_t linear;
+    gva_t linear = gva(0);
 
     if (!locate(emulation, segment, offset, size, access, &linear))
         return false;
@@ -213,7 +212,7 @@ bool memory_probe(struct emulation *emulation, uint8_t segment, uint64_t offset,
 
 bool rm_read(struct emulation *emulation, uint32_t size, uint32_t access, uint64_t *value)
 {
-    const struct instruction *instruction = &emulation->instruction;
+    const struct instruction *instruction = emulation->instruction;
 
     if (instruction->memory)
         return memory_read(emulation, instruction->segment, operand_offset(emulation), size, access,
@@ -224,7 +223,7 @@ bool rm_read(struct emulation *emulation, uint32_t size, uint32_t access, uint64
 
 bool rm_write(struct emulation *emulation, uint32_t size, uint64_t value)
 {
-    const struct instruction *instruction = &emulation->instruction;
+    const struct instruction *instruction = emulation->instruction;
 
     if (instruction->memory)
         return memory_write(emulation, instruction->segment, operand_offset(emulation), size,

@@ -16,7 +16,8 @@ struct emulation {
     void *context;
     struct emulate_result *result;
     uint8_t mode; // 16, 32 or 64
-    struct instruction instruction;
+    const struct instruction *instruction;
+    uint64_t bit_displacement; // what a bit offset in a register adds to the address
 };
 
 // Records an exception without (fault) or with (fault_code) an error code of zero; returns false.

@@ -3,27 +3,21 @@
 // first byte moves. A part is RAM or a device's. Translations are remembered, with the entries they
 // rest on, because most exits come from the same few instructions.
 #include "vmm/monitor/guest_access.h"
-#include "kernel/lib/string.h"
 
 #define RFLAGS_AC (1ull << 18)
 
-#define PARTS_MAXIMUM 2u
-
+// A stretch of one page.
 struct part {
     gpa_t physical;
     uint8_t *host; // null: through guest_memory or the bus
     uint32_t size; // bytes
 };
 
-struct parts {
-    struct part part[PARTS_MAXIMUM];
-    unsigned count;
-};
-
 void guest_access_init(struct guest_access *access, struct guest_memory *memory,
                        struct mmio_bus *mmio, struct port_bus *ports)
 {
-    *access = (struct guest_access){.memory = memory, .mmio = mmio, .ports = ports};
+    *access =
+        (struct guest_access){.memory = memory, .mmio = mmio, .ports = ports, .device_page = 1};
 }
 
 static bool paging_is_same(const struct guest_paging *paging, const struct vcpu_page *page)
@@ -65,9 +59,11 @@ static bool is_writable(const struct guest_memory *memory, uint64_t physical)
     return false;
 }
 
-// Walks, and remembers.
-static enum status walk_page(struct guest_access *access, uint64_t linear, gva_t address,
-                             uint32_t kind, struct guest_page *page, struct emulate_fault *fault)
+// Walks, and remembers. Kept out of line: callers seldom come here.
+__attribute__((noinline)) static enum status walk_page(struct guest_access *access, uint64_t linear,
+                                                       gva_t address, uint32_t kind,
+                                                       struct guest_page *page,
+                                                       struct emulate_fault *fault)
 {
     gpa_t physical;
     enum status status;
@@ -93,57 +89,72 @@ static enum guest_page_use use_of(uint32_t kind)
     return kind & EMULATE_WRITE ? GUEST_PAGE_WRITE : GUEST_PAGE_READ;
 }
 
+// The remembered page when it still holds, else a fresh walk's. Null: *status says why.
+static struct guest_page *find_page(struct guest_access *access, gva_t address, uint32_t kind,
+                                    enum status *status, struct emulate_fault *fault)
+{
+    uint64_t linear = align_down(address.value, PAGE_SIZE);
+    struct guest_page *page = &access->walked[use_of(kind)];
+
+    if (LIKELY(covers(page, linear, kind) && guest_walk_holds(&page->trace)))
+        return page;
+    *status = walk_page(access, linear, address, kind, page, fault);
+    return *status == STATUS_OK ? page : NULL;
+}
+
 // Fills in `physical` and `host` of a part that begins at `address`.
 static enum status translate(struct guest_access *access, gva_t address, uint32_t kind,
                              struct part *part, struct emulate_fault *fault)
 {
-    uint64_t linear = align_down(address.value, PAGE_SIZE);
     uint64_t offset = address.value & PAGE_MASK;
-    struct guest_page *page = &access->known;
+    const struct guest_page *page = &access->known;
+    enum status status = STATUS_OK;
 
-    if (!covers(page, linear, kind)) {
-        page = &access->walked[use_of(kind)];
-        if (!covers(page, linear, kind) || !guest_walk_holds(&page->trace)) {
-            enum status status = walk_page(access, linear, address, kind, page, fault);
-
-            if (status != STATUS_OK)
-                return status;
-        }
+    if (!covers(page, address.value - offset, kind)) {
+        page = find_page(access, address, kind, &status, fault);
+        if (page == NULL)
+            return status;
     }
     part->physical = gpa(page->physical | offset);
     part->host = page->host != NULL ? page->host + offset : NULL;
     return STATUS_OK;
 }
 
-static enum status locate(struct guest_access *access, gva_t address, uint32_t size, uint32_t kind,
-                          struct parts *parts, struct emulate_fault *fault)
+static bool crosses_page(gva_t address, uint32_t size)
 {
-    uint32_t room = (uint32_t)(PAGE_SIZE - (address.value & PAGE_MASK));
-    uint32_t first = size < room ? size : room;
-    enum status status = translate(access, address, kind, &parts->part[0], fault);
-
-    parts->count = 1;
-    parts->part[0].size = first;
-    if (LIKELY(first == size) || status != STATUS_OK)
-        return status;
-    parts->count = 2;
-    parts->part[1].size = size - first;
-    return translate(access, gva(address.value + first), kind, &parts->part[1], fault);
+    return (address.value & PAGE_MASK) + size > PAGE_SIZE;
 }
 
-// A whole operand moves in one piece where it can; `size` is at most 16.
+// Both parts of an access that crosses a page.
+static enum status locate_two(struct guest_access *access, gva_t address, uint32_t size,
+                              uint32_t kind, struct part parts[2], struct emulate_fault *fault)
+{
+    enum status status = translate(access, address, kind, &parts[0], fault);
+
+    if (status != STATUS_OK)
+        return status;
+    parts[0].size = (uint32_t)(PAGE_SIZE - (address.value & PAGE_MASK));
+    parts[1].size = size - parts[0].size;
+    return translate(access, gva(address.value + parts[0].size), kind, &parts[1], fault);
+}
+
+// An operand moves in one piece (a built-in of constant size is one load and one store).
+// Instruction bytes, 9 to 15 of them, in two that overlap.
 static void copy(void *to, const void *from, uint32_t size)
 {
-    if (size == 4)
-        memcpy(to, from, 4);
-    else if (size == 8)
-        memcpy(to, from, 8);
-    else if (size == 1)
-        memcpy(to, from, 1);
-    else if (size == 2)
-        memcpy(to, from, 2);
-    else
-        memcpy(to, from, size);
+    if (size == 4) {
+        __builtin_memcpy(to, from, 4);
+    } else if (size >= 8) {
+        __builtin_memcpy(to, from, 8);
+        if (size > 8)
+            __builtin_memcpy((uint8_t *)to + size - 8, (const uint8_t *)from + size - 8, 8);
+    } else if (size == 1) {
+        __builtin_memcpy(to, from, 1);
+    } else if (size == 2) {
+        __builtin_memcpy(to, from, 2);
+    } else {
+        __builtin_memcpy(to, from, size);
+    }
 }
 
 // Devices take 1, 2, 4 or 8 bytes: the largest of these that is left.
@@ -179,6 +190,23 @@ static void device_write(struct guest_access *access, struct part part, const ui
     }
 }
 
+// True when no byte of the page of `physical` is RAM.
+static bool is_device_page(struct guest_access *access, uint64_t physical)
+{
+    uint64_t page = align_down(physical, PAGE_SIZE);
+
+    if (page == access->device_page)
+        return true;
+    for (unsigned i = 0; i < access->memory->count; i++) {
+        const struct guest_memory_range *range = &access->memory->range[i];
+
+        if (page - range->start < range->size || range->start - page < PAGE_SIZE)
+            return false;
+    }
+    access->device_page = page;
+    return true;
+}
+
 static enum status read_part(struct guest_access *access, struct part part, uint8_t *bytes,
                              uint32_t kind)
 {
@@ -186,7 +214,8 @@ static enum status read_part(struct guest_access *access, struct part part, uint
         copy(bytes, part.host, part.size);
         return STATUS_OK;
     }
-    if (guest_memory_read(access->memory, part.physical, bytes, part.size) == STATUS_OK)
+    if (!is_device_page(access, part.physical.value) &&
+        guest_memory_read(access->memory, part.physical, bytes, part.size) == STATUS_OK)
         return STATUS_OK;
     if (kind & EMULATE_FETCH)
         return STATUS_NOT_FOUND;
@@ -198,6 +227,10 @@ static void write_part(struct guest_access *access, struct part part, const uint
 {
     if (part.host != NULL) {
         copy(part.host, bytes, part.size);
+        return;
+    }
+    if (LIKELY(is_device_page(access, part.physical.value))) {
+        device_write(access, part, bytes);
         return;
     }
     if (guest_memory_write(access->memory, part.physical, bytes, part.size) == STATUS_OK)
@@ -212,14 +245,19 @@ static enum status access_read(void *context, gva_t address, void *buffer, uint3
                                uint32_t kind, struct emulate_fault *fault)
 {
     struct guest_access *access = context;
-    uint8_t *bytes = buffer;
-    struct parts parts;
-    enum status status = locate(access, address, size, kind, &parts, fault);
+    struct part parts[2];
+    enum status status;
 
-    for (unsigned i = 0; status == STATUS_OK && i < parts.count; i++) {
-        status = read_part(access, parts.part[i], bytes, kind);
-        bytes += parts.part[i].size;
+    if (LIKELY(!crosses_page(address, size))) {
+        status = translate(access, address, kind, &parts[0], fault);
+        parts[0].size = size;
+        return status == STATUS_OK ? read_part(access, parts[0], buffer, kind) : status;
     }
+    status = locate_two(access, address, size, kind, parts, fault);
+    if (status == STATUS_OK)
+        status = read_part(access, parts[0], buffer, kind);
+    if (status == STATUS_OK)
+        status = read_part(access, parts[1], (uint8_t *)buffer + parts[0].size, kind);
     return status;
 }
 
@@ -227,25 +265,32 @@ static enum status access_write(void *context, gva_t address, const void *buffer
                                 struct emulate_fault *fault)
 {
     struct guest_access *access = context;
-    const uint8_t *bytes = buffer;
-    struct parts parts;
-    enum status status = locate(access, address, size, EMULATE_WRITE, &parts, fault);
+    struct part parts[2];
+    enum status status;
 
+    if (LIKELY(!crosses_page(address, size))) {
+        status = translate(access, address, EMULATE_WRITE, &parts[0], fault);
+        parts[0].size = size;
+        if (status == STATUS_OK)
+            write_part(access, parts[0], buffer);
+        return status;
+    }
+    status = locate_two(access, address, size, EMULATE_WRITE, parts, fault);
     if (status != STATUS_OK)
         return status;
-    for (unsigned i = 0; i < parts.count; i++) {
-        write_part(access, parts.part[i], bytes);
-        bytes += parts.part[i].size;
-    }
+    write_part(access, parts[0], buffer);
+    write_part(access, parts[1], (const uint8_t *)buffer + parts[0].size);
     return STATUS_OK;
 }
 
 static enum status access_probe(void *context, gva_t address, uint32_t size, uint32_t kind,
                                 struct emulate_fault *fault)
 {
-    struct parts parts;
+    struct part parts[2];
 
-    return locate(context, address, size, kind, &parts, fault);
+    if (crosses_page(address, size))
+        return locate_two(context, address, size, kind, parts, fault);
+    return translate(context, address, kind, &parts[0], fault);
 }
 
 static enum status access_port_in(void *context, uint16_t port, uint32_t size, uint32_t *value)
@@ -271,3 +316,10 @@ const struct emulate_operations guest_access_operations = {
     .port_in = access_port_in,
     .port_out = access_port_out,
 };
+
+void guest_access_emulate(struct guest_access *access, struct vcpu_page *page,
+                          struct emulate_result *result)
+{
+    guest_access_start(access, page);
+    emulate_instruction_cached(page, &guest_access_operations, access, &access->decoded, result);
+}

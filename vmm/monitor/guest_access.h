@@ -6,6 +6,7 @@
 #include "kernel/abi/vcpu.h"
 #include "vmm/devices/bus.h"
 #include "vmm/devices/guest_memory.h"
+#include "vmm/emulate/decode.h"
 #include "vmm/emulate/emulate.h"
 #include "vmm/monitor/guest_walk.h"
 
@@ -28,17 +29,23 @@ struct guest_access {
     struct guest_paging paging;                // registers of the last guest_access_start
     struct guest_page known;                   // the translation the exit came with
     struct guest_page walked[GUEST_PAGE_USES]; // the last of each use
-    uint64_t dropped_writes;                   // to read-only memory, since the VM started
+    uint64_t device_page; // the last page found to hold no RAM, guest-physical; 1: none
+    struct decode_cache decoded;
+    uint64_t dropped_writes; // to read-only memory, since the VM started
 };
 
 // Makes an access path to this VM's memory and buses; all stay the caller's.
 void guest_access_init(struct guest_access *access, struct guest_memory *memory,
                        struct mmio_bus *mmio, struct port_bus *ports);
 
-// Takes over the registers that decide translations, and the translation that the exit itself came
-// with. Call before each emulate_instruction. Needs VCPU_GROUP_RIP, _CONTROL and _SEGMENTS.
-void guest_access_start(struct guest_access *access, const struct vcpu_page *page);
+// Emulates the instruction at page->rip over this path, as emulate_instruction does: takes over the
+// registers that decide translations, and the translation that the exit itself came with. Needs
+// VCPU_GROUP_RIP, _CONTROL and _SEGMENTS. Instruction bytes outside RAM end the emulation with
+// STATUS_NOT_FOUND.
+void guest_access_emulate(struct guest_access *access, struct vcpu_page *page,
+                          struct emulate_result *result);
 
-// Pass these with a `struct guest_access *` as the context. Instruction bytes outside RAM end the
-// emulation with STATUS_NOT_FOUND.
+// Its two parts, for callers that need one alone: guest_access_start before each exit's emulation,
+// then the operations with the `struct guest_access *` as their context.
+void guest_access_start(struct guest_access *access, const struct vcpu_page *page);
 extern const struct emulate_operations guest_access_operations;
