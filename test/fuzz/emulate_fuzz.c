@@ -161,8 +161,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct vcpu_page before = page;
         struct emulate_result result;
 
-        guest_access_start(&path, &page);
-        emulate_instruction(&page, &guest_access_operations, &path, &result);
+        guest_access_emulate(&path, &page, &result);
         check(&before, &page, &result);
         if (result.outcome != EMULATE_DONE && result.outcome != EMULATE_AGAIN)
             break;

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: MIT
+// The emulator's access path: RAM, devices and read-only memory behind the guest's page tables, and
+// what is remembered between accesses.
+#include "test/host/monitor/paged_guest.h"
+#include "vmm/devices/bus.h"
+#include "vmm/monitor/guest_access.h"
+
+static struct emulate_fault fault;
+
+struct latch {
+    struct device device;
+    uint8_t bytes[64];
+    unsigned last_size;
+    unsigned accesses;
+};
+
+static uint64_t latch_read(struct device *device, uint32_t reg, unsigned size)
+{
+    struct latch *latch = CONTAINER_OF(device, struct latch, device);
+    uint64_t value = 0;
+
+    memcpy(&value, &latch->bytes[reg], size);
+    latch->last_size = size;
+    latch->accesses++;
+    return value;
+}
+
+static void latch_write(struct device *device, uint32_t reg, unsigned size, uint64_t value)
+{
+    struct latch *latch = CONTAINER_OF(device, struct latch, device);
+
+    memcpy(&latch->bytes[reg], &value, size);
+    latch->last_size = size;
+    latch->accesses++;
+}
+
+static const struct device_ops latch_ops = {
+    .name = "latch", .read = latch_read, .write = latch_write};
+
+static struct latch latch;
+static struct mmio_bus mmio;
+static struct port_bus ports;
+static struct guest_access path;
+static struct vcpu_page page;
+
+#define DEVICE 0xfed00000ull
+
+// Long mode; 0x5000 is RAM at 0x8000, 0x6000 the device, 0x7000 the ROM, 0x8000 missing.
+static int set_up_access(void **state)
+{
+    unsigned widths = BUS_BYTE | BUS_WORD | BUS_DWORD | BUS_QWORD;
+
+    paged_guest_set_up(state);
+    map_long(0, P | W | U, 0);
+    put64(0x4000, 5, 0x8000 | P | W);
+    put64(0x4000, 6, DEVICE | P | W);
+    put64(0x4000, 7, ROM_START | P | W);
+    latch = (struct latch){.device = {&latch_ops}};
+    mmio_bus_init(&mmio);
+    port_bus_init(&ports);
+    assert_int_equal(mmio_bus_attach(&mmio, &latch.device, gpa(DEVICE), 64, widths), STATUS_OK);
+    assert_int_equal(port_bus_attach(&ports, &latch.device, 0x80, 0x9f, 0, BUS_BYTE), STATUS_OK);
+    guest_access_init(&path, &memory, &mmio, &ports);
+    memset(&page, 0, sizeof(page));
+    page.cr0 = paging.cr0;
+    page.cr3 = paging.cr3;
+    page.cr4 = paging.cr4;
+    page.efer = paging.efer;
+    page.valid = VCPU_GROUP_ALL;
+    page.segment[SEGMENT_CS].access_rights = 0xa09b;
+    page.rip = 0x5000;
+    guest_access_start(&path, &page);
+    return 0;
+}
+
+static enum status path_read(uint64_t address, void *buffer, uint32_t size, uint32_t access)
+{
+    return guest_access_operations.read(&path, gva(address), buffer, size, access, &fault);
+}
+
+static enum status path_write(uint64_t address, const void *buffer, uint32_t size)
+{
+    return guest_access_operations.write(&path, gva(address), buffer, size, &fault);
+}
+
+static void test_access_crosses_into_device(void **state)
+{
+    const char *text = "abcdefgh";
+    char back[9] = {0};
+
+    (void)state;
+    assert_int_equal(path_write(0x5ffd, text, 8), STATUS_OK);
+    assert_memory_equal(&ram[0x8ffd], "abc", 3);
+    assert_memory_equal(latch.bytes, "defgh", 5);
+    assert_int_equal(latch.accesses, 2); // 4 bytes and 1
+    assert_int_equal(path_read(0x5ffd, back, 8, EMULATE_READ), STATUS_OK);
+    assert_string_equal(back, text);
+}
+
+static void test_access_keeps_size(void **state)
+{
+    static const unsigned sizes[] = {1, 2, 4, 8};
+    uint64_t value = 0x8877665544332211ull;
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_COUNT(sizes); i++) {
+        assert_int_equal(path_write(0x6008, &value, sizes[i]), STATUS_OK);
+        assert_int_equal(latch.last_size, sizes[i]);
+        assert_int_equal(latch.accesses, i + 1);
+    }
+}
+
+static void test_access_faults_first(void **state)
+{
+    uint64_t value = ~0ull;
+
+    (void)state;
+    put64(0x4000, 7, 0);
+    assert_int_equal(path_write(0x6ffc, &value, 8), STATUS_FAULT);
+    assert_int_equal(fault.address, 0x7000);
+    assert_int_equal(fault.error_code, 2);
+    assert_int_equal(latch.accesses, 0);
+    assert_int_equal(guest_access_operations.probe(&path, gva(0x6ffc), 8, EMULATE_READ, &fault),
+                     STATUS_FAULT);
+    assert_int_equal(guest_access_operations.probe(&path, gva(0x6ff8), 8, EMULATE_READ, &fault),
+                     STATUS_OK);
+}
+
+static void test_access_rom(void **state)
+{
+    uint32_t value = 0x12345678;
+
+    (void)state;
+    assert_int_equal(path_write(0x7000, &value, 4), STATUS_OK);
+    assert_int_equal(rom[0], 0);
+    assert_int_equal(path.dropped_writes, 1);
+    assert_int_equal(path_read(0x6000, &value, 4, EMULATE_FETCH), STATUS_NOT_FOUND);
+}
+
+// The processor's translation stands in for a walk, for the accesses it was made for.
+static void test_access_known_translation(void **state)
+{
+    uint32_t value = 0;
+
+    (void)state;
+    page.exit.kind = EXIT_MEMORY;
+    page.exit.memory.gva = 0x123456789010ull;
+    page.exit.memory.gva_valid = 1;
+    page.exit.memory.gpa = DEVICE | 0x10;
+    page.exit.memory.read = 1;
+    guest_access_start(&path, &page);
+    assert_int_equal(path_read(0x123456789020ull, &value, 4, EMULATE_READ), STATUS_OK);
+    assert_int_equal(latch.accesses, 1);
+    assert_int_equal(path_write(0x123456789020ull, &value, 4), STATUS_FAULT);
+    assert_int_equal(path_read(0x123456789020ull, &value, 4, EMULATE_FETCH), STATUS_FAULT);
+    page.exit.memory.write = 1;
+    guest_access_start(&path, &page);
+    assert_int_equal(path_write(0x123456789020ull, &value, 4), STATUS_OK);
+    page.exit.memory.in_page_walk = 1;
+    guest_access_start(&path, &page);
+    assert_int_equal(path_write(0x123456789020ull, &value, 4), STATUS_FAULT);
+}
+
+// All of it together: an instruction in RAM works on the device and on a port.
+static void test_access_emulates(void **state)
+{
+    static const uint8_t code[] = {0x83, 0x0c, 0x25, 0x00, 0x60, 0x00, 0x00, 0x40, // or dword, 0x40
+                                   0x6e};                                          // outsb
+    struct emulate_result result;
+
+    (void)state;
+    memcpy(&ram[0x8000], code, sizeof(code));
+    latch.bytes[0] = 3;
+    emulate_instruction(&page, &guest_access_operations, &path, &result);
+    assert_int_equal(result.outcome, EMULATE_DONE);
+    assert_int_equal(latch.bytes[0], 0x43);
+    page.gpr[GPR_RSI] = 0x5000;
+    page.gpr[GPR_RDX] = 0x85;
+    emulate_instruction(&page, &guest_access_operations, &path, &result);
+    assert_int_equal(result.outcome, EMULATE_DONE);
+    assert_int_equal(latch.bytes[5], 0x83);
+    assert_int_equal(page.rip, 0x5009);
+}
+
+// A remembered page is given up as soon as an entry of its walk or a register changes.
+static void test_access_forgets(void **state)
+{
+    uint8_t byte = 0;
+
+    (void)state;
+    ram[0x8000] = 1;
+    ram[0x9000] = 2;
+    ram[0xa000] = 3;
+    assert_int_equal(path_read(0x5000, &byte, 1, EMULATE_READ), STATUS_OK);
+    assert_int_equal(byte, 1);
+    put64(0x4000, 5, 0x9000 | P | W);
+    assert_int_equal(path_read(0x5000, &byte, 1, EMULATE_READ), STATUS_OK);
+    assert_int_equal(byte, 2);
+    put64(0x3000, 0, 0x6000 | P | W); // another table
+    put64(0x6000, 5, 0xa000 | P | W);
+    assert_int_equal(path_read(0x5000, &byte, 1, EMULATE_READ), STATUS_OK);
+    assert_int_equal(byte, 3);
+    put64(0x6000, 5, 0xa000 | P);
+    assert_int_equal(path_write(0x5000, &byte, 1), STATUS_FAULT);
+    assert_int_equal(path_read(0x5000, &byte, 1, EMULATE_READ), STATUS_OK);
+    page.segment[SEGMENT_SS].access_rights = 0xf3;
+    guest_access_start(&path, &page);
+    assert_int_equal(path_read(0x5000, &byte, 1, EMULATE_READ), STATUS_FAULT);
+    assert_int_equal(fault.error_code, 5);
+}
+
+// The dirty bit is set again after the guest has cleared it.
+static void test_access_dirties_again(void **state)
+{
+    uint8_t byte = 7;
+
+    (void)state;
+    assert_int_equal(path_write(0x5000, &byte, 1), STATUS_OK);
+    put64(0x4000, 5, get64(0x4000, 5) & ~D);
+    assert_int_equal(path_write(0x5001, &byte, 1), STATUS_OK);
+    assert_true(get64(0x4000, 5) & D);
+    assert_int_equal(ram[0x8001], 7);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_access_crosses_into_device, set_up_access),
+        cmocka_unit_test_setup(test_access_keeps_size, set_up_access),
+        cmocka_unit_test_setup(test_access_faults_first, set_up_access),
+        cmocka_unit_test_setup(test_access_rom, set_up_access),
+        cmocka_unit_test_setup(test_access_known_translation, set_up_access),
+        cmocka_unit_test_setup(test_access_emulates, set_up_access),
+        cmocka_unit_test_setup(test_access_forgets, set_up_access),
+        cmocka_unit_test_setup(test_access_dirties_again, set_up_access),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
