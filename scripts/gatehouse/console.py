@@ -19,6 +19,7 @@ import tty
 from gatehouse import report
 
 INPUT_AHEAD = 32 * 1024       # bytes sent to the guest beyond what it has consumed
+WIRE_AHEAD = 16               # bytes sent beyond what the host has taken: the UART's FIFO
 OUTPUT_HELD = 16 * 1024 * 1024  # bytes nobody has read before the emulator is paused
 END_GRACE = 10.0              # seconds an engine may take to end after its last line
 LEAVE_KEY, LEAVE_TIMES, LEAVE_SECONDS = 0x1d, 3, 2.0  # Ctrl-] three times
@@ -103,6 +104,7 @@ class HostLog:
         self.started = {}
         self.ended = {}
         self.consumed = 0
+        self.typed = 0
         self.lines = []
         self.hold = False
         self.silent = False
@@ -145,6 +147,8 @@ class HostLog:
                 self.ended[number] = (" ".join(reason), status)
             case ["input", "1", count, *_] if count.isdigit():
                 self.consumed = int(count)
+            case ["typed", count, *_] if count.isdigit():
+                self.typed = int(count)
             case ["status", status, *_] if status.isdigit():
                 self.status = int(status)
 
@@ -256,6 +260,7 @@ class Session:
         room = INPUT_AHEAD - (self._sent - self.log.consumed)
         if self.interactive:
             room = max(room, 256)
+        room = min(room, WIRE_AHEAD - (self._sent - self.log.typed))
         if not self._input or room <= 0 or not self.log.started:
             return
         count = write_some(self.machine.com1.master, self._input[:min(room, 1024)])

@@ -67,6 +67,7 @@ struct console {
     struct mux mux;
     struct escape_state escape;
     struct line kernel_line;
+    uint64_t typed;        // bytes that arrived from the terminal
     struct ring log_queue; // to the second serial port
     bool log_port;         // there is one
     uint64_t log_lost;     // lines that found no room

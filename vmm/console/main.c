@@ -115,17 +115,24 @@ static void make_vms(struct console *console)
     console->vm_count = console->config.vm_count;
 }
 
+// Tells how many bytes have arrived in all, so that a sender which never has more than the port's
+// FIFO under way cannot overrun it.
 static void take_terminal_input(struct console *console)
 {
     uint8_t buffer[256];
+    uint64_t before = console->typed;
 
     for (;;) {
         int64_t length = serial_read(CONSOLE_PORT_TERMINAL, buffer, sizeof(buffer));
 
         if (length <= 0) {
-            return;
+            break;
         }
+        console->typed += (uint64_t)length;
         command_take_input(console, buffer, (size_t)length);
+    }
+    if (console->typed != before) {
+        console_machine_line(console, "typed %llu", (unsigned long long)console->typed);
     }
 }
 
