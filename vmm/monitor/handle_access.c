@@ -50,8 +50,7 @@ static enum outcome emulate(struct machine *machine)
     if (!machine_has(machine, GROUPS_TO_EMULATE)) {
         return OUTCOME_FETCH;
     }
-    guest_access_start(&machine->access, machine->page);
-    emulate_instruction(machine->page, &guest_access_operations, &machine->access, &result);
+    guest_access_emulate(&machine->access, machine->page, &result);
     switch (result.outcome) {
     case EMULATE_DONE:
     case EMULATE_AGAIN:

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 #include <Zydis/Zydis.h>
 
-#define CASES 2000000u
+#define CASES 1000000u
 
 static const ZydisMnemonic mnemonics[OPERATION_COUNT] = {
     [OPERATION_ADD] = ZYDIS_MNEMONIC_ADD,     [OPERATION_OR] = ZYDIS_MNEMONIC_OR,

@@ -14,7 +14,7 @@
 #include <sys/mman.h>
 #include <cmocka.h>
 
-#define CASES       2000000u
+#define CASES       1000000u
 #define CODE_BASE   0x20000000ull // below 4 GiB: 32-bit addresses reach it
 #define CODE_BYTES  0x1000u
 #define DATA_BASE   0x20010000ull
