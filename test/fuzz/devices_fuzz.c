@@ -13,8 +13,9 @@ struct fuzz {
     const uint8_t *data;
     size_t size;
     uint64_t tsc;
-    size_t typed; // bytes the source still has
-    size_t taken; // bytes the devices took from it
+    uint64_t end_tsc; // 31 years after the start
+    size_t typed;     // bytes the source still has
+    size_t taken;     // bytes the devices took from it
     struct platform platform;
 };
 
@@ -79,7 +80,10 @@ static void access_port(struct fuzz *fuzz, uint8_t operation)
 static void pass_time(struct fuzz *fuzz)
 {
     unsigned shift = (unsigned)next(fuzz, 1) % 48; // up to about a day at 1 GHz
-    fuzz->tsc += next(fuzz, 1) << shift;
+    uint64_t ticks = next(fuzz, 1) << shift;
+    if (ticks > fuzz->end_tsc - fuzz->tsc)
+        return; // nanoseconds in 64 bits end after 584 years
+    fuzz->tsc += ticks;
     platform_set_time(&fuzz->platform, fuzz->tsc);
     platform_run_timers(&fuzz->platform);
     // A timer may have re-armed itself in the past, but that must come to an end.
@@ -159,6 +163,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .console_output = output,
         .console_input = input,
     };
+    fuzz->end_tsc = config.tsc + config.tsc_hz * NANOSECONDS;
     REQUIRE(platform_init(&fuzz->platform, &config) == STATUS_OK);
     while (fuzz->size > 0) {
         step(fuzz);

@@ -173,7 +173,7 @@ static void write_port_a(struct keyboard_controller *kbc, uint8_t value)
 
 static void write_reset_control(struct keyboard_controller *kbc, uint8_t value)
 {
-    if (value & ~kbc->reset_control & RESET_CPU)
+    if (value & RESET_CPU)
         reset_machine(kbc);
     kbc->reset_control = value & RESET_KEPT;
 }

@@ -324,7 +324,10 @@ static void set_gate(struct pit_channel *channel, uint64_t now, bool gate)
     sync(channel, now);
     bool triggered = channel->mode == 1 || channel->mode == 5;
     if (!gate && channel->counting && !triggered) {
-        channel->elapsed = (uint32_t)(elapsed(channel, now) % (2 * modulus(channel)));
+        uint64_t ticks = elapsed(channel, now);
+        if (ticks >= modulus(channel)) // past the terminal count for good, the counter wraps
+            ticks = modulus(channel) + ticks % modulus(channel);
+        channel->elapsed = (uint32_t)ticks;
         channel->counting = false;
     }
     channel->gate = gate;

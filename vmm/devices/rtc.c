@@ -108,7 +108,8 @@ static int64_t seconds_from_civil(const struct civil *civil)
     int64_t days = days_before_year(civil->year) + civil->day - 1;
     for (unsigned month = 1; month < civil->month; month++)
         days += month_days(civil->year, month);
-    return days * DAY + civil->hour * 3600 + civil->minute * 60 + civil->second;
+    unsigned rest = civil->hour * 3600 + civil->minute * 60 + civil->second;
+    return days * DAY + rest;
 }
 
 // -- register formats -----------------------------------------------------------------------

@@ -279,6 +279,36 @@ static void fifo_resets_lose_nothing(void **state)
     assert_int_equal(in(m, LSR), 0x60);
 }
 
+static void handed_back_bytes_keep_their_order(void **state)
+{
+    struct machine *m = *state;
+    static const char text[] = "0123456789abcdefghij";
+    set_up(m);
+    out(m, IER, 0x01);
+    type(m, text, 20);
+    out(m, FCR, 0x00); // all 16 go back, one comes in again
+    pass(m, 16 * CHARACTER);
+    assert_int_equal(m->platform.uart.rx_count, 1);
+    assert_int_equal(m->platform.uart.held_count, 15);
+    out(m, FCR, 0x81); // it goes back before the others
+    for (unsigned i = 0; i < 20; i++) {
+        pass(m, 16 * CHARACTER);
+        assert_int_equal(in(m, DATA), text[i]);
+    }
+    assert_int_equal(in(m, LSR), 0x60);
+}
+
+static void loopback_disconnects_the_interrupt(void **state)
+{
+    struct machine *m = *state;
+    set_up(m);
+    out(m, IER, 0x02);
+    assert_true(irq(m));
+    out(m, MCR, 0x1b);
+    assert_false(irq(m));
+    assert_int_equal(in(m, IIR), 0xc2); // but it is there
+}
+
 static void without_fifo_one_byte_at_a_time(void **state)
 {
     struct machine *m = *state;
@@ -361,6 +391,8 @@ int main(void)
         MACHINE_TEST(polling_guests_are_fed),
         MACHINE_TEST(transmit_polls_do_not_count_as_listening),
         MACHINE_TEST(fifo_resets_lose_nothing),
+        MACHINE_TEST(handed_back_bytes_keep_their_order),
+        MACHINE_TEST(loopback_disconnects_the_interrupt),
         MACHINE_TEST(without_fifo_one_byte_at_a_time),
         MACHINE_TEST(machine_reset_keeps_typed_bytes),
         MACHINE_TEST(slow_lines_are_not_too_slow),
