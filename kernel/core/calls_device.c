@@ -120,7 +120,6 @@ SYSTEM_CALL(sys_serial_intr_enable)
 
 SYSTEM_CALL(sys_log_read)
 {
-    char chunk[CHUNK];
     size_t count = b < CHUNK ? b : CHUNK;
     enum status status = check_owner();
 
@@ -128,6 +127,8 @@ SYSTEM_CALL(sys_log_read)
         status = user_range_check(caller_space(), a, count, true);
     }
     if (status == STATUS_OK) {
+        char chunk[CHUNK];
+
         count = log_read(chunk, count);
         status = copy_to_user(caller_space(), a, chunk, count);
     }

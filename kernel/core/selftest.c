@@ -183,13 +183,13 @@ struct conversation {
     uint32_t senders;
 };
 
-#define MESSAGES 200u
+#define MESSAGES 200ull
 
 static void sender_thread(void *argument)
 {
     struct conversation *talk = argument;
 
-    for (uint32_t i = 0; i < MESSAGES; i++) {
+    for (uint64_t i = 0; i < MESSAGES; i++) {
         expect("send", channel_send(talk->channel, &talk->space, talk->buffer, 1 + i, true),
                STATUS_OK);
     }

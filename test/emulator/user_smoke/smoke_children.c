@@ -160,6 +160,58 @@ static int64_t role_fpu(void)
     return value == mine ? 3 : 4;
 }
 
+static uint64_t next_random(uint64_t *state)
+{
+    *state = *state * 6364136223846793005ull + 1442695040888963407ull;
+    return *state >> 33;
+}
+
+// An argument of a system call: a likely handle or count, a good buffer, or a likely mistake.
+static uint64_t random_argument(uint64_t *state)
+{
+    static uint64_t buffer[1024];
+    static const uint64_t words[] = {0x400000,
+                                     0xffff800000000000ull,
+                                     0xffffffff80100000ull,
+                                     UINT64_MAX,
+                                     1ull << 63,
+                                     0x00007ffffffff000ull,
+                                     1ull << 47,
+                                     PAGE_SIZE,
+                                     LARGE_PAGE_SIZE,
+                                     1ull << 32,
+                                     UINT32_MAX,
+                                     4097};
+    uint64_t choice = next_random(state);
+
+    if (choice % 4 == 0) {
+        return words[choice / 4 % ARRAY_COUNT(words)];
+    }
+    return choice % 4 == 1 ? user_address(buffer) + choice / 4 % 64 * 8 : choice / 4 % 12;
+}
+
+// Makes random system calls, but for those that end or block the caller. The kernel must live.
+static int64_t role_fuzz(void)
+{
+    uint64_t state = tsc_now();
+    uint64_t refused = 0;
+
+    for (unsigned i = 0; i < 30000; i++) {
+        uint64_t number = next_random(&state) % (SYSTEM_CALL_COUNT + 2);
+        uint64_t a = random_argument(&state);
+        uint64_t b = random_argument(&state);
+        uint64_t c = random_argument(&state);
+        uint64_t d = random_argument(&state);
+
+        if (number != SYS_PROCESS_EXIT && number != SYS_THREAD_EXIT && number != SYS_EVENT_WAIT &&
+            number != SYS_CHANNEL_SEND && number != SYS_THREAD_CREATE &&
+            number != SYS_PROCESS_DESTROY) {
+            refused += system_call(number, a, b, c, d, 0) < 0;
+        }
+    }
+    return refused > 10000 ? 4 : 5;
+}
+
 // What only the first process may do.
 static int64_t role_powers(void)
 {
@@ -183,7 +235,7 @@ static const struct {
     {"port", role_port},         {"syscall", role_syscall},    {"bad-return", role_bad_return},
     {"divide", role_divide},     {"spin", role_spin},          {"sleep", role_sleep},
     {"send", role_send},         {"fill", role_fill},          {"threads", role_threads},
-    {"fpu", role_fpu},           {"powers", role_powers},
+    {"fpu", role_fpu},           {"powers", role_powers},      {"fuzz", role_fuzz},
 };
 
 int64_t child_main(const char *role)

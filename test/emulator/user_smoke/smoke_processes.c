@@ -62,7 +62,9 @@ void child_finish(struct child *child)
     expect("close", handle_close(child->receive), STATUS_OK);
     expect("close", handle_close(child->send), STATUS_OK);
     expect("info", container_info_get(child->container, &info), STATUS_OK);
-    expect("pages the child left", (int64_t)info.used_pages, 0);
+    if (info.children == 0) { // else what it split off counts; revoking shows that it is empty
+        expect("pages the child left", (int64_t)info.used_pages, 0);
+    }
     expect("revoke", container_revoke(child->container), STATUS_OK);
 }
 
@@ -221,6 +223,9 @@ void test_processes(void)
     check_code("fill", 3000, 5);
     check_code("powers", CHILD_PAGES, 8);
     check_refused_creation();
+    for (unsigned i = 0; i < 3; i++) {
+        check_code("fuzz", 2000, 4);
+    }
     check_fpu();
     expect("close", handle_close(module), STATUS_OK);
 }
