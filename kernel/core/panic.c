@@ -67,7 +67,7 @@ NORETURN void panic(const char *format, ...)
     va_start(arguments, format);
     (void)format_text_va(message, sizeof(message), format, arguments);
     va_end(arguments);
-    log_raw("panic: ");
+    log_raw("\npanic: "); // a line of its own, whatever was being written
     log_raw(message);
     log_raw("\n");
     print_stack();
