@@ -30,7 +30,8 @@
 #define PAGE_TABLE_ENTRY 0x023ull // present, writable, accessed
 #define PAGE_LARGE_ENTRY 0x0e3ull // the same, dirty, 2 MiB page
 #define TABLE_ENTRIES    512u
-#define DIRECTORIES      4u // one GiB each
+#define DIRECTORIES      4ull // one GiB each
+#define TABLE_BYTES      4096ull
 
 static struct vcpu_segment flat_segment(uint16_t selector, uint32_t access_rights)
 {
@@ -110,13 +111,13 @@ void load_gdt_write(uint8_t gdt[LOAD_GDT_BYTES], int code64)
 
 void load_page_tables_write(uint8_t tables[LOAD_PAGE_TABLES_BYTES], uint64_t address)
 {
-    uint8_t *pointers = tables + 4096;
-    uint8_t *directories = tables + 2 * 4096;
+    uint8_t *pointers = tables + TABLE_BYTES;
+    uint8_t *directories = tables + 2 * TABLE_BYTES;
 
-    memset(tables, 0, 2 * 4096);
-    put64(tables, (address + 4096) | PAGE_TABLE_ENTRY);
+    memset(tables, 0, 2 * TABLE_BYTES);
+    put64(tables, (address + TABLE_BYTES) | PAGE_TABLE_ENTRY);
     for (uint64_t i = 0; i < DIRECTORIES; i++) {
-        put64(pointers + i * 8, (address + (2 + i) * 4096) | PAGE_TABLE_ENTRY);
+        put64(pointers + i * 8, (address + (2 + i) * TABLE_BYTES) | PAGE_TABLE_ENTRY);
     }
     for (uint64_t i = 0; i < DIRECTORIES * TABLE_ENTRIES; i++) {
         put64(directories + i * 8, i << 21 | PAGE_LARGE_ENTRY);

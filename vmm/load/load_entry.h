@@ -9,7 +9,7 @@
 #define LOAD_GDT_CODE          0x10u
 #define LOAD_GDT_DATA          0x18u
 #define LOAD_GDT_TASK          0x20u
-#define LOAD_PAGE_TABLES_BYTES (6u * 4096u)
+#define LOAD_PAGE_TABLES_BYTES (6ull * 4096u)
 
 // 64-bit mode: flat segments of the GDT at guest-physical `gdt`, paging by `cr3`, interrupts off.
 void load_entry_long(struct load_entry *entry, uint64_t rip, uint64_t gdt, uint64_t cr3);

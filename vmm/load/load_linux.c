@@ -186,7 +186,7 @@ static enum status load_image_whole(const struct load_job *job, const struct lin
 {
     const struct load_image *kernel = &job->request->kernel;
     struct boot_plan plan = {0};
-    uint64_t address;
+    uint64_t address = 0;
 
     enum status status = choose_address(job, header, &address);
     if (status != STATUS_OK) {
@@ -240,7 +240,7 @@ static enum status unpack_payload(const struct load_job *job, const struct linux
         return load_refuse(job, STATUS_MALFORMED, kernel->file,
                            "payload: found damaged LZ4 data in the block at offset 0x%llx (%llu "
                            "bytes unpacked), expected %llu bytes; the file is damaged",
-                           (unsigned long long)(header->payload + failed_at),
+                           (unsigned long long)header->payload + failed_at,
                            (unsigned long long)written, (unsigned long long)expected);
     }
     *address = scratch;
@@ -250,8 +250,8 @@ static enum status unpack_payload(const struct load_job *job, const struct linux
 
 enum status load_linux(const struct load_job *job, struct load_entry *entry)
 {
-    struct linux_header header;
-    struct load_image vmlinux;
+    struct linux_header header = {0};
+    struct load_image vmlinux = {0};
     uint64_t scratch = 0;
 
     if (elf_is64(job->request->kernel.bytes, job->request->kernel.size)) {

@@ -115,10 +115,7 @@ uint64_t make_elf64(uint8_t *image, uint64_t physical, uint64_t virtual)
 
     memset(image, 0, 0x1000);
     memset(image + 0x1000, 0x90, 0x1000);
-    memcpy(image,
-           "\x7f"
-           "ELF\x02\x01\x01",
-           7);
+    put64(image, 0x00010102464c457full);
     put16(image + 16, 2);
     put16(image + 18, 62);
     put32(image + 20, 1);
@@ -142,10 +139,7 @@ uint64_t make_elf32(uint8_t *image, uint32_t physical, uint32_t flags)
 
     memset(image, 0, 0x1000);
     memset(image + 0x1000, 0x90, 0x1000);
-    memcpy(image,
-           "\x7f"
-           "ELF\x01\x01\x01",
-           7);
+    put64(image, 0x00010101464c457full);
     put16(image + 16, 2);
     put16(image + 18, 3);
     put32(image + 20, 1);

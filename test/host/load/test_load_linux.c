@@ -121,7 +121,7 @@ static void test_fall_back(void **state)
     struct fixture *fixture = new_linux();
 
     (void)state;
-    memcpy(image + SETUP_BYTES + PAYLOAD, "\x1f\x8b\x08\x00", 4); // gzip
+    put32(image + SETUP_BYTES + PAYLOAD, 0x00088b1f); // gzip
     fixture_kernel(fixture, image, sizeof(image));
     fixture_accept(fixture);
     assert_int_equal(fixture->entry.rip, PREFERRED + 0x200);
