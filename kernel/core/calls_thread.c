@@ -117,17 +117,17 @@ SYSTEM_CALL(sys_container_split)
 
 SYSTEM_CALL(sys_container_info)
 {
+    struct container copy;
     uint32_t container;
     enum status status = take_container(a, &container);
 
+    if (status == STATUS_OK && !container_get(&kernel_containers, container, &copy)) {
+        status = STATUS_DEAD;
+    }
     if (status != STATUS_OK) {
         return call_error(status);
     }
-    struct container_info info = {
-        .quota_pages = container_quota(&kernel_containers, container),
-        .used_pages = container_usage(&kernel_containers, container),
-        .children = container_children(&kernel_containers, container),
-    };
+    const struct container_info info = {copy.quota, copy.usage, copy.children};
     return call_error(copy_to_user(caller_space(), b, &info, sizeof(info)));
 }
 

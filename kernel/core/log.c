@@ -86,19 +86,16 @@ size_t log_read(char *buffer, size_t size)
 
     ticket_lock_acquire(&log_lock);
     owned_by_console = true;
+    if (lost > 0) {
+        count = format_text(buffer, size, "warning: %lu bytes of the log were lost\n", lost);
+        count = count < size ? count : 0; // else at the next call
+        lost = count > 0 ? 0 : lost;
+    }
     while (count < size && taken < written) {
         buffer[count++] = ring[taken++ % LOG_BYTES];
     }
     ticket_lock_release(&log_lock);
     return count;
-}
-
-uint64_t log_lost_bytes(void)
-{
-    ticket_lock_acquire(&log_lock);
-    uint64_t bytes = lost;
-    ticket_lock_release(&log_lock);
-    return bytes;
 }
 
 void log_set_notify(void (*notify)(void))

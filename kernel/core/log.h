@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The kernel log: lines of text in a ring. Until the console process first reads the ring, each
 // line is also written, polled, to the log port (COM2, or COM1 without it). When the ring is full
-// the oldest text goes and a counter says so. Guarded by its own lock, the last in the order.
+// the oldest text goes, and the reader is told how much. Guarded by its own lock, the last in the
+// order.
 #pragma once
 
 #include <stdbool.h>
@@ -26,9 +27,6 @@ void log_line(enum log_level level, const char *format, ...) PRINTF(2, 3);
 // Takes up to `size` bytes of the oldest text that was not taken yet; returns how many. The first
 // call ends the kernel's own writing to the port.
 size_t log_read(char *buffer, size_t size);
-
-// Bytes of text lost because the ring was full.
-uint64_t log_lost_bytes(void);
 
 // `notify` is called (with the log lock not held) after each line; null: nobody.
 void log_set_notify(void (*notify)(void));

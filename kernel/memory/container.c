@@ -178,48 +178,15 @@ enum status container_revoke_all(struct container_tree *tree, uint32_t id)
     return STATUS_OK;
 }
 
-// A copy of the slot, all zero when it is no container.
-static struct container container_snapshot(struct container_tree *tree, uint32_t id)
+bool container_get(struct container_tree *tree, uint32_t id, struct container *copy)
 {
-    struct container copy = {0};
-
     ticket_lock_acquire(&tree->lock);
     const struct container *container = container_find(tree, id);
     if (container) {
-        copy = *container;
+        *copy = *container;
     }
     ticket_lock_release(&tree->lock);
-    return copy;
-}
-
-bool container_in_use(struct container_tree *tree, uint32_t id)
-{
-    return container_snapshot(tree, id).used;
-}
-
-uint64_t container_quota(struct container_tree *tree, uint32_t id)
-{
-    return container_snapshot(tree, id).quota;
-}
-
-uint64_t container_usage(struct container_tree *tree, uint32_t id)
-{
-    return container_snapshot(tree, id).usage;
-}
-
-uint32_t container_children(struct container_tree *tree, uint32_t id)
-{
-    return container_snapshot(tree, id).children;
-}
-
-uint32_t container_parent(struct container_tree *tree, uint32_t id)
-{
-    return container_snapshot(tree, id).parent;
-}
-
-uint32_t container_generation(struct container_tree *tree, uint32_t id)
-{
-    return container_snapshot(tree, id).generation;
+    return container != NULL;
 }
 
 bool container_is_within(struct container_tree *tree, uint32_t id, uint32_t ancestor)

@@ -20,9 +20,9 @@ struct container {
     uint64_t quota; // pages
     uint64_t usage; // pages: own ones and the quotas of the children
     uint32_t parent;
-    uint32_t children; // how many
-    uint32_t generation;
-    uint32_t used; // 1: this slot is a container
+    uint32_t children;   // how many
+    uint32_t generation; // counts the lives of the slot, to tell a stale handle from a fresh one
+    uint32_t used;       // 1: this slot is a container
 };
 
 struct container_tree {
@@ -58,15 +58,8 @@ MUST_CHECK enum status container_revoke(struct container_tree *tree, uint32_t id
 // be ended are.
 MUST_CHECK enum status container_revoke_all(struct container_tree *tree, uint32_t id);
 
-// Getters. For a slot that is no container: false, 0.
-bool container_in_use(struct container_tree *tree, uint32_t id);
-uint64_t container_quota(struct container_tree *tree, uint32_t id);
-uint64_t container_usage(struct container_tree *tree, uint32_t id);
-uint32_t container_children(struct container_tree *tree, uint32_t id);
-uint32_t container_parent(struct container_tree *tree, uint32_t id);
-
-// Counts the lives of a slot, so that a stale handle can be told from a fresh one.
-uint32_t container_generation(struct container_tree *tree, uint32_t id);
+// Copies quota, usage, parent, number of children and generation; false: no such container.
+bool container_get(struct container_tree *tree, uint32_t id, struct container *copy);
 
 // True when `id` is `ancestor` or below it.
 bool container_is_within(struct container_tree *tree, uint32_t id, uint32_t ancestor);

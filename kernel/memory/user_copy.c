@@ -52,37 +52,13 @@ static void copy_locked(struct address_space *space, uint64_t user, uint8_t *ker
     }
 }
 
-// The usual case, a range within one page, needs a single look-up.
-static enum status copy_within_page(struct address_space *space, uint64_t user, uint8_t *kernel,
-                                    size_t size, bool to_user)
-{
-    struct user_mapping mapping;
-
-    if (address_space_translate_locked(space, user, &mapping) != STATUS_OK ||
-        (to_user && !mapping.writable)) {
-        return STATUS_FAULT;
-    }
-    uint8_t *at = memory_pointer(mapping.address);
-    memcpy(to_user ? at : kernel, to_user ? kernel : at, size);
-    return STATUS_OK;
-}
-
 static enum status copy(struct address_space *space, uint64_t user, uint8_t *kernel, size_t size,
                         bool to_user)
 {
-    enum status status;
-
-    if (size == 0) {
-        return STATUS_OK;
-    }
     ticket_lock_acquire(&space->lock);
-    if (chunk_size(user, size) == size) {
-        status = copy_within_page(space, user, kernel, size, to_user);
-    } else {
-        status = check_locked(space, user, size, to_user);
-        if (status == STATUS_OK) {
-            copy_locked(space, user, kernel, size, to_user);
-        }
+    enum status status = check_locked(space, user, size, to_user);
+    if (status == STATUS_OK) {
+        copy_locked(space, user, kernel, size, to_user);
     }
     ticket_lock_release(&space->lock);
     return status;

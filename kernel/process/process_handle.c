@@ -59,13 +59,11 @@ void handle_release(const struct handle *handle)
 // A container's handle is good while the slot still holds the same container.
 static enum status check_container(const struct handle *handle)
 {
-    uint32_t id = (uint32_t)handle->value;
-    uint32_t generation = (uint32_t)(handle->value >> 32);
+    struct container container;
+    bool same = container_get(&kernel_containers, (uint32_t)handle->value, &container) &&
+                container.generation == handle->value >> 32;
 
-    return container_in_use(&kernel_containers, id) &&
-                   container_generation(&kernel_containers, id) == generation
-               ? STATUS_OK
-               : STATUS_DEAD;
+    return same ? STATUS_OK : STATUS_DEAD;
 }
 
 enum status process_handle_take(struct process *process, uint64_t number, enum handle_kind kind,
@@ -94,11 +92,12 @@ enum status process_handle_take_any(struct process *process, uint64_t number, st
     return status;
 }
 
-struct handle container_handle(uint32_t container)
+struct handle container_handle(uint32_t id)
 {
-    uint64_t generation = container_generation(&kernel_containers, container);
+    struct container container = {0};
 
-    return (struct handle){HANDLE_CONTAINER, {.value = container | generation << 32}};
+    (void)container_get(&kernel_containers, id, &container);
+    return (struct handle){HANDLE_CONTAINER, {.value = id | (uint64_t)container.generation << 32}};
 }
 
 // -- closing --------------------------------------------------------------------------------------

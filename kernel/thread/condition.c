@@ -2,17 +2,17 @@
 // Condition variables (thread.h). Guarded by the lock of what they belong to.
 #include "kernel/thread/thread.h"
 
-void condition_enqueue(struct condition *condition, struct condition_waiter *waiter)
-{
-    *waiter = (struct condition_waiter){.thread = current_thread()};
-    queue_push(&condition->waiters, &waiter->node);
-}
+struct condition_waiter {
+    struct queue_node node;
+    struct thread *thread;
+    bool woken; // condition_wake_one chose it
+};
 
 bool condition_wait(struct condition *condition, struct ticket_lock *lock)
 {
-    struct condition_waiter waiter;
+    struct condition_waiter waiter = {.thread = current_thread()};
 
-    condition_enqueue(condition, &waiter);
+    queue_push(&condition->waiters, &waiter.node);
     while (!waiter.woken && !thread_killed()) {
         thread_sleep(lock);
         ticket_lock_acquire(lock);

@@ -120,15 +120,6 @@ struct condition {
     struct queue waiters;
 };
 
-struct condition_waiter {
-    struct queue_node node;
-    struct thread *thread;
-    bool woken; // condition_wake_one chose it
-};
-
-// Puts the running thread into the queue. `waiter` lives on its stack until the wait is over.
-void condition_enqueue(struct condition *condition, struct condition_waiter *waiter);
-
 // Sleeps until chosen by condition_wake_one, or killed; releases `lock` while asleep and holds it
 // again on return. Returns true when chosen.
 bool condition_wait(struct condition *condition, struct ticket_lock *lock);
