@@ -10,6 +10,7 @@ LAYERS = ["kernel/lib", "kernel/abi", "arch/x86", "drivers", "kernel", "vmm/runt
           "test", "scripts"]
 RING_0 = ["kernel/lib", "kernel/abi", "arch/x86", "drivers", "kernel"]
 RING_0_LIMIT = 7000
+KINDS = ["c", "h", "asm", "py"]
 
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"", re.DOTALL)
 
@@ -57,10 +58,10 @@ def lines_of_code(name):
 
 
 def count_by_layer():
-    """Lines of code by layer, as {layer: {"c": n, "asm": n, "other": n}}."""
+    """Lines of code by layer, as {layer: {"c": n, "h": n, "asm": n, "py": n}}."""
     counts = {}
     for name in tracked(".c", ".h", ".asm", ".inc", ".py"):
-        kind = "c" if name.endswith((".c", ".h")) else "py" if name.endswith(".py") else "asm"
-        row = counts.setdefault(layer(name) or "other", {"c": 0, "asm": 0, "py": 0})
+        kind = name.rsplit(".", 1)[1].replace("inc", "asm")
+        row = counts.setdefault(layer(name) or "other", dict.fromkeys(KINDS, 0))
         row[kind] += lines_of_code(name)
     return counts

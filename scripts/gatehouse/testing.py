@@ -128,11 +128,11 @@ def print_sizes():
     """Lines of code by layer, ring 0 against its limit."""
     counts = sources.count_by_layer()
     ring_0 = 0
-    print("\nlines of code   C    assembly  Python")
+    print("\nlines of code     .c      .h    .asm     .py")
     for name in sources.LAYERS:
         row = counts.get(name)
         if not row:
             continue
         ring_0 += row["c"] if name in sources.RING_0 else 0
-        print(f"  {name:12}{row['c']:6}{row['asm']:9}{row['py']:9}")
+        print(f"  {name:12}" + "".join(f"{row[kind]:8}" for kind in sources.KINDS))
     print(f"  ring 0 in C: {ring_0}, limit {sources.RING_0_LIMIT}\n")
