@@ -63,7 +63,9 @@ struct machine {
     uint32_t need;            // groups, OUTCOME_FETCH
     bool trap_due;            // RFLAGS.TF was set when an instruction was emulated
     struct machine_stop stop; // OUTCOME_STOP
-    uint64_t msr_refused;     // accesses that got #GP
+    uint32_t refused[16];     // MSR numbers that were logged
+    uint32_t refused_count;
+    uint64_t msr_refused; // accesses that got #GP
     uint64_t exits[EXIT_KIND_COUNT];
 
     void *log_context;

@@ -60,11 +60,10 @@ const unsigned msr_table_count = ARRAY_COUNT(msr_table);
 
 void msr_reset(struct machine *machine)
 {
-    machine->msrs = (struct machine_msrs){
-        .apic_base = APIC_BASE_RESET,
-        .misc_enable = MISC_ENABLE_RESET,
-        .mtrr = {[MTRR_DEF_TYPE] = MTRR_DEF_TYPE_BOOT},
-    };
+    memset(&machine->msrs, 0, sizeof(machine->msrs));
+    machine->msrs.apic_base = APIC_BASE_RESET;
+    machine->msrs.misc_enable = MISC_ENABLE_RESET;
+    machine->msrs.mtrr[MTRR_DEF_TYPE] = MTRR_DEF_TYPE_BOOT;
 }
 
 const struct msr_row *msr_find(uint32_t number)
@@ -127,11 +126,28 @@ static uint32_t group_of(const struct msr_row *row)
     return 0;
 }
 
+// True the first time that `number` is refused, as long as there is room to remember it.
+static bool is_news(struct machine *machine, uint32_t number)
+{
+    for (unsigned i = 0; i < machine->refused_count; i++) {
+        if (machine->refused[i] == number) {
+            return false;
+        }
+    }
+    if (machine->refused_count == ARRAY_COUNT(machine->refused)) {
+        return false;
+    }
+    machine->refused[machine->refused_count++] = number;
+    return true;
+}
+
 static enum outcome refuse(struct machine *machine, const char *what, uint32_t number)
 {
     machine->msr_refused++;
-    machine_log(machine, "%s of MSR 0x%x refused with #GP at rip 0x%llx", what, number,
-                (unsigned long long)machine->page->rip);
+    if (is_news(machine, number)) {
+        machine_log(machine, "%s of MSR 0x%x refused with #GP at rip 0x%llx", what, number,
+                    (unsigned long long)machine->page->rip);
+    }
     return event_protection(machine);
 }
 
