@@ -10,7 +10,7 @@
 #include "kernel/abi/syscall.h"
 #include "kernel/lock/ticket_lock.h"
 #include "kernel/process/process.h"
-#include "kernel/vm/cpuid_table.h"
+#include "arch/x86/virt/cpuid_table.h"
 #include "kernel/vm/vm.h"
 
 #define VM_GRANT_MAXIMUM  128u
@@ -27,7 +27,7 @@ struct vm {
     // Constant after creation.
     struct process *process;
     uint32_t container;
-    struct cpuid_table *cpuid;
+    struct cpuid_table *cpuid;             // virt.cpuid, to be written
     uint64_t *port_map[VM_PORT_MAP_PAGES]; // bit set: VM_PORT_FLOAT
 
     struct ticket_lock lock;

@@ -252,6 +252,8 @@ static void sum_statistics(struct vm *vm, struct vm_statistics *sum)
     for (const struct vcpu *vcpu = vm->vcpus; vcpu != NULL; vcpu = vcpu->next) {
         sum->exits_to_monitor += vcpu->exits_to_monitor;
         sum->guest_ticks += vcpu->virt.guest_ticks;
+        sum->exits_in_kernel += vcpu->virt.cpuid_exits;
+        sum->kernel_by_reason[virt_backend->cpuid_reason] += vcpu->virt.cpuid_exits;
         for (unsigned i = 0; i < VM_REASON_COUNT; i++) {
             sum->exits_in_kernel += vcpu->kernel_by_reason[i];
             sum->kernel_by_reason[i] += vcpu->kernel_by_reason[i];

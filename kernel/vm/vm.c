@@ -138,6 +138,7 @@ enum status vm_create(struct process *process, struct vm **result)
     }
     bitmap = (struct virt_page){vm->virt.msr_bitmap.address,
                                 memory_address(vm->virt.msr_bitmap.address)};
+    vm->virt.cpuid = vm->cpuid;
     virt_backend->vm_init(&vm->virt, &bitmap, &vm->nested);
     *result = vm;
     return STATUS_OK;

@@ -200,9 +200,9 @@ static inline void port_write32(uint16_t port, uint32_t value)
 
 static inline uint64_t tsc_read(void)
 {
-    uint32_t low, high;
+    uint64_t low, high; // RDTSC clears the upper halves
     __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
-    return (uint64_t)high << 32 | low;
+    return high << 32 | low;
 }
 
 static inline uint64_t xcr0_read(void)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-set(SOURCES host_interrupt.asm host_interrupt.c virt.c)
+set(SOURCES cpuid_table.c host_interrupt.asm host_interrupt.c virt.c)

@@ -40,6 +40,7 @@ enum virt_outcome {
 // A VM as the backend sees it. Guarded by the lock of the kernel's VM object.
 struct virt_vm {
     const struct page_table *nested; // the nested page table
+    const struct cpuid_table *cpuid; // answers to CPUID, which the backend may give by itself
     struct virt_page msr_bitmap;     // one bit per MSR and direction: 1 exits
 };
 
@@ -48,7 +49,8 @@ struct virt_vcpu {
     // Read by kernel/vm
     struct vcpu_page *page; // in the kernel's direct map
     struct virt_vm *vm;
-    uint64_t guest_ticks; // TSC spent in the guest
+    uint64_t guest_ticks; // TSC spent in the guest and in exits that the backend finished
+    uint64_t cpuid_exits; // answered by the backend, with no vcpu_enter that returned
     uint32_t reason;      // raw reason of the last exit, below 80 for statistics
     uint32_t vector;      // VIRT_INTERRUPT
     uint64_t port;        // VIRT_PORT: port 15:0, size in bytes 23:16, 1 for IN in 31:24
@@ -59,6 +61,7 @@ struct virt_vcpu {
 
 struct virt_ops {
     const char *name;
+    uint32_t cpuid_reason; // raw reason of a CPUID exit, for statistics
 
     // Turns virtualisation on for this CPU. `page` stays with the backend until cpu_stop.
     MUST_CHECK enum status (*cpu_start)(const struct virt_page *page);

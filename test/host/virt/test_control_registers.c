@@ -83,16 +83,6 @@ static void xcr0_rules(void **state)
     assert_int_equal(vmx_xcr0_check(7, XCR0_X87 | XCR0_SSE), STATUS_INVALID);
 }
 
-static void the_timer_counts_down_to_the_deadline(void **state)
-{
-    (void)state;
-    assert_int_equal(vmx_timer_value(1000, 1000, 0), 0);
-    assert_int_equal(vmx_timer_value(999, 1000, 0), 0);
-    assert_int_equal(vmx_timer_value(1064, 1000, 5), 2);
-    assert_int_equal(vmx_timer_value(UINT64_MAX, 5, 5), UINT32_MAX);
-    assert_int_equal(vmx_timer_value((1ull << 37) + 5, 5, 5), UINT32_MAX);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -101,7 +91,6 @@ int main(void)
         cmocka_unit_test(cr4_hides_vmx_and_keeps_the_hosts_machine_checks),
         cmocka_unit_test(lma_follows),
         cmocka_unit_test(xcr0_rules),
-        cmocka_unit_test(the_timer_counts_down_to_the_deadline),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "kernel/vm/cpuid_table.h"
+#include "arch/x86/virt/cpuid_table.h"
 
 static struct cpuid_table table;
 

@@ -64,14 +64,3 @@ enum status vmx_xcr0_check(uint64_t xcr0, uint64_t host_mask)
     }
     return STATUS_OK;
 }
-
-uint32_t vmx_timer_value(uint64_t deadline, uint64_t now, uint32_t shift)
-{
-    uint64_t ticks;
-
-    if (deadline <= now) {
-        return 0;
-    }
-    ticks = (deadline - now) >> shift;
-    return ticks > UINT32_MAX ? UINT32_MAX : (uint32_t)ticks;
-}

@@ -10,12 +10,27 @@
 #define PENDING_DEBUG_SINGLE_STEP (1u << 14)
 #define EXIT_NMI_UNBLOCKED        (1u << 12) // by an IRET; in the words of exceptions and memory
 
-// "Event Injection". The event stays in the page until the entry has succeeded.
-static void write_event(const struct vcpu_page *page)
+// The farthest deadline that the timer is set to, in TSC ticks: it fits the 32-bit field whatever
+// the timer's rate. A later one is met in several entries.
+#define TIMER_HORIZON (1ull << 31)
+
+// "Event Injection".
+static void write_event(struct vmx_vcpu *vmx, struct vcpu_page *page)
 {
-    vmcs_write_32(VMCS_ENTRY_ERROR_CODE, page->event.error_code);
-    vmcs_write_32(VMCS_ENTRY_INSTRUCTION_LENGTH, page->event.instruction_length);
-    vmcs_write_32(VMCS_ENTRY_INTERRUPTION, page->event.word);
+    vmx->event = page->event;
+    page->event.word = 0;
+    vmcs_write_32(VMCS_ENTRY_ERROR_CODE, vmx->event.error_code);
+    vmcs_write_32(VMCS_ENTRY_INSTRUCTION_LENGTH, vmx->event.instruction_length);
+    vmcs_write_32(VMCS_ENTRY_INTERRUPTION, vmx->event.word);
+}
+
+// The event in the VMCS was not injected: it goes back to the page.
+static void take_event_back(struct vmx_vcpu *vmx, struct vcpu_page *page)
+{
+    if (vmx->event.word != 0) {
+        page->event = vmx->event;
+    }
+    (void)!vmcs_try_write(VMCS_ENTRY_INTERRUPTION, 0);
 }
 
 // "Information for VM Exits That Occur During Event Delivery": the event is delivered again.
@@ -50,7 +65,7 @@ static enum virt_outcome port_outcome(struct virt_vcpu *vcpu)
     return (qualification & 1u << 4) != 0 ? VIRT_TO_MONITOR : VIRT_PORT;
 }
 
-// VM entry gave up before the guest ran; the event in the page was not injected.
+// VM entry gave up before the guest ran.
 static enum virt_outcome entry_failed(struct virt_vcpu *vcpu, uint64_t result)
 {
     struct vmx_vcpu *vmx = vmx_of(vcpu);
@@ -59,7 +74,7 @@ static enum virt_outcome entry_failed(struct virt_vcpu *vcpu, uint64_t result)
     if (result == VMX_FAIL_VALID) {
         (void)!vmcs_try_read(VMCS_INSTRUCTION_ERROR, &error);
     }
-    (void)!vmcs_try_write(VMCS_ENTRY_INTERRUPTION, 0);
+    take_event_back(vmx, vcpu->page);
     vmx->entry_result = (enum vmx_entry_result)result;
     vmx->instruction_error = (uint32_t)error;
     vcpu->reason = VMX_REASON_GUEST_STATE;
@@ -76,10 +91,10 @@ static uint64_t enter_with_guest_xcr0(struct vmx_vcpu *vmx)
     return result;
 }
 
-// What besides CPUID the kernel may finish.
-static enum virt_outcome rare_outcome(struct virt_vcpu *vcpu, enum virt_outcome outcome)
+// Fills in what the kernel needs to finish the exit.
+static enum virt_outcome kernel_outcome(struct virt_vcpu *vcpu, enum virt_outcome outcome)
 {
-    if (outcome == VIRT_PORT) {
+    if (vcpu->reason == VMX_REASON_IO) {
         return port_outcome(vcpu);
     }
     if (vcpu->reason == VMX_REASON_EXCEPTION) {
@@ -87,7 +102,9 @@ static enum virt_outcome rare_outcome(struct virt_vcpu *vcpu, enum virt_outcome 
     } else if (outcome == VIRT_INTERRUPT) {
         vcpu->vector = vmcs_read_32(VMCS_EXIT_INTERRUPTION) & 0xff;
     }
-    vcpu->page->cr2 = cr2_read(); // another thread may run before the next entry
+    if (outcome != VIRT_TO_MONITOR) {
+        vcpu->page->cr2 = cr2_read(); // another thread may run before the next entry
+    }
     return outcome;
 }
 
@@ -95,22 +112,18 @@ static enum virt_outcome rare_outcome(struct virt_vcpu *vcpu, enum virt_outcome 
 static enum virt_outcome exited(struct virt_vcpu *vcpu)
 {
     struct vmx_vcpu *vmx = vmx_of(vcpu);
-    uint32_t reason = vmcs_read_32(VMCS_EXIT_REASON);
     uint32_t vectoring = vmcs_read_32(VMCS_VECTORING);
-    enum virt_outcome outcome;
 
-    vcpu->reason = (uint16_t)reason;
-    if (UNLIKELY((reason & VMX_REASON_ENTRY_FAILURE) != 0)) {
-        vmcs_write_32(VMCS_ENTRY_INTERRUPTION, 0);
+    vcpu->reason = (uint16_t)vmx->reason;
+    if (UNLIKELY((vmx->reason & VMX_REASON_ENTRY_FAILURE) != 0)) {
+        take_event_back(vmx, vcpu->page);
         return VIRT_TO_MONITOR;
     }
     vmx->frame.launched = 1;
-    vcpu->page->event.word = 0;
     if (UNLIKELY((vectoring & VCPU_EVENT_VALID) != 0)) {
         keep_interrupted_event(vcpu->page, vectoring);
     }
-    outcome = vmx_exit_row((uint16_t)reason)->outcome;
-    return LIKELY(outcome == VIRT_CPUID) ? outcome : rare_outcome(vcpu, outcome);
+    return kernel_outcome(vcpu, vmx_exit_row(vcpu->reason)->outcome);
 }
 
 enum virt_outcome vmx_vcpu_enter(struct virt_vcpu *vcpu, uint64_t deadline)
@@ -118,12 +131,16 @@ enum virt_outcome vmx_vcpu_enter(struct virt_vcpu *vcpu, uint64_t deadline)
     struct vmx_vcpu *vmx = vmx_of(vcpu);
     struct vcpu_page *page = vcpu->page;
     uint64_t start = tsc_read();
+    uint64_t left = deadline > start ? deadline - start : 0;
     uint64_t result, end;
 
+    left = left < TIMER_HORIZON ? left : TIMER_HORIZON;
+    vmx->deadline = start + left;
+    vmcs_write_32(VMCS_PREEMPTION_TIMER, (uint32_t)(left >> vmx->timer_shift));
+    vmx->event.word = 0;
     if (UNLIKELY(page->event.word != 0)) {
-        write_event(page);
+        write_event(vmx, page);
     }
-    vmcs_write_32(VMCS_PREEMPTION_TIMER, vmx_timer_value(deadline, start, vmx->timer_shift));
     vmx->valid = 0;
     result =
         UNLIKELY(vmx->xcr0_differs) ? enter_with_guest_xcr0(vmx) : vmx_guest_enter(&vmx->frame);
@@ -171,7 +188,7 @@ void vmx_vcpu_decode(struct virt_vcpu *vcpu)
         vmx_vcpu_export(vcpu, VCPU_GROUP_ALL);
         return;
     }
-    raw.reason = vmcs_read_32(VMCS_EXIT_REASON);
+    raw.reason = vmx->reason;
     raw.qualification = vmcs_read_natural(VMCS_EXIT_QUALIFICATION);
     row = vmx_exit_row((uint16_t)raw.reason);
     if ((row->needs & NEED_LENGTH) != 0) {

@@ -265,6 +265,7 @@ enum status vmx_vcpu_init(struct virt_vcpu *vcpu, struct virt_vm *vm, struct vcp
     vmx->vpid = vpid;
     vmx->primary = vmx_controls()->primary;
     vmx->exception_bitmap = 1u << 18;
+    vmx->cpuid = vm->cpuid;
     vmx->timer_shift = (uint32_t)vmx_capabilities()->misc & 31;
     fpu_area_initialize(vmx->fpu_area, FCW_RESET);
     *(uint32_t *)pages[0].address = (uint32_t)(vmx_capabilities()->basic & BASIC_REVISION_MASK);

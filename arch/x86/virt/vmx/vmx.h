@@ -35,10 +35,14 @@ struct vmx_raw {
 // Lives in virt_vcpu.backend. Used by its thread only.
 struct vmx_vcpu {
     struct vmx_frame frame;
+    uint32_t reason;                 // raw exit reason of the last exit
+    uint32_t timer_shift;            // the VMX-preemption timer counts TSC >> this
+    uint64_t deadline;               // of this vcpu_enter; at most TIMER_HORIZON away
+    const struct cpuid_table *cpuid; // the VM's
+    struct vcpu_event event;         // being injected: put back when the entry fails
     struct virt_page vmcs;
     void *fpu_area;
     uint32_t vpid;
-    uint32_t timer_shift;               // the VMX-preemption timer counts TSC >> this
     enum vmx_entry_result entry_result; // of the last vcpu_enter, until decoded
     uint32_t instruction_error;         // with VMX_FAIL_VALID
 
@@ -89,6 +93,7 @@ struct vmx_exit_row {
 
 #define VMX_REASON_EXCEPTION          0u
 #define VMX_REASON_EXTERNAL_INTERRUPT 1u
+#define VMX_REASON_CPUID              10u
 #define VMX_REASON_IO                 30u
 #define VMX_REASON_GUEST_STATE        33u
 #define VMX_REASON_MSR_LOADING        34u
@@ -166,6 +171,9 @@ size_t vmx_vcpu_dump(struct virt_vcpu *vcpu, struct vcpu_field *fields, size_t c
 enum virt_outcome vmx_vcpu_enter(struct virt_vcpu *vcpu, uint64_t deadline);
 void vmx_vcpu_decode(struct virt_vcpu *vcpu);
 void vmx_vcpu_skip(struct virt_vcpu *vcpu);
+
+// fast.c, for entry.asm: finishes the exit, or leaves it and returns false.
+bool vmx_fast_exit(struct vmx_vcpu *vmx);
 
 // entry.asm. The page's general registers are loaded and saved but for RSP.
 uint64_t vmx_guest_enter(struct vmx_frame *frame);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Builds the index of a VM's CPUID table. Pure; called under the VM's lock.
-#include "kernel/vm/cpuid_table.h"
+#include "arch/x86/virt/cpuid_table.h"
 
 #include "kernel/lib/string.h"
 
@@ -9,7 +9,6 @@
 enum status cpuid_table_build(struct cpuid_table *table, size_t count)
 {
     memset(table->slots, 0, sizeof(table->slots));
-    memset(table->next, 0, sizeof(table->next));
     if (count > VM_CPUID_MAXIMUM) {
         return STATUS_INVALID;
     }
@@ -19,10 +18,11 @@ enum status cpuid_table_build(struct cpuid_table *table, size_t count)
         }
     }
     for (size_t i = count; i > 0; i--) { // from the last, so that chains keep the order
-        uint8_t *slot = &table->slots[cpuid_slot(table->entries[i - 1].leaf)];
+        struct vm_cpuid_entry *entry = &table->entries[i - 1];
+        uint16_t *slot = &table->slots[cpuid_slot(entry->leaf)];
 
-        table->next[i - 1] = *slot;
-        *slot = (uint8_t)i;
+        entry->flags |= (uint32_t)*slot << CPUID_NEXT_SHIFT;
+        *slot = (uint16_t)((char *)entry - (char *)table);
     }
     return STATUS_OK;
 }
