@@ -110,6 +110,7 @@ static void do_statistics(struct console *console, uint8_t number)
 
     (void)number;
     if (vm) {
+        vm->report_asked = true;
         vm_control(vm, MESSAGE_STATISTICS);
     }
 }

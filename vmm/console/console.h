@@ -54,7 +54,8 @@ struct vm {
     struct ring input;      // typed bytes that wait to be sent
     uint64_t input_lost;    // bytes that found no room there
     uint64_t stop_deadline; // TSC; a monitor that was told to stop dies then; 0: not told
-    uint64_t used_before;   // pages of our container before this VM was made
+    uint64_t pages;         // of our container that this VM took
+    bool report_asked;      // the person waits for its statistics
     uint32_t restarts;
     uint32_t reason; // enum end_reason, VM_ENDED
     uint32_t status;

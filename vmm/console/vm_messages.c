@@ -48,16 +48,19 @@ static void take_consumed(struct console *console, struct vm *vm, const struct m
     }
 }
 
-void vm_report_lines(struct console *console, struct vm *vm, const char *text, size_t length)
+static void take_report(struct console *console, struct vm *vm, const char *text, size_t length)
 {
     struct line line = {0};
 
     for (size_t i = 0; i < length; i++) {
         if (line_take(&line, (uint8_t)text[i])) {
-            mux_notice(&console->mux, line.text);
+            if (vm->report_asked) {
+                mux_notice(&console->mux, line.text);
+            }
             console_machine_line(console, "report %u %s", vm->number, line.text);
         }
     }
+    vm->report_asked = false;
 }
 
 static void take(struct console *console, struct vm *vm, const struct message *message)
@@ -76,7 +79,7 @@ static void take(struct console *console, struct vm *vm, const struct message *m
         take_consumed(console, vm, message);
         break;
     case MESSAGE_REPORT:
-        vm_report_lines(console, vm, (const char *)message->payload, message->header.length);
+        take_report(console, vm, (const char *)message->payload, message->header.length);
         break;
     default:
         console_log(console, "console: vm %u sent a message of unknown type %u", vm->number,

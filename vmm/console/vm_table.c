@@ -105,10 +105,11 @@ static enum status make_process(struct console *console, struct vm *vm)
 
 void vm_start(struct console *console, struct vm *vm)
 {
+    uint64_t used_before = own_used_pages();
     int64_t container;
     enum status status;
 
-    vm->used_before = own_used_pages();
+    vm->pages = 0;
     vm->state = VM_RUNNING;
     vm->container = vm->process = vm->to_vm = vm->from_vm = 0;
     vm->process_event = vm->message_ready = false;
@@ -124,6 +125,7 @@ void vm_start(struct console *console, struct vm *vm)
     if (status == STATUS_OK) {
         status = make_process(console, vm);
     }
+    vm->pages = own_used_pages() - used_before;
     if (status != STATUS_OK) {
         tell_start_failure(console, vm, "its monitor", status);
         return;
@@ -156,16 +158,17 @@ static void release(struct console *console, struct vm *vm)
     vm->container = vm->process = vm->to_vm = vm->from_vm = 0;
 }
 
+// What came back must be what it took, to the page.
 static void count_pages(struct console *console, struct vm *vm, uint64_t used)
 {
-    uint64_t after = own_used_pages();
+    uint64_t returned = used - own_used_pages();
 
-    if (after == vm->used_before) {
+    if (returned == vm->pages) {
         console_log(console, "vm %u: all its memory is back, %llu pages", vm->number,
-                    (unsigned long long)(used - after));
+                    (unsigned long long)returned);
     } else {
-        console_log(console, "vm %u: memory is missing: %llu pages in use before it, %llu after",
-                    vm->number, (unsigned long long)vm->used_before, (unsigned long long)after);
+        console_log(console, "vm %u: memory is missing: it took %llu pages and returned %llu",
+                    vm->number, (unsigned long long)vm->pages, (unsigned long long)returned);
     }
 }
 
@@ -305,7 +308,6 @@ void vm_table_start(struct console *console)
     for (unsigned i = 0; i < console->vm_count; i++) {
         struct vm *vm = &console->vms[i];
 
-        vm->used_before = own_used_pages();
         if (find_modules(console, vm)) {
             vm_start(console, vm);
         }

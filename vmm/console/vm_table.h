@@ -32,6 +32,3 @@ void vm_check(struct console *console, struct vm *vm);
 
 // A short name of an end reason ("power-off").
 const char *vm_reason_name(uint32_t reason);
-
-// Text for the person at the terminal, lines end in LF; also to the host log.
-void vm_report_lines(struct console *console, struct vm *vm, const char *text, size_t length);

@@ -144,7 +144,9 @@ static void prepare(struct monitor *monitor)
     if (UNLIKELY(machine->trap_due)) {
         raise_step(monitor);
     }
-    event_deliver_interrupt(machine);
+    if (UNLIKELY(platform_interrupt_pending(&monitor->platform) || page->request_window)) {
+        event_deliver_interrupt(machine);
+    }
     if (UNLIKELY(page->exit_tsc >= monitor->link.flush_at || page->halted)) {
         link_flush(&monitor->link);
     }
