@@ -94,6 +94,37 @@ static void check_channel(void)
     expect("close", handle_close(channel), STATUS_OK);
 }
 
+static void check_serial(void)
+{
+    uint8_t bytes[8];
+
+    expect("bad port", serial_putc(2, 'x'), -STATUS_NOT_FOUND);
+    expect("wild port", console_buffer_read(UINT32_MAX), -STATUS_NOT_FOUND);
+    expect("bad bit", serial_bind(0, 62, 63), STATUS_INVALID);
+    expect("bind", serial_bind(0, 3, 4), STATUS_OK);
+    expect("bind again", serial_bind(0, 5, 6), STATUS_OK);
+    expect("no input", console_buffer_read(0), -STATUS_EMPTY);
+    expect("no input", serial_read(0, bytes, sizeof(bytes)), 0);
+    expect("leave first", serial_interrupt_enable(0), STATUS_STATE);
+    expect("enter", serial_interrupt_disable(0), STATUS_OK);
+    expect("enter twice", serial_interrupt_disable(0), STATUS_STATE);
+    expect("leave", serial_interrupt_enable(0), STATUS_OK);
+    expect("queue", serial_write(0, "hello\r\n", 7), 7);
+}
+
+// More than the ring holds: part is accepted, and room is an event.
+static void check_serial_ring(void)
+{
+    static uint8_t text[8192];
+    uint64_t limit = tsc_now() + smoke_info->tsc_hz * 2;
+
+    memset(text, '.', sizeof(text));
+    int64_t accepted = serial_write(0, text, sizeof(text));
+    expect("accepted part", accepted > 1000 && accepted < (int64_t)sizeof(text), 1);
+    expect("half sent", (int64_t)(event_wait(limit) & 1 << 6), 1 << 6);
+    expect("room", serial_write(0, text, 1000), 1000);
+}
+
 static void check_containers(void)
 {
     struct container_info info;
@@ -129,6 +160,8 @@ void test_calls(void)
     check_handles();
     check_channel();
     check_containers();
+    check_serial();
+    check_serial_ring();
     check_sleep();
 }
 

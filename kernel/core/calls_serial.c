@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT
+// The serial ports: their interrupts, who is told of input and of room, and the device owner's
+// system calls, the serial primitives of the kernel among them. One lock guards all of it.
+#include "kernel/core/serial_port.h"
+#include "drivers/io_apic.h"
+#include "drivers/serial.h"
+#include "kernel/core/calls.h"
+#include "kernel/core/interrupt.h"
+#include "kernel/core/log.h"
+#include "kernel/lock/ticket_lock.h"
+
+#define CHUNK 512u // bytes moved at a time between user memory and a ring
+
+struct serial_binding {
+    struct thread *thread; // holds a reference; null: nobody
+    uint64_t receive_bits;
+    uint64_t transmit_bits;
+    bool masked; // inside the critical section
+};
+
+static struct ticket_lock serial_lock;
+static struct serial_binding bindings[SERIAL_PORT_COUNT]; // guarded by serial_lock
+
+void serial_port_start(uint32_t apic_id)
+{
+    for (uint32_t port = 0; port < SERIAL_PORT_COUNT; port++) {
+        uint8_t vector = (uint8_t)(INTERRUPT_SERIAL_BASE + port);
+        unsigned irq = serial_isa_irq(port);
+
+        if (!serial_present(port)) {
+            continue;
+        }
+        if (io_apic_route_isa(irq, vector, apic_id) != STATUS_OK ||
+            io_apic_mask_isa(irq, false) != STATUS_OK) {
+            log_line(LOG_WARNING, "COM%u: interrupt %u cannot be routed", port + 1, irq);
+            continue;
+        }
+        serial_interrupts_on(port);
+    }
+}
+
+void serial_port_interrupt(uint32_t port)
+{
+    const struct serial_binding *binding = &bindings[port];
+
+    ticket_lock_acquire(&serial_lock);
+    unsigned happened = serial_interrupt(port);
+    uint64_t bits = (happened & SERIAL_RECEIVED ? binding->receive_bits : 0) |
+                    (happened & SERIAL_HALF_SENT ? binding->transmit_bits : 0);
+    if (binding->thread && bits) {
+        thread_signal(binding->thread, bits);
+    }
+    ticket_lock_release(&serial_lock);
+}
+
+static enum status check_port(uint64_t port)
+{
+    if (!current_process()->is_root) {
+        return STATUS_DENIED;
+    }
+    return port < SERIAL_PORT_COUNT && serial_present((unsigned)port) ? STATUS_OK
+                                                                      : STATUS_NOT_FOUND;
+}
+
+// Takes the lock for a driver call, and gives it back with that call's result. User memory is
+// never copied in between: an address space's lock comes before this one.
+static void begin(void)
+{
+    ticket_lock_acquire(&serial_lock);
+}
+
+static int64_t end(int64_t result)
+{
+    ticket_lock_release(&serial_lock);
+    return result;
+}
+
+SYSTEM_CALL(sys_serial_bind)
+{
+    struct thread *thread = current_thread();
+
+    if (b >= EVENT_BIT_LIMIT || c >= EVENT_BIT_LIMIT) {
+        return call_error(STATUS_INVALID);
+    }
+    enum status status = check_port(a);
+    if (status != STATUS_OK) {
+        return call_error(status);
+    }
+    begin();
+    thread_acquire(thread);
+    struct thread *before = bindings[a].thread;
+    bindings[a] = (struct serial_binding){thread, 1ull << b, 1ull << c, bindings[a].masked};
+    if (serial_console_count((unsigned)a) > 0) {
+        thread_signal(thread, 1ull << b);
+    }
+    (void)end(0);
+    if (before) {
+        thread_release(before);
+    }
+    return 0;
+}
+
+SYSTEM_CALL(sys_serial_putc)
+{
+    enum status status = b <= UINT8_MAX ? check_port(a) : STATUS_INVALID;
+
+    if (status != STATUS_OK) {
+        return call_error(status);
+    }
+    begin();
+    serial_flush((unsigned)a);
+    int sent = serial_putc((unsigned)a, (uint8_t)b);
+    return end(sent < 0 ? call_error(STATUS_DEAD) : sent);
+}
+
+SYSTEM_CALL(sys_serial_write)
+{
+    uint8_t chunk[CHUNK];
+    uint64_t done = 0;
+    size_t wanted;
+    size_t accepted = 0;
+    enum status status = check_port(a);
+
+    if (status == STATUS_OK) {
+        status = user_range_check(caller_space(), b, c, false);
+    }
+    do {
+        wanted = c - done < CHUNK ? c - done : CHUNK;
+        if (status == STATUS_OK) {
+            status = copy_from_user(caller_space(), chunk, b + done, wanted);
+        }
+        if (status != STATUS_OK) {
+            return call_error(status);
+        }
+        begin();
+        accepted = (size_t)end((int64_t)serial_transmit((unsigned)a, chunk, wanted));
+        done += accepted;
+    } while (accepted == wanted && done < c);
+    return (int64_t)done;
+}
+
+SYSTEM_CALL(sys_serial_read)
+{
+    uint8_t chunk[CHUNK];
+    size_t count = c < CHUNK ? c : CHUNK;
+    enum status status = check_port(a);
+
+    if (status == STATUS_OK) {
+        status = user_range_check(caller_space(), b, count, true);
+    }
+    if (status == STATUS_OK) {
+        begin();
+        count = (size_t)end((int64_t)serial_read((unsigned)a, chunk, count));
+        status = copy_to_user(caller_space(), b, chunk, count);
+    }
+    return status == STATUS_OK ? (int64_t)count : call_error(status);
+}
+
+SYSTEM_CALL(sys_cons_buf_read)
+{
+    enum status status = check_port(a);
+
+    if (status != STATUS_OK) {
+        return call_error(status);
+    }
+    begin();
+    int oldest = serial_console_read((unsigned)a);
+    return end(oldest < 0 ? call_error(STATUS_EMPTY) : oldest);
+}
+
+// Enters or leaves the critical section: drains the UART, then changes the line's mask.
+static int64_t set_mask(uint64_t port, bool masked)
+{
+    enum status status = check_port(port);
+
+    if (status != STATUS_OK) {
+        return call_error(status);
+    }
+    begin();
+    if (bindings[port].masked == masked) {
+        return end(call_error(STATUS_STATE));
+    }
+    (void)serial_interrupt((unsigned)port);
+    status = io_apic_mask_isa(serial_isa_irq((unsigned)port), masked);
+    if (status == STATUS_OK) {
+        bindings[port].masked = masked;
+    }
+    return end(call_error(status));
+}
+
+SYSTEM_CALL(sys_serial_intr_disable)
+{
+    return set_mask(a, true);
+}
+
+SYSTEM_CALL(sys_serial_intr_enable)
+{
+    return set_mask(a, false);
+}
