@@ -12,6 +12,11 @@ struct output {
     size_t length; // of the whole text, whether it fitted or not
 };
 
+// Wrapped, so that its address can be passed on whatever kind of type va_list is.
+struct arguments {
+    va_list list;
+};
+
 struct conversion {
     bool zero;
     bool left;
@@ -73,38 +78,38 @@ static void put_number(struct output *output, const struct conversion *conversio
     put_field(output, conversion, prefix, text + position, sizeof text - position);
 }
 
-static uint64_t take_unsigned(int length, va_list *arguments)
+static uint64_t take_unsigned(int length, struct arguments *arguments)
 {
     switch (length) {
     case -2:
-        return (unsigned char)va_arg(*arguments, unsigned);
+        return (unsigned char)va_arg(arguments->list, unsigned);
     case -1:
-        return (unsigned short)va_arg(*arguments, unsigned);
+        return (unsigned short)va_arg(arguments->list, unsigned);
     case 0:
-        return va_arg(*arguments, unsigned);
+        return va_arg(arguments->list, unsigned);
     default:
-        return va_arg(*arguments, uint64_t);
+        return va_arg(arguments->list, uint64_t);
     }
 }
 
-static int64_t take_signed(int length, va_list *arguments)
+static int64_t take_signed(int length, struct arguments *arguments)
 {
     switch (length) {
     case -2:
-        return (signed char)va_arg(*arguments, int);
+        return (signed char)va_arg(arguments->list, int);
     case -1:
-        return (short)va_arg(*arguments, int);
+        return (short)va_arg(arguments->list, int);
     case 0:
-        return va_arg(*arguments, int);
+        return va_arg(arguments->list, int);
     default:
-        return va_arg(*arguments, int64_t);
+        return va_arg(arguments->list, int64_t);
     }
 }
 
-static const char *parse_count(const char *format, size_t *count, va_list *arguments)
+static const char *parse_count(const char *format, size_t *count, struct arguments *arguments)
 {
     if (*format == '*') {
-        int given = va_arg(*arguments, int);
+        int given = va_arg(arguments->list, int);
         *count = given > 0 ? (size_t)given : 0;
         return format + 1;
     }
@@ -133,7 +138,8 @@ static const char *parse_length(const char *format, int *length)
     return format;
 }
 
-static const char *parse(const char *format, struct conversion *conversion, va_list *arguments)
+static const char *parse(const char *format, struct conversion *conversion,
+                         struct arguments *arguments)
 {
     *conversion = (struct conversion){0};
     for (; *format == '0' || *format == '-'; format++) {
@@ -165,7 +171,7 @@ static void put_signed(struct output *output, const struct conversion *conversio
 }
 
 // Handles the conversion that starts after '%'; returns where the format goes on.
-static const char *convert(struct output *output, const char *format, va_list *arguments)
+static const char *convert(struct output *output, const char *format, struct arguments *arguments)
 {
     struct conversion conversion;
     const char *end = parse(format, &conversion, arguments);
@@ -184,13 +190,14 @@ static const char *convert(struct output *output, const char *format, va_list *a
                    *end == 'X');
         break;
     case 'p':
-        put_number(output, &conversion, "0x", (uintptr_t)va_arg(*arguments, void *), 16, false);
+        put_number(output, &conversion, "0x", (uintptr_t)va_arg(arguments->list, void *), 16,
+                   false);
         break;
     case 's':
-        put_string(output, &conversion, va_arg(*arguments, const char *));
+        put_string(output, &conversion, va_arg(arguments->list, const char *));
         break;
     case 'c':
-        character = (char)va_arg(*arguments, int);
+        character = (char)va_arg(arguments->list, int);
         conversion.zero = false;
         put_field(output, &conversion, "", &character, 1);
         break;
@@ -207,8 +214,8 @@ static const char *convert(struct output *output, const char *format, va_list *a
 size_t format_text_va(char *buffer, size_t size, const char *format, va_list arguments)
 {
     struct output output = {buffer, size, 0};
-    va_list copy;
-    va_copy(copy, arguments);
+    struct arguments copy;
+    va_copy(copy.list, arguments);
     while (*format != '\0') {
         if (*format == '%') {
             format = convert(&output, format + 1, &copy);
@@ -216,7 +223,7 @@ size_t format_text_va(char *buffer, size_t size, const char *format, va_list arg
             put(&output, *format++);
         }
     }
-    va_end(copy);
+    va_end(copy.list);
     if (size != 0) {
         buffer[output.length < size ? output.length : size - 1] = '\0';
     }

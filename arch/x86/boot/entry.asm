@@ -24,10 +24,8 @@ boot_entry:
 
     mov edi, boot_directories ; 4 GiB in 2 MiB pages: present, writable, large
     mov eax, 0x83
-    xor edx, edx
-.fill:
+.fill: ; the upper halves are zero, as the loader left them
     mov [edi], eax
-    mov [edi + 4], edx
     add edi, 8
     add eax, 0x200000
     jnc .fill
@@ -65,11 +63,6 @@ bits 64
 long_mode:
     mov eax, ASM_SELECTOR_KERNEL_DATA
     mov ss, eax
-    xor eax, eax
-    mov ds, eax
-    mov es, eax
-    mov fs, eax
-    mov gs, eax
     mov rsp, boot_stack_end
     mov edi, ebp
     mov esi, esi

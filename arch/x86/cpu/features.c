@@ -34,7 +34,7 @@ static void discover_names(void)
     features.maximum_extended_leaf = cpuid(0x80000000u, 0).eax;
     for (uint32_t i = 0; i < 3; i++) {
         r = leaf_or_zero(0x80000002u + i);
-        memcpy(features.brand + i * 16, &r, 16);
+        memcpy(features.brand + (size_t)i * 16, &r, 16);
     }
 }
 

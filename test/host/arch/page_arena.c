@@ -45,7 +45,7 @@ static enum status take(void *context, hpa_t *page)
         if (!in_use[i]) {
             in_use[i] = true;
             taken++;
-            memset(memory + i * 4096, 0xa5, 4096); // nobody may count on zeroes
+            memset(memory + (size_t)i * 4096, 0xa5, 4096); // nobody may count on zeroes
             *page = hpa(i * 4096ull);
             return STATUS_OK;
         }

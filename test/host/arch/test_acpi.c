@@ -69,7 +69,8 @@ static void put_table(uint32_t at, const char *signature, uint32_t length)
 static void make_rsdp(uint8_t *rsdp, uint8_t revision)
 {
     memset(rsdp, 0, 36);
-    memcpy(rsdp, "RSD PTR ", 8);
+    static const char signature[8] = {'R', 'S', 'D', ' ', 'P', 'T', 'R', ' '};
+    memcpy(rsdp, signature, sizeof signature);
     uint32_t rsdt = RSDT, length = 36, xsdt = XSDT;
     rsdp[15] = revision;
     memcpy(rsdp + 16, &rsdt, 4);

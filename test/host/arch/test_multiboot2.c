@@ -52,8 +52,8 @@ static void add_map(uint32_t entry_size, unsigned count)
     for (unsigned i = 0; i < count; i++) {
         uint64_t range[2] = {i * 0x100000ull, 0x80000};
         uint32_t type = 1 + i % 5;
-        memcpy(body + 8 + i * entry_size, range, 16);
-        memcpy(body + 8 + i * entry_size + 16, &type, 4);
+        memcpy(body + 8 + (size_t)i * entry_size, range, 16);
+        memcpy(body + 8 + (size_t)i * entry_size + 16, &type, 4);
     }
     add_tag(6, body, 8 + count * entry_size);
 }
