@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// In-kernel checks (selftest.h): what host tests cannot show, with real threads, page tables, time
-// and interrupts. One kernel thread runs them in order.
+// In-kernel checks (kernel/core/selftest.h): what host tests cannot show, with real threads, page
+// tables, time and interrupts. One kernel thread runs them in order.
 #include "kernel/core/selftest.h"
 #include "arch/x86/cpu/registers.h"
 #include "drivers/time_base.h"
