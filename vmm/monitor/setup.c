@@ -262,6 +262,20 @@ static void make_platform(struct monitor *monitor)
                       &monitor->platform.ports);
 }
 
+// Ports without a device are answered by the kernel.
+static void make_port_policy(struct monitor *monitor)
+{
+    const struct port_bus *ports = &monitor->platform.ports;
+
+    require_status(monitor, "port policy",
+                   vm_set_port(monitor->vm, 0, PORT_COUNT - 1, VM_PORT_FLOAT));
+    for (unsigned i = 1; i < ports->count; i++) { // region 0 is the hole
+        require_status(
+            monitor, "port policy",
+            vm_set_port(monitor->vm, ports->region[i].first, ports->region[i].last, VM_PORT_EXIT));
+    }
+}
+
 static void log_line(void *context, const char *line)
 {
     link_log(context, line);
@@ -287,4 +301,5 @@ void monitor_setup(struct monitor *monitor, const struct process_info *info)
     make_vcpu(monitor);
     enter_at(monitor->machine.page, &entry);
     make_platform(monitor);
+    make_port_policy(monitor);
 }
