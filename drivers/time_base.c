@@ -15,7 +15,7 @@
 #define GATE_SPEAKER    0x02
 #define GATE_OUTPUT     0x20
 #define POLL_MAXIMUM    5000000u
-#define ROUNDS          2u
+#define ROUND_MAXIMUM   8u
 #define FALLBACK_WINDOW 100u // 1 / seconds
 
 struct sample {
@@ -64,15 +64,29 @@ static bool measure(struct sample *sample)
     return done && sample->tsc > PIT_COUNT; // a stuck output ends at once
 }
 
-// The shortest of a few rounds: whatever disturbs a round makes it longer.
+static bool differ_by_at_most(uint64_t a, uint64_t b, uint64_t one_in)
+{
+    uint64_t difference = a > b ? a - b : b - a;
+    return difference <= a / one_in;
+}
+
+// The shortest of a few rounds, since whatever disturbs a round makes it longer; done as soon as
+// two rounds agree to 0.1 %.
 static bool measure_best(struct sample *best)
 {
     struct sample sample;
     bool any = false;
-    for (unsigned round = 0; round < ROUNDS; round++) {
-        if (measure(&sample) && (!any || sample.tsc < best->tsc)) {
+    for (unsigned round = 0; round < ROUND_MAXIMUM; round++) {
+        if (!measure(&sample)) {
+            break;
+        }
+        bool agree = any && differ_by_at_most(sample.tsc, best->tsc, 1000);
+        if (!any || sample.tsc < best->tsc) {
             *best = sample;
-            any = true;
+        }
+        any = true;
+        if (agree) {
+            break;
         }
     }
     return any;
@@ -92,12 +106,6 @@ static uint64_t stated_hz(void)
     return maximum >= 0x16 ? (uint64_t)(cpuid(0x16, 0).eax & 0xffff) * 1000000u : 0;
 }
 
-static bool within_one_percent(uint64_t a, uint64_t b)
-{
-    uint64_t difference = a > b ? a - b : b - a;
-    return difference <= a / 100;
-}
-
 enum status time_base_calibrate(void)
 {
     struct sample sample = {0};
@@ -106,7 +114,7 @@ enum status time_base_calibrate(void)
     if (measure_best(&sample)) {
         tsc_hz = sample.tsc * PIT_HZ / PIT_COUNT;
         apic_hz = sample.apic * PIT_HZ / PIT_COUNT;
-        if (stated != 0 && within_one_percent(tsc_hz, stated)) {
+        if (stated != 0 && differ_by_at_most(tsc_hz, stated, 100)) {
             tsc_hz = stated;
         }
     } else if (stated != 0) {

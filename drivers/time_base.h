@@ -8,7 +8,7 @@
 #include "kernel/lib/compiler.h"
 #include "kernel/lib/status.h"
 
-// Measures (about 20 ms, interrupts off) and tells local_apic. STATUS_TIMEOUT: the PIT does not
+// Measures (20 to 80 ms, interrupts off) and tells local_apic. STATUS_TIMEOUT: the PIT does not
 // count and CPUID states no frequency.
 MUST_CHECK enum status time_base_calibrate(void);
 
