@@ -7,6 +7,12 @@ void ring_initialize(struct ring *ring, uint8_t *slots, uint32_t size)
     *ring = (struct ring){.slots = slots, .size = size};
 }
 
+/*@
+  requires ring_valid(ring) && index < ring->size;
+  terminates \true;
+  assigns \nothing;
+  ensures \result == (index == ring->size - 1 ? 0 : index + 1);
+*/
 static uint32_t next(const struct ring *ring, uint32_t index)
 {
     return index + 1 == ring->size ? 0 : index + 1;
