@@ -80,6 +80,14 @@ void fpu_area_initialize(void *area, uint16_t fcw)
     }
 }
 
+// A vCPU that owns the registers may have left its guest's XCR0 in force.
+static void restore_host_mask(void)
+{
+    if (mask != 0 && xcr0_read() != mask) {
+        xcr0_write(mask);
+    }
+}
+
 void fpu_claim(void *area)
 {
     struct cpu *cpu = this_cpu();
@@ -87,6 +95,7 @@ void fpu_claim(void *area)
     if (cpu->fpu_owner == area) {
         return;
     }
+    restore_host_mask();
     if (cpu->fpu_owner) {
         save(cpu->fpu_owner);
     }
@@ -99,6 +108,7 @@ void fpu_release(void *area)
     struct cpu *cpu = this_cpu();
     if (cpu->fpu_owner == area) {
         task_switched_clear();
+        restore_host_mask();
         save(area);
         cpu->fpu_owner = NULL;
         task_switched_set();

@@ -16,7 +16,8 @@
 // 512 without XSAVE.
 uint32_t fpu_area_size(void);
 
-// The XCR0 value the host runs with; a guest's XCR0 is a subset. 0 without XSAVE.
+// The XCR0 value the host runs with; a guest's XCR0 is a subset. 0 without XSAVE. The owner of the
+// registers may set another value: claiming and releasing put this one back first.
 uint64_t fpu_mask(void);
 
 // Puts the reset state ("Processor State Following Power-up": FCW 0x37f or 0x40, MXCSR 0x1f80) into
