@@ -107,17 +107,6 @@ static void start_virtualisation(void)
     }
 }
 
-static void check_ring_3(void)
-{
-    if (!cpu_features()->sysenter) {
-        log_line(LOG_ERROR,
-                 "%s processors cannot enter the kernel by SYSENTER in 64-bit mode; an Intel "
-                 "processor is needed (in QEMU: -cpu Haswell)",
-                 cpu_features()->vendor);
-        run_end(RUN_NO_VMX);
-    }
-}
-
 static void start_first_process(void)
 {
     struct process_options options = {
@@ -163,7 +152,6 @@ NORETURN void kernel_main(const struct boot_information *boot)
     if (command_line_has("selftest")) {
         selftest_start();
     } else {
-        check_ring_3();
         start_first_process();
     }
     scheduler_idle();

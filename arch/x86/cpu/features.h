@@ -24,7 +24,7 @@ struct cpu_features {
     bool pcid;
     bool invpcid;
     bool fsgsbase;
-    bool sysenter; // in 64-bit mode; without it there is no ring 3 for us
+    bool sysenter; // in 64-bit mode; elsewhere it is an invalid opcode there
     bool rdtscp;   // and so MSR_TSC_AUX
     bool xsave;
     bool xsaveopt;
