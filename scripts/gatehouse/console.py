@@ -98,7 +98,7 @@ class HostLog:
     `silent` is set nothing is printed: the console process shows a person its own log, and only
     what is left when a run fails is printed."""
 
-    def __init__(self, engine_started, quiet_when_started=False):
+    def __init__(self, engine_started, quiet_when_started=False, quiet=False):
         self.status = None
         self.ready = False
         self.started = {}
@@ -107,11 +107,12 @@ class HostLog:
         self.typed = 0
         self.lines = []
         self.hold = False
-        self.silent = False
+        self.silent = quiet
         self._partial = b""
         self._waiting = []
         self._engine_started = engine_started
-        self.quiet_when_started = quiet_when_started
+        self._quiet_when_started = quiet_when_started
+        self._quiet = quiet
 
     def feed(self, data):
         """Takes bytes from COM2."""
@@ -133,16 +134,20 @@ class HostLog:
             report.message(line)
         self._waiting = []
 
+    def _say(self, text):
+        if not self._quiet:
+            report.say(text)
+
     def _machine_line(self, words):
         match words:
             case ["ready", *_]:
                 self.ready = True
                 seconds = time.monotonic() - self._engine_started
-                report.say(f"the host kernel is up ({seconds:.1f} s after power-on)")
+                self._say(f"the host kernel is up ({seconds:.1f} s after power-on)")
             case ["vm", number, name, "started", *_]:
                 self.started[number] = name
-                self.silent = self.quiet_when_started
-                report.say(f"guest {number} ({name}) starts")
+                self.silent = self._quiet or self._quiet_when_started
+                self._say(f"guest {number} ({name}) starts")
             case ["vm", number, _, "ended", *reason, status]:
                 self.ended[number] = (" ".join(reason), status)
             case ["input", "1", count, *_] if count.isdigit():
@@ -161,7 +166,7 @@ class Session:
 
     def __init__(self, machine, timeout, interactive, capture=False):
         self.machine = machine
-        self.log = HostLog(time.monotonic(), interactive)
+        self.log = HostLog(time.monotonic(), interactive, capture)
         self.interactive = interactive
         self.deadline = time.monotonic() + timeout if timeout else None
         self._selector = selectors.PollSelector()  # epoll refuses regular files
@@ -187,7 +192,8 @@ class Session:
 
     def _print_rest_of_log(self):
         self.log.hold = False
-        self.log.silent = self.interactive and self.log.status == 0
+        if self.captured is None:
+            self.log.silent = self.interactive and self.log.status == 0
         self.log.flush()
 
     def _loop(self):

@@ -17,6 +17,7 @@ from gatehouse import console, packages, report
 NAME = "bochs"
 PACKAGES = packages.BOCHS
 COMMANDS = ["bochs"]
+FIRMWARE = "/usr/share/bochs/BIOS-bochs-latest"
 MODEL = "corei7_haswell_4770"
 # A lower figure makes an emulated second, and so every delay and serial byte, cost fewer
 # instructions.
@@ -27,7 +28,7 @@ MEGABYTE = 1 << 20
 _BOCHSRC = """\
 plugin_ctrl: unmapped=1, biosdev=1, speaker=0, extfpuirq=1, parallel=0, serial=1, e1000=0
 display_library: term
-romimage: file=/usr/share/bochs/BIOS-bochs-latest
+romimage: file={firmware}
 vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
 cpu: model={model}, count={cpus}, ips={ips}, reset_on_triple_fault=0
 megs: {megabytes}
@@ -48,7 +49,8 @@ log: {log}
 class Machine:
     """A started Bochs. See console.Session for what it offers."""
 
-    def __init__(self, folder, iso, megabytes, cpus=1, ips=IPS, model=MODEL, debugger=("c",)):
+    def __init__(self, folder, iso, megabytes, cpus=1, ips=IPS, model=MODEL, debugger=("c",),
+                 firmware=FIRMWARE):
         self.folder = pathlib.Path(folder)
         self.com1, self.com2, self._display = console.Pty(), console.Pty(), console.Pty()
         self.drains = [self._display.master]
@@ -56,7 +58,7 @@ class Machine:
         self._display_file = open(self.folder / "display.out", "wb")
         (self.folder / "bochsrc").write_text(_BOCHSRC.format(
             model=model, cpus=cpus, ips=ips, megabytes=megabytes, iso=iso, com1=self.com1.path,
-            com2=self.com2.path, log=self.folder / "bochs.log"), encoding="utf-8")
+            com2=self.com2.path, firmware=firmware, log=self.folder / "bochs.log"), encoding="utf-8")
         # Whatever stops the emulation ends Bochs: the debugger would wait for a command.
         (self.folder / "debugger").write_text("\n".join([*debugger, "quit", ""]), encoding="utf-8")
         self.process = self._start()

@@ -14,6 +14,7 @@ NAME = "qemu"
 PACKAGES = packages.QEMU
 COMMANDS = ["qemu-system-x86_64"]
 MEGABYTE = 1 << 20
+TCG_MODEL = "max,vendor=GenuineIntel"
 _KVM_GET_API_VERSION = 0xAE00
 _KVM_GET_SUPPORTED_CPUID = 0xC008AE05
 _CPUID_ENTRIES = 256
@@ -57,7 +58,7 @@ class Machine:
         self.drains = []
         self._log_file = open(self.folder / "host.log", "wb")
         accelerator = ["-accel", "kvm", "-cpu", "host"] if use_kvm else ["-accel", "tcg",
-                                                                          "-cpu", "max"]
+                                                                          "-cpu", TCG_MODEL]
         command = [
             "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-vga",
             "std", *accelerator, "-m", str(megabytes), "-smp", str(cpus), "-no-reboot",

@@ -12,6 +12,8 @@ from gatehouse import (build, console, engine_bochs, engine_qemu, initramfs, iso
 
 MEBIBYTE = spec.MEBIBYTE
 HOST_MEMORY = 96 * MEBIBYTE  # kernel, processes, page tables, firmware
+# UEFI's GRUB complains where it has no video driver at hand-over.
+_GRUB_VIDEO = ["if [ $grub_platform = efi ]; then insmod all_video; fi"]
 # Ends Bochs where GRUB could not start the kernel, instead of waiting at its prompt.
 _GRUB_SHUTDOWN = ["insmod iorw"] + [f"outb 0x8900 {byte:#x}" for byte in b"Shutdown"]
 
@@ -53,18 +55,17 @@ def _stripped(source, folder):
     return target
 
 
-def _menu(files, emulator, before):
+def _menu(files, emulator):
     words = ["emulator"] if emulator else []
-    lines = ["set timeout=0", *before, " ".join(["multiboot2", "/boot/gatehouse.elf", *words])]
+    lines = ["set timeout=0", *_GRUB_VIDEO, " ".join(["multiboot2", "/boot/gatehouse.elf", *words])]
     lines += [f"module2 --nounzip /boot/{name} {name.removesuffix('.elf')}" for name in files
               if name != "gatehouse.elf"]
     lines.append("boot")
     return lines + (_GRUB_SHUTDOWN if emulator else [])
 
 
-def write_image(target, guests, scratch, terminal, emulator, before=()):
-    """Writes the ISO for the guests; `before`: GRUB commands to run first. Returns the bytes that
-    GRUB will load."""
+def write_image(target, guests, scratch, terminal, emulator):
+    """Writes the ISO for the guests. Returns the bytes that GRUB will load."""
     product = build.product()
     report.say("writing the boot image")
     files = {name: _stripped(path, scratch) for name, path in product.items()}
@@ -74,7 +75,7 @@ def write_image(target, guests, scratch, terminal, emulator, before=()):
     (pathlib.Path(scratch) / "config").write_text(text, encoding="utf-8")
     files["config"] = text.encode()
     files.update(boot_files.contents)
-    iso.write(target, files, _menu(files, emulator, before), scratch)
+    iso.write(target, files, _menu(files, emulator), scratch)
     return sum(len(content) if isinstance(content, bytes) else
                pathlib.Path(content).stat().st_size for content in files.values())
 

@@ -26,9 +26,14 @@ def test_amd_processor():
 
 
 def test_vmx_locked_off_by_firmware():
-    result = boot(lambda place, image: engine_bochs.Machine(place, image, 256),
-                  before=["insmod wrmsr", "wrmsr 0x3a 0x1"])
-    result.expect(NO_VMX, "VMX", "firmware")
+    """The firmware's `or eax, 5; wrmsr` to FEATURE_CONTROL becomes `or eax, 1`: locked, VMX off."""
+    def start(place, image):
+        code = pathlib.Path(engine_bochs.FIRMWARE).read_bytes()
+        enable, lock = bytes.fromhex("83c8050f30"), bytes.fromhex("83c8010f30")
+        assert enable in code, "this firmware does not write FEATURE_CONTROL as expected"
+        (place / "bios").write_bytes(code.replace(enable, lock))
+        return engine_bochs.Machine(place, image, 256, firmware=place / "bios")
+    boot(start).expect(NO_VMX, "VMX", "firmware")
 
 
 def test_uefi():

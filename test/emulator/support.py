@@ -52,14 +52,14 @@ def _as_run(session, status, start):
                time.monotonic() - start)
 
 
-def boot(start_machine, before=(), kernel=None, limit=120):
+def boot(start_machine, kernel=None, limit=120):
     """Boots a test kernel in a machine of the case's own making: start_machine(folder, image) of
-    an engine. `before`: GRUB commands. The result's .errors are the host's log lines."""
+    an engine. The result's .errors are the host's log lines."""
     start = time.monotonic()
     guests = [spec.Guest(name="guest", kernel=str(kernel or guest("hello_multiboot.elf")))]
     with machine.run_folder(None) as place:
         image = place / "test.iso"
-        machine.write_image(image, guests, place, False, True, before)
+        machine.write_image(image, guests, place, False, True)
         started = start_machine(place, image)
         try:
             session = console.Session(started, limit, False, capture=True)
