@@ -19,7 +19,7 @@
 
 #define CONSOLE_LOG_QUEUE   (16u << 10) // bytes of log lines that wait for COM2
 #define CONSOLE_INPUT_QUEUE (64u << 10) // typed bytes that wait for one VM
-#define CONSOLE_WHY         200u        // bytes of a VM's end message
+#define CONSOLE_WHY         400u        // bytes of a VM's end message
 
 // Event bits of the thread; VM i has two from EVENT_VM on.
 enum console_event {
@@ -53,6 +53,8 @@ struct vm {
     uint32_t controls;      // bit per message type from MESSAGE_PAUSE on that waits to be sent
     struct ring input;      // typed bytes that wait to be sent
     uint64_t input_lost;    // bytes that found no room there
+    uint64_t input_sent;    // bytes sent to its monitors
+    uint64_t input_before;  // of them before the present monitor
     uint64_t stop_deadline; // TSC; a monitor that was told to stop dies then; 0: not told
     uint64_t pages;         // of our container that this VM took
     bool report_asked;      // the person waits for its statistics

@@ -44,6 +44,7 @@ static void take_consumed(struct console *console, struct vm *vm, const struct m
 
     if (message->header.length == sizeof(bytes)) {
         memcpy(&bytes, message->payload, sizeof(bytes));
+        bytes += vm->input_before; // what an earlier monitor left unread is gone
         console_machine_line(console, "input %u %llu", vm->number, (unsigned long long)bytes);
     }
 }
@@ -155,6 +156,7 @@ static bool send_input(struct vm *vm)
             return false;
         }
         ring_drop(&vm->input, length);
+        vm->input_sent += length;
     }
     return true;
 }

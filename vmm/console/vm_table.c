@@ -110,6 +110,7 @@ void vm_start(struct console *console, struct vm *vm)
     enum status status;
 
     vm->pages = 0;
+    vm->input_before = vm->input_sent;
     vm->state = VM_RUNNING;
     vm->container = vm->process = vm->to_vm = vm->from_vm = 0;
     vm->process_event = vm->message_ready = false;

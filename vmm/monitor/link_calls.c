@@ -6,6 +6,8 @@
 #include "vmm/runtime/program.h"
 #include "vmm/runtime/system_call.h"
 
+#define WHY_MAXIMUM 400u // bytes of the last message's text
+
 // Nobody listens any more when the channel is gone: the process ends.
 static void send_message(const struct link *link, const struct link_message *message)
 {
@@ -70,8 +72,8 @@ void link_log(struct link *link, const char *line)
 void link_send_ended(struct link *link, uint32_t reason, uint32_t status, const char *why)
 {
     struct message_ended ended = {reason, status};
-    uint8_t payload[sizeof(ended) + 256];
-    size_t length = strnlen(why, 256);
+    uint8_t payload[sizeof(ended) + WHY_MAXIMUM];
+    size_t length = strnlen(why, WHY_MAXIMUM);
 
     memcpy(payload, &ended, sizeof(ended));
     memcpy(payload + sizeof(ended), why, length);
