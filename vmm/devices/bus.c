@@ -151,44 +151,51 @@ enum status mmio_bus_attach(struct mmio_bus *bus, struct device *device, gpa_t s
     return STATUS_OK;
 }
 
-// The region that holds `address`, or null.
-static const struct mmio_region *mmio_find(const struct mmio_bus *bus, uint64_t address)
+// The first region that ends above `address`, or null.
+static const struct mmio_region *mmio_at_or_above(const struct mmio_bus *bus, uint64_t address)
 {
     unsigned low = 0;
     unsigned high = bus->count;
     while (low < high) {
         unsigned middle = (low + high) / 2;
         const struct mmio_region *region = &bus->region[middle];
-        if (address < region->start)
+        if (address < region->start || address - region->start < region->size)
             high = middle;
-        else if (address - region->start < region->size)
-            return region;
         else
             low = middle + 1;
     }
-    return NULL;
+    return low < bus->count ? &bus->region[low] : NULL;
+}
+
+// True when `region`, as mmio_at_or_above gives it, holds none of the `size` bytes at `address`.
+static bool is_mmio_hole(const struct mmio_region *region, uint64_t address, unsigned size)
+{
+    return !region || (address < region->start && region->start - address >= size);
 }
 
 // True when the region takes an access of `size` bytes at `address` in one piece.
 static bool mmio_takes(const struct mmio_region *region, uint64_t address, unsigned size)
 {
     uint64_t reg = address - region->start;
-    return region->widths & size && !(reg & (size - 1)) && size <= region->size - reg;
+    return address >= region->start && region->widths & size && !(reg & (size - 1)) &&
+           size <= region->size - reg;
 }
 
 bool mmio_bus_is_device(const struct mmio_bus *bus, gpa_t address)
 {
-    return mmio_find(bus, address.value) != NULL;
+    return !is_mmio_hole(mmio_at_or_above(bus, address.value), address.value, 1);
 }
 
 // `part`: this is a piece of a wider access.
 static uint64_t mmio_read(struct mmio_bus *bus, uint64_t address, unsigned size, bool part)
 {
-    const struct mmio_region *region = mmio_find(bus, address);
-    if (region && mmio_takes(region, address, size) && !(part && region->widths & BUS_WHOLE))
+    const struct mmio_region *region = mmio_at_or_above(bus, address);
+    if (is_mmio_hole(region, address, size))
+        return UINT64_MAX >> (64 - 8 * size);
+    if (mmio_takes(region, address, size) && !(part && region->widths & BUS_WHOLE))
         return device_read(region->device, (uint32_t)(address - region->start), size);
     if (size == 1)
-        return 0xff;
+        return 0xff; // inside a region that does not take single bytes
     unsigned half = size / 2;
     uint64_t low = mmio_read(bus, address, half, true);
     return low | mmio_read(bus, address + half, half, true) << (8 * half);
@@ -197,8 +204,10 @@ static uint64_t mmio_read(struct mmio_bus *bus, uint64_t address, unsigned size,
 static void mmio_write(struct mmio_bus *bus, uint64_t address, unsigned size, uint64_t value,
                        bool part)
 {
-    const struct mmio_region *region = mmio_find(bus, address);
-    if (region && mmio_takes(region, address, size) && !(part && region->widths & BUS_WHOLE)) {
+    const struct mmio_region *region = mmio_at_or_above(bus, address);
+    if (is_mmio_hole(region, address, size))
+        return;
+    if (mmio_takes(region, address, size) && !(part && region->widths & BUS_WHOLE)) {
         device_write(region->device, (uint32_t)(address - region->start), size, value);
     } else if (size > 1) {
         unsigned half = size / 2;
