@@ -105,7 +105,7 @@ static void test_segment_rules(void **state)
     REFUSED(file.programs[1].p_memsz = UINT64_MAX);
     REFUSED(file.programs[1].p_vaddr = END - 0x1000);
     REFUSED(file.programs[1].p_vaddr = 0xffffffff80000000);
-    REFUSED(file.programs[0].p_vaddr = LOWEST - 1);
+    REFUSED(file.header.e_entry = file.programs[0].p_vaddr = LOWEST - 0x1000);
     REFUSED(file.programs[0].p_flags = PF_R | PF_W | PF_X);
     REFUSED(file.programs[1].p_vaddr = 0x400800); // shares the first one's page
     REFUSED(file.programs[1].p_vaddr = 0x3f0000); // out of order

@@ -29,9 +29,13 @@ static void test_wild_numbers(void **state)
 {
     static struct handle_table table;
     static const uint64_t numbers[] = {HANDLE_MAXIMUM, 1ull << 32, UINT64_MAX, INT64_MAX};
-    struct handle handle;
+    struct handle handle = {HANDLE_VM, {.value = 1}};
+    uint32_t number;
     (void)state;
 
+    for (uint32_t i = 0; i < HANDLE_MAXIMUM; i++) {
+        assert_int_equal(handle_table_add(&table, handle, &number), STATUS_OK);
+    }
     for (uint32_t i = 0; i < 4; i++) {
         assert_int_equal(handle_table_get(&table, numbers[i], HANDLE_VM, &handle),
                          STATUS_NOT_FOUND);

@@ -19,7 +19,9 @@ static void test_queue_order(void **state)
     assert_int_equal(queue.length, 3);
     assert_ptr_equal(queue_pop(&queue), &nodes[0]);
     queue_remove(&nodes[3]);
+    queue_push(&queue, &nodes[1]);
     assert_ptr_equal(queue_pop(&queue), &nodes[2]);
+    assert_ptr_equal(queue_pop(&queue), &nodes[1]);
     assert_null(queue_pop(&queue));
     assert_int_equal(queue.length, 0);
     assert_null(nodes[2].queue);
