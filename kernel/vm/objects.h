@@ -49,6 +49,7 @@ struct vcpu {
     uint64_t exits_to_monitor;
     uint64_t kernel_by_reason[VM_REASON_COUNT];
     bool running; // inside vcpu_run
+    bool loaded;  // its CPU holds its state
 
     // Constant after creation.
     struct vm *vm;
@@ -71,7 +72,13 @@ extern const struct virt_ops *virt_backend; // null: no VMs here
 MUST_CHECK enum status vcpu_create(struct vm *vm, struct vcpu **vcpu);
 void vcpu_free(struct vcpu *vcpu); // not running, its thread or its process is ending
 // Makes the vCPU the one whose state this CPU holds.
-void vcpu_make_loaded(struct vcpu *vcpu);
+void vcpu_load(struct vcpu *vcpu);
+static inline void vcpu_make_loaded(struct vcpu *vcpu)
+{
+    if (UNLIKELY(!vcpu->loaded)) {
+        vcpu_load(vcpu);
+    }
+}
 
 // -- run.c -------------------------------------------------------------------------------------
 

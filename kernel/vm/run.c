@@ -5,6 +5,7 @@
 #include "arch/x86/cpu/cpu.h"
 #include "arch/x86/cpu/registers.h"
 #include "arch/x86/virt/host_interrupt.h"
+#include "kernel/thread/scheduler.h"
 #include "kernel/thread/thread.h"
 #include "kernel/vm/objects.h"
 
@@ -86,12 +87,18 @@ static enum verdict answer_cpuid(struct vcpu *vcpu)
     return ENTER_AGAIN;
 }
 
-static bool port_floats(const struct vm *vm, uint32_t port, uint32_t size)
+static inline bool port_floats(const struct vm *vm, uint32_t port)
+{
+    const uint64_t *map = vm->port_map[port >> 15];
+
+    return (map[port / 64 % 512] >> (port % 64) & 1) != 0;
+}
+
+// True when none of the ports [port, port + size) has a device.
+static bool all_float(const struct vm *vm, uint32_t port, uint32_t size)
 {
     for (uint32_t i = port; i < port + size; i++) {
-        const uint64_t *map = vm->port_map[i >> 15 & 1];
-
-        if ((map[(i & 0x7fff) / 64] >> (i & 63) & 1) == 0) {
+        if (!port_floats(vm, i & 0xffff)) {
             return false;
         }
     }
@@ -100,14 +107,15 @@ static bool port_floats(const struct vm *vm, uint32_t port, uint32_t size)
 
 static enum verdict answer_port(struct vcpu *vcpu)
 {
-    uint32_t size = vcpu->virt.port >> 16 & 0xff;
+    const struct vm_exit *exit = &vcpu->virt.page->exit;
     uint64_t *rax = &vcpu->virt.page->gpr[GPR_RAX];
+    uint32_t size = exit->pio.size & 7; // the page is the monitor's too: nothing in it is believed
 
-    if (!port_floats(vcpu->vm, (uint16_t)vcpu->virt.port, size)) {
+    if (!port_floats(vcpu->vm, vcpu->virt.port) || !all_float(vcpu->vm, vcpu->virt.port, size)) {
         return TO_MONITOR;
     }
-    if (vcpu->virt.port >> 24 != 0) {
-        *rax = size == 4 ? UINT32_MAX : *rax | ((1u << (8 * size)) - 1);
+    if (exit->pio.in != 0) {
+        *rax = size >= 4 ? UINT32_MAX : *rax | ((1u << (8 * size)) - 1);
     }
     virt_backend->vcpu_skip(&vcpu->virt);
     return ENTER_AGAIN;
@@ -125,102 +133,98 @@ static accelerator *const accelerators[VIRT_OUTCOME_COUNT] = {
 
 // -- the loop ---------------------------------------------------------------------------------
 
-// Enters the guest until something else than an accelerator is needed.
-static enum verdict enter_until(struct vcpu *vcpu, uint64_t deadline)
+static inline bool events_pending(const struct vcpu *vcpu)
 {
-    const struct virt_ops *ops = virt_backend;
-    struct cpu_mode *mode = &this_cpu()->mode;
+    return atomic_load_explicit(&vcpu->thread->events, memory_order_relaxed) != 0;
+}
 
-    for (;;) {
+// When the thread's slice may end. The timer is set to it unless something calls for attention.
+static inline uint64_t slice_end(void)
+{
+    const struct scheduler *scheduler = this_scheduler();
+
+    return LIKELY(scheduler->attention == 0) ? scheduler->armed : scheduler_slice_end_tsc();
+}
+
+// Enters the guest until something else than an accelerator is needed.
+static inline enum verdict enter_until(struct vcpu *vcpu, uint64_t deadline)
+{
+    struct cpu_mode *mode = &this_cpu()->mode;
+    enum verdict verdict;
+
+    do {
         enum virt_outcome outcome;
-        enum verdict verdict;
 
         mode->ihost = 0;
-        outcome = ops->vcpu_enter(&vcpu->virt, deadline);
+        outcome = virt_backend->vcpu_enter(&vcpu->virt, deadline);
         mode->ihost = 1;
+        if (LIKELY(outcome == VIRT_TO_MONITOR ||
+                   (outcome == VIRT_PORT && !port_floats(vcpu->vm, vcpu->virt.port)))) {
+            return TO_MONITOR;
+        }
         verdict = accelerators[outcome](vcpu);
-        if (verdict == TO_MONITOR) {
-            return verdict;
+        if (verdict != TO_MONITOR && vcpu->virt.reason < VM_REASON_COUNT) {
+            vcpu->kernel_by_reason[vcpu->virt.reason]++;
         }
-        vcpu->kernel_by_reason[vcpu->virt.reason % VM_REASON_COUNT]++;
-        if (verdict == PAUSE) {
-            return verdict;
-        }
-    }
+    } while (verdict == ENTER_AGAIN);
+    return verdict;
 }
 
-static void set_exit(struct vcpu_page *page, enum exit_kind kind)
-{
-    page->exit = (struct vm_exit){.kind = kind};
-}
-
-static void refuse(struct vcpu_page *page)
-{
-    set_exit(page, EXIT_ENTRY_REFUSED);
-    page->exit.refused.reason = REFUSED_BY_KERNEL;
-}
-
-// What needs the monitor without entering the guest: an event, or the deadline. False: nothing.
-static bool is_due(struct vcpu *vcpu)
+// What needs the monitor without the guest running on: an event, or the deadline. A halted vCPU
+// sleeps until one of them comes. EXIT_NONE: neither.
+static enum exit_kind wait_or_poll(struct vcpu *vcpu)
 {
     struct vcpu_page *page = vcpu->virt.page;
     uint64_t deadline = page->deadline_tsc;
-    uint64_t events = 0;
 
-    if (atomic_load_explicit(&vcpu->thread->events, memory_order_relaxed) != 0) {
-        events = thread_take_events();
-    } else if (page->halted != 0) {
-        events = thread_sleep_until_event(deadline != 0 ? deadline : DEADLINE_NONE);
-    } else if (deadline == 0 || tsc_read() < deadline) {
-        return false;
+    if (events_pending(vcpu)) {
+        return EXIT_EVENT;
     }
-    set_exit(page, events != 0 ? EXIT_EVENT : EXIT_DEADLINE);
-    page->events |= events;
-    return true;
+    if (page->halted != 0) {
+        uint64_t events = thread_sleep_until_event(deadline != 0 ? deadline : DEADLINE_NONE);
+
+        page->events = events; // taken; vcpu_run adds those that come later
+        return events != 0 ? EXIT_EVENT : EXIT_DEADLINE;
+    }
+    return deadline != 0 && tsc_read() >= deadline ? EXIT_DEADLINE : EXIT_NONE;
 }
 
-// Fills what every exit has, and what the monitor wants besides.
-static void fill_groups(struct vcpu *vcpu, bool entered)
+// Ends a run without an exit of the guest's own.
+static enum status end_run(struct vcpu *vcpu, enum exit_kind kind)
 {
     struct vcpu_page *page = vcpu->virt.page;
-    uint32_t groups = page->wanted & ~page->dirty;
 
-    if (entered) {
-        groups |= VCPU_GROUP_RIP;
-    } else {
-        groups &= ~page->valid;
-    }
-    if (groups != 0) {
-        vcpu_make_loaded(vcpu);
-        virt_backend->vcpu_export(&vcpu->virt, groups);
-    }
+    vcpu_make_loaded(vcpu); // others may have run since
+    virt_backend->vcpu_export(&vcpu->virt, VCPU_GROUP_RIP | (page->wanted & ~page->dirty));
+    page->exit = (struct vm_exit){.kind = kind};
+    page->exit.refused.reason = REFUSED_BY_KERNEL; // of EXIT_ENTRY_REFUSED
+    return thread_killed() ? STATUS_DEAD : STATUS_OK;
 }
 
-static enum status run(struct vcpu *vcpu, bool *entered)
+// Enters the guest until its exit is the monitor's, or there is something else to tell it.
+static inline enum status run(struct vcpu *vcpu)
 {
     struct vcpu_page *page = vcpu->virt.page;
 
     for (;;) {
+        uint64_t end = slice_end();
         uint64_t deadline = page->deadline_tsc;
-        uint64_t slice_end;
 
-        if (is_due(vcpu)) {
-            return thread_killed() ? STATUS_DEAD : STATUS_OK;
-        }
         vcpu_make_loaded(vcpu);
-        if (virt_backend->vcpu_prepare(&vcpu->virt) != STATUS_OK) {
-            refuse(page);
-            return STATUS_OK;
+        if (UNLIKELY(virt_backend->vcpu_prepare(&vcpu->virt) != STATUS_OK)) {
+            return end_run(vcpu, EXIT_ENTRY_REFUSED);
         }
-        slice_end = scheduler_slice_end_tsc();
-        deadline = deadline != 0 && deadline < slice_end ? deadline : slice_end;
-        *entered = true;
-        if (enter_until(vcpu, deadline) == TO_MONITOR) {
-            virt_backend->vcpu_decode(&vcpu->virt);
+        deadline = deadline != 0 && deadline < end ? deadline : end;
+        if (LIKELY(enter_until(vcpu, deadline) == TO_MONITOR)) {
+            virt_backend->vcpu_export(&vcpu->virt, vcpu->virt.groups | page->wanted);
             return STATUS_OK;
         }
         if (thread_should_yield() && !thread_preempt_point()) {
             return STATUS_DEAD;
+        }
+        enum exit_kind kind = wait_or_poll(vcpu);
+        if (kind != EXIT_NONE) {
+            return end_run(vcpu, kind);
         }
     }
 }
@@ -228,24 +232,20 @@ static enum status run(struct vcpu *vcpu, bool *entered)
 enum status vcpu_run(struct vcpu *vcpu, uint32_t flags)
 {
     struct vcpu_page *page = vcpu->virt.page;
-    bool entered = false;
-    enum status status = STATUS_OK;
+    enum exit_kind kind = EXIT_NONE;
+    enum status status;
 
-    if ((flags & VCPU_RUN_FETCH) != 0) {
-        page->exit.kind = EXIT_NONE;
-        fill_groups(vcpu, false);
-        return STATUS_OK;
-    }
     page->events = 0;
     vcpu->running = true;
-    status = run(vcpu, &entered);
-    vcpu->running = false;
-    if (status == STATUS_OK) {
-        fill_groups(vcpu, entered);
-        if (atomic_load_explicit(&vcpu->thread->events, memory_order_relaxed) != 0) {
-            page->events |= thread_take_events();
-        }
-        vcpu->exits_to_monitor++;
+    // The rare beginnings: the monitor only wants registers, or there is nothing to run for.
+    if (UNLIKELY(flags != 0 || page->halted != 0 || events_pending(vcpu))) {
+        kind = flags == 0 ? wait_or_poll(vcpu) : EXIT_NONE;
     }
+    status = UNLIKELY(flags != 0 || kind != EXIT_NONE) ? end_run(vcpu, kind) : run(vcpu);
+    vcpu->running = false;
+    if (UNLIKELY(events_pending(vcpu)) && flags == 0) {
+        page->events |= thread_take_events();
+    }
+    vcpu->exits_to_monitor++;
     return status;
 }

@@ -3,6 +3,7 @@
 // out, and call the objects. Run on the calling thread with interrupts off.
 #include "kernel/vm/system_calls.h"
 
+#include "arch/x86/cpu/cpu.h"
 #include "kernel/lib/string.h"
 #include "kernel/memory/memory.h"
 #include "kernel/memory/user_copy.h"
@@ -23,22 +24,19 @@ static enum status find_vm(uint64_t handle, struct vm **vm)
     return status;
 }
 
-// A vCPU answers to the thread that created it only.
-static enum status find_vcpu(uint64_t handle, struct vcpu **vcpu)
+// Why the handle is not the running thread's vCPU: a vCPU answers to its own thread only.
+static enum status refuse_vcpu(uint64_t handle)
 {
-    struct thread *thread = current_thread();
-    void *object = NULL;
-    enum status status;
+    void *object;
+    enum status status = process_handle_get(current_process(), handle, HANDLE_VCPU, &object);
 
-    if (LIKELY(thread->vcpu != NULL && thread->vcpu->handle == handle)) {
-        *vcpu = thread->vcpu;
-        return STATUS_OK;
-    }
-    status = process_handle_get(thread->process, handle, HANDLE_VCPU, &object);
-    if (status != STATUS_OK) {
-        return status;
-    }
-    return STATUS_DENIED;
+    return status != STATUS_OK ? status : STATUS_DENIED;
+}
+
+static inline enum status find_vcpu(uint64_t handle, struct vcpu **vcpu)
+{
+    *vcpu = kernel_stack_top()->thread->vcpu;
+    return LIKELY(*vcpu != NULL && (*vcpu)->handle == handle) ? STATUS_OK : refuse_vcpu(handle);
 }
 
 int64_t sys_vm_create(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e)

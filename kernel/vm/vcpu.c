@@ -15,19 +15,22 @@ static void unload_current(void)
 
     if (*here != NULL) {
         virt_backend->vcpu_unload(&(*here)->virt);
+        (*here)->loaded = false;
         *here = NULL;
     }
 }
 
-void vcpu_make_loaded(struct vcpu *vcpu)
+static void set_loaded(struct vcpu *vcpu)
 {
-    struct vcpu **here = &loaded[this_cpu()->id];
+    loaded[this_cpu()->id] = vcpu;
+    vcpu->loaded = true;
+}
 
-    if (*here != vcpu) {
-        unload_current();
-        virt_backend->vcpu_load(&vcpu->virt);
-        *here = vcpu;
-    }
+void vcpu_load(struct vcpu *vcpu)
+{
+    unload_current();
+    virt_backend->vcpu_load(&vcpu->virt);
+    set_loaded(vcpu);
 }
 
 static void free_pages(struct vcpu *vcpu, void *page)
@@ -76,7 +79,7 @@ static enum status start(struct vcpu *vcpu, struct vcpu_page *page)
         (void)!address_space_unmap_borrowed(space, vcpu->user_page);
         return status;
     }
-    loaded[this_cpu()->id] = vcpu;
+    set_loaded(vcpu);
     return STATUS_OK;
 }
 

@@ -25,17 +25,19 @@ struct virt_page {
 #define VIRT_VM_PAGES   1u
 #define VIRT_VCPU_PAGES 2u
 
-// What vcpu_enter found. Everything else than VIRT_TO_MONITOR may be finished by the kernel.
+// What vcpu_enter found. After the first three page->exit is decoded, so that the kernel can hand
+// the exit on.
 enum virt_outcome {
-    VIRT_TO_MONITOR,    // for vcpu_decode, then the monitor
-    VIRT_INTERRUPT,     // a host interrupt, acknowledged: virt_vcpu.vector
-    VIRT_NMI,           // a host NMI
-    VIRT_MACHINE_CHECK, // a machine check
-    VIRT_TIMER,         // the deadline passed
-    VIRT_CPUID,         // gpr RAX and RCX of the page are current
-    VIRT_PORT,          // IN or OUT without string: virt_vcpu.port
+    VIRT_TO_MONITOR, // nothing for the kernel
+    VIRT_CPUID,      // gpr RAX and RCX of the page are current
+    VIRT_PORT,       // IN or OUT without string: virt_vcpu.port
+    VIRT_INTERRUPT,  // a host interrupt, acknowledged: virt_vcpu.vector
+    VIRT_NMI,        // a host NMI
+    VIRT_MACHINE_CHECK,
+    VIRT_TIMER, // the deadline passed
     VIRT_OUTCOME_COUNT
 };
+#define VIRT_FIRST_OF_HOST VIRT_INTERRUPT
 
 // A VM as the backend sees it. Guarded by the lock of the kernel's VM object.
 struct virt_vm {
@@ -53,7 +55,8 @@ struct virt_vcpu {
     uint64_t cpuid_exits; // answered by the backend, with no vcpu_enter that returned
     uint32_t reason;      // raw reason of the last exit, below 80 for statistics
     uint32_t vector;      // VIRT_INTERRUPT
-    uint64_t port;        // VIRT_PORT: port 15:0, size in bytes 23:16, 1 for IN in 31:24
+    uint32_t port;        // VIRT_PORT
+    uint32_t groups;      // VCPU_GROUP_* that the exit in page->exit needs
 
     // The backend's own
     uint64_t backend[64];
@@ -96,11 +99,9 @@ struct virt_ops {
     // thread may have run. STATUS_INVALID: the page holds a value that cannot be loaded, and no
     // group was changed.
     MUST_CHECK enum status (*vcpu_prepare)(struct virt_vcpu *vcpu);
-    // Runs the guest once, at the latest until the absolute host TSC `deadline`.
+    // Runs the guest once, at the latest until the absolute host TSC `deadline`; not at all, with
+    // VIRT_TIMER, when that has passed.
     enum virt_outcome (*vcpu_enter)(struct virt_vcpu *vcpu, uint64_t deadline);
-    // Fills page->exit and the groups that its kind needs, for an exit that the kernel did not
-    // finish.
-    void (*vcpu_decode)(struct virt_vcpu *vcpu);
     // Fills groups (VCPU_GROUP_*) of the page that are not valid.
     void (*vcpu_export)(struct virt_vcpu *vcpu, uint32_t groups);
     // Moves the guest past the instruction that exited (with its interrupt shadow and TF).

@@ -20,7 +20,6 @@ const struct virt_ops vmx_ops = {
     .vcpu_unload = vmx_vcpu_unload,
     .vcpu_prepare = vmx_vcpu_prepare,
     .vcpu_enter = vmx_vcpu_enter,
-    .vcpu_decode = vmx_vcpu_decode,
     .vcpu_export = vmx_vcpu_export,
     .vcpu_skip = vmx_vcpu_skip,
     .vcpu_dump = vmx_vcpu_dump,

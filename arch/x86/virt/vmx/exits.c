@@ -52,23 +52,26 @@ static void decode_dr(const struct vmx_raw *raw, struct vm_exit *exit)
     exit->dr.gpr = (uint8_t)bits(raw->qualification, 11, 8);
 }
 
+// Without a string, the members are the qualification's bits in another order: one store.
 static void decode_io(const struct vmx_raw *raw, struct vm_exit *exit)
 {
     uint64_t qualification = raw->qualification;
 
-    exit->pio.port = (uint16_t)bits(qualification, 31, 16);
-    exit->pio.size = (uint8_t)(bits(qualification, 2, 0) + 1);
-    exit->pio.in = (uint8_t)bits(qualification, 3, 3);
-    exit->pio.string = (uint8_t)bits(qualification, 4, 4);
-    exit->pio.repeat = (uint8_t)bits(qualification, 5, 5);
-    exit->pio.segment = SEGMENT_ES;
-    exit->pio.address_size = 0;
-    if (exit->pio.string != 0) {
-        exit->pio.address_size = (uint8_t)(2u << bits(raw->information, 9, 7));
-        if (exit->pio.in == 0) {
-            exit->pio.segment = (uint8_t)bits(raw->information, 17, 15);
-        }
-    }
+    exit->words[0] = (qualification >> 16 & 0xffff) | ((qualification & 7) + 1) << 16 |
+                     (qualification & 1u << 3) << (24 - 3) | (qualification & 1u << 4) << (32 - 4) |
+                     (qualification & 1u << 5) << (40 - 5);
+}
+static_assert(offsetof(struct vm_exit, pio.port) == offsetof(struct vm_exit, words), "decode_io");
+static_assert(offsetof(struct vm_exit, pio.size) == offsetof(struct vm_exit, words) + 2, "");
+static_assert(offsetof(struct vm_exit, pio.in) == offsetof(struct vm_exit, words) + 3, "");
+static_assert(offsetof(struct vm_exit, pio.string) == offsetof(struct vm_exit, words) + 4, "");
+static_assert(offsetof(struct vm_exit, pio.repeat) == offsetof(struct vm_exit, words) + 5, "");
+
+void vmx_decode_string_port(const struct vmx_raw *raw, struct vm_exit *exit)
+{
+    exit->pio.address_size = (uint8_t)(2u << bits(raw->information, 9, 7));
+    exit->pio.segment =
+        exit->pio.in != 0 ? (uint8_t)SEGMENT_ES : (uint8_t)bits(raw->information, 17, 15);
 }
 
 static void decode_refused_guest(const struct vmx_raw *raw, struct vm_exit *exit)
@@ -123,7 +126,12 @@ static void decode_instruction(const struct vmx_raw *raw, struct vm_exit *exit)
         .groups = GROUPS_EMULATE, .decode = decode_instruction                                     \
     }
 
-static const struct vmx_exit_row rows[VMX_EXIT_REASON_COUNT] = {
+#define UNKNOWN                                                                                    \
+    {                                                                                              \
+        .name = "unknown exit", .kind = EXIT_UNKNOWN, .groups = VCPU_GROUP_ALL                     \
+    }
+
+const struct vmx_exit_row vmx_exit_rows[VMX_EXIT_REASON_COUNT] = {
     [VMX_REASON_EXCEPTION] = {"exception or NMI", EXIT_EXCEPTION, VIRT_TO_MONITOR,
                               NEED_LENGTH | NEED_INTERRUPTION, VCPU_GROUP_CONTROL,
                               decode_exception},
@@ -131,6 +139,8 @@ static const struct vmx_exit_row rows[VMX_EXIT_REASON_COUNT] = {
     [2] = {"triple fault", EXIT_TRIPLE_FAULT, .groups = VCPU_GROUP_ALL},
     [3] = {"INIT signal", EXIT_INIT},
     [4] = {"start-up IPI", EXIT_SIPI},
+    [5] = UNKNOWN,
+    [6] = UNKNOWN,
     [7] = {"interrupt window", EXIT_INTERRUPT_WINDOW},
     [8] = {"NMI window", EXIT_NMI_WINDOW},
     [9] = {"task switch", EXIT_TASK_SWITCH, VIRT_TO_MONITOR, NEED_LENGTH,
@@ -142,6 +152,7 @@ static const struct vmx_exit_row rows[VMX_EXIT_REASON_COUNT] = {
     [14] = {"INVLPG", EXIT_INVLPG, VIRT_TO_MONITOR, NEED_LENGTH, 0, decode_invlpg},
     [15] = INSTRUCTION("RDPMC", EXIT_RDPMC),
     [16] = INSTRUCTION("RDTSC", EXIT_RDTSC),
+    [17] = UNKNOWN,
     [18] = INSTRUCTION("VMCALL", EXIT_VMCALL),
     [19] = OPERAND("VMCLEAR", EXIT_VMX_INSTRUCTION),
     [20] = INSTRUCTION("VMLAUNCH", EXIT_VMX_INSTRUCTION),
@@ -162,11 +173,15 @@ static const struct vmx_exit_row rows[VMX_EXIT_REASON_COUNT] = {
                                 .decode = decode_refused_guest},
     [VMX_REASON_MSR_LOADING] = {"VM-entry failure due to MSR loading", EXIT_ENTRY_REFUSED,
                                 .decode = decode_refused_msr},
+    [35] = UNKNOWN,
     [36] = INSTRUCTION("MWAIT", EXIT_MWAIT),
+    [37] = UNKNOWN,
+    [38] = UNKNOWN,
     [39] = INSTRUCTION("MONITOR", EXIT_MONITOR),
     [40] = INSTRUCTION("PAUSE", EXIT_PAUSE),
     [VMX_REASON_MACHINE_CHECK] = {"VM-entry failure due to machine-check event", EXIT_ENTRY_REFUSED,
                                   .decode = decode_refused_machine_check},
+    [42] = UNKNOWN,
     [43] = {"TPR below threshold", EXIT_APIC},
     [44] = {"APIC access", EXIT_APIC, .groups = GROUPS_EMULATE},
     [45] = {"virtualized EOI", EXIT_APIC},
@@ -187,35 +202,10 @@ static const struct vmx_exit_row rows[VMX_EXIT_REASON_COUNT] = {
     [57] = OPERAND("RDRAND", EXIT_RANDOM),
     [58] = OPERAND("INVPCID", EXIT_INVPCID),
     [59] = INSTRUCTION("VMFUNC", EXIT_VMX_INSTRUCTION),
+    [60] = UNKNOWN,
     [61] = OPERAND("RDSEED", EXIT_RANDOM),
+    [62 ... VMX_EXIT_REASON_COUNT - 1] = UNKNOWN,
 };
-
-static const struct vmx_exit_row unknown_row = {
-    .name = "unknown exit", .kind = EXIT_UNKNOWN, .groups = VCPU_GROUP_ALL};
-
-const struct vmx_exit_row *vmx_exit_row(uint32_t basic_reason)
-{
-    if (basic_reason >= VMX_EXIT_REASON_COUNT || rows[basic_reason].name == 0) {
-        return &unknown_row;
-    }
-    return &rows[basic_reason];
-}
-
-void vmx_decode(const struct vmx_raw *raw, struct vm_exit *exit)
-{
-    const struct vmx_exit_row *row = vmx_exit_row((uint16_t)raw->reason);
-
-    exit->kind = row->kind;
-    exit->instruction_length = (row->needs & NEED_LENGTH) != 0 ? raw->length : 0;
-    exit->hardware_reason = raw->reason;
-    exit->hardware_qualification = raw->qualification;
-    if (row->decode != 0) {
-        exit->words[0] = 0;
-        exit->words[1] = 0;
-        exit->words[2] = 0;
-        row->decode(raw, exit);
-    }
-}
 
 struct vcpu_event vmx_reinjection(uint32_t vectoring, uint32_t error_code, uint32_t length)
 {

@@ -3,8 +3,8 @@
 // kernel-handled exit does not need is not read. Called by its own thread; no lock.
 #include "arch/x86/virt/vmx/vmx.h"
 
-#include "arch/x86/cpu/fpu.h"
 #include "arch/x86/cpu/registers.h"
+#include "arch/x86/cpu/trap.h"
 #include "arch/x86/virt/vmx/fields.h"
 
 #define PENDING_DEBUG_SINGLE_STEP (1u << 14)
@@ -45,85 +45,118 @@ static void keep_interrupted_event(struct vcpu_page *page, uint32_t vectoring)
     }
 }
 
-static enum virt_outcome exception_outcome(void)
-{
-    uint32_t word = vmcs_read_32(VMCS_EXIT_INTERRUPTION);
-
-    if ((word & VCPU_EVENT_TYPE_MASK) == VCPU_EVENT_NMI) {
-        return VIRT_NMI;
-    }
-    return (word & 0xff) == 18 ? VIRT_MACHINE_CHECK : VIRT_TO_MONITOR;
-}
-
-// Port, size and direction for the kernel's port policy. String instructions go to the monitor.
-static enum virt_outcome port_outcome(struct virt_vcpu *vcpu)
-{
-    uint64_t qualification = vmcs_read_natural(VMCS_EXIT_QUALIFICATION);
-
-    vcpu->port = (qualification >> 16 & 0xffff) | ((qualification & 7) + 1) << 16 |
-                 (qualification >> 3 & 1) << 24;
-    return (qualification & 1u << 4) != 0 ? VIRT_TO_MONITOR : VIRT_PORT;
-}
-
-// VM entry gave up before the guest ran.
+// VMLAUNCH or VMRESUME itself failed: there is no exit to decode.
 static enum virt_outcome entry_failed(struct virt_vcpu *vcpu, uint64_t result)
 {
     struct vmx_vcpu *vmx = vmx_of(vcpu);
+    struct vm_exit *exit = &vcpu->page->exit;
     uint64_t error = 0;
 
     if (result == VMX_FAIL_VALID) {
         (void)!vmcs_try_read(VMCS_INSTRUCTION_ERROR, &error);
     }
     take_event_back(vmx, vcpu->page);
-    vmx->entry_result = (enum vmx_entry_result)result;
     vmx->instruction_error = (uint32_t)error;
-    vcpu->reason = VMX_REASON_GUEST_STATE;
+    vcpu->groups = VCPU_GROUP_ALL;
+    *exit = (struct vm_exit){.kind = EXIT_ENTRY_REFUSED};
+    exit->refused.reason =
+        result == VMX_FAIL_VALID ? REFUSED_CONTROL_FIELDS : REFUSED_INVALID_STATE;
+    exit->refused.error = (uint32_t)error;
     return VIRT_TO_MONITOR;
 }
 
-static uint64_t enter_with_guest_xcr0(struct vmx_vcpu *vmx)
+// An IRET that unblocked NMIs and then faulted has to be seen as not done: "Resuming Guest Software
+// after Handling an Exception". Only where no event was being delivered is the bit defined.
+static void restore_nmi_blocking(uint64_t word)
 {
-    uint64_t result;
-
-    xcr0_write(vmx->xcr0);
-    result = vmx_guest_enter(&vmx->frame);
-    xcr0_write(fpu_mask());
-    return result;
+    if ((word & EXIT_NMI_UNBLOCKED) != 0 &&
+        (vmcs_read_32(VMCS_VECTORING) & VCPU_EVENT_VALID) == 0) {
+        vmcs_write_32(VMCS_GUEST_INTERRUPTIBILITY,
+                      vmcs_read_32(VMCS_GUEST_INTERRUPTIBILITY) | VCPU_BLOCKED_BY_NMI);
+    }
 }
 
-// Fills in what the kernel needs to finish the exit.
-static enum virt_outcome kernel_outcome(struct virt_vcpu *vcpu, enum virt_outcome outcome)
+// The words that few exits need.
+static void read_rare(struct vmx_raw *raw, uint32_t needs)
 {
-    if (vcpu->reason == VMX_REASON_IO) {
-        return port_outcome(vcpu);
+    if ((needs & NEED_INFORMATION) != 0) {
+        raw->information = vmcs_read_32(VMCS_EXIT_INSTRUCTION_INFORMATION);
     }
-    if (vcpu->reason == VMX_REASON_EXCEPTION) {
-        outcome = exception_outcome();
-    } else if (outcome == VIRT_INTERRUPT) {
-        vcpu->vector = vmcs_read_32(VMCS_EXIT_INTERRUPTION) & 0xff;
+    if ((needs & NEED_INTERRUPTION) != 0) {
+        raw->interruption = vmcs_read_32(VMCS_EXIT_INTERRUPTION);
+        raw->error_code = vmcs_read_32(VMCS_EXIT_ERROR_CODE);
+        if ((raw->interruption & 0xff) != VECTOR_DOUBLE_FAULT) {
+            restore_nmi_blocking(raw->interruption);
+        }
     }
-    if (outcome != VIRT_TO_MONITOR) {
-        vcpu->page->cr2 = cr2_read(); // another thread may run before the next entry
+    if ((needs & NEED_ADDRESSES) != 0) {
+        raw->gpa = vmcs_read_64(VMCS_GUEST_PHYSICAL_ADDRESS);
+        raw->gva = vmcs_read_natural(VMCS_GUEST_LINEAR_ADDRESS);
+        restore_nmi_blocking(raw->qualification);
     }
-    return outcome;
+}
+
+static enum virt_outcome exception_outcome(uint32_t word)
+{
+    if ((word & VCPU_EVENT_TYPE_MASK) == VCPU_EVENT_NMI) {
+        return VIRT_NMI;
+    }
+    return (word & 0xff) == VECTOR_MACHINE_CHECK ? VIRT_MACHINE_CHECK : VIRT_TO_MONITOR;
+}
+
+// Fills page->exit for an exit that the monitor may have to see.
+static inline enum virt_outcome decode(struct virt_vcpu *vcpu, const struct vmx_exit_row *row)
+{
+    struct vm_exit *exit = &vcpu->page->exit;
+    struct vmx_raw raw;
+
+    raw.reason = vmx_of(vcpu)->reason;
+    raw.qualification = vmcs_read_natural(VMCS_EXIT_QUALIFICATION);
+    raw.length = (row->needs & NEED_LENGTH) != 0 ? vmcs_read_32(VMCS_EXIT_INSTRUCTION_LENGTH) : 0;
+    if (UNLIKELY((row->needs & ~NEED_LENGTH) != 0)) {
+        read_rare(&raw, row->needs);
+    }
+    vcpu->groups = VCPU_GROUP_RIP | row->groups;
+    vmx_decode(&raw, row, exit);
+    if (row->outcome == VIRT_PORT) {
+        vcpu->port = exit->pio.port;
+        if (UNLIKELY(exit->pio.string != 0)) {
+            raw.information = vmcs_read_32(VMCS_EXIT_INSTRUCTION_INFORMATION);
+            vmx_decode_string_port(&raw, exit);
+            vcpu->groups |= VCPU_GROUP_CONTROL | VCPU_GROUP_SEGMENTS;
+            return VIRT_TO_MONITOR;
+        }
+    } else if (UNLIKELY(vcpu->reason == VMX_REASON_EXCEPTION)) {
+        return exception_outcome(raw.interruption);
+    }
+    return row->outcome;
 }
 
 // An exit that follows a successful or, with bit 31, a refused entry.
-static enum virt_outcome exited(struct virt_vcpu *vcpu)
+static inline enum virt_outcome exited(struct virt_vcpu *vcpu)
 {
     struct vmx_vcpu *vmx = vmx_of(vcpu);
-    uint32_t vectoring = vmcs_read_32(VMCS_VECTORING);
+    uint32_t reason = vmx->reason;
+    const struct vmx_exit_row *row = vmx_exit_row((uint16_t)reason);
+    uint64_t vectoring = vmcs_read_raw(VMCS_VECTORING);
 
-    vcpu->reason = (uint16_t)vmx->reason;
-    if (UNLIKELY((vmx->reason & VMX_REASON_ENTRY_FAILURE) != 0)) {
+    vcpu->reason = (uint16_t)reason;
+    vcpu->page->cr2 = cr2_read(); // another thread may run before the next entry
+    if (UNLIKELY((reason & VMX_REASON_ENTRY_FAILURE) != 0)) {
         take_event_back(vmx, vcpu->page);
-        return VIRT_TO_MONITOR;
+    } else {
+        vmx->frame.launched = 1;
+        if (UNLIKELY((vectoring & VCPU_EVENT_VALID) != 0)) {
+            keep_interrupted_event(vcpu->page, (uint32_t)vectoring);
+        }
     }
-    vmx->frame.launched = 1;
-    if (UNLIKELY((vectoring & VCPU_EVENT_VALID) != 0)) {
-        keep_interrupted_event(vcpu->page, vectoring);
+    if (LIKELY(row->outcome < VIRT_FIRST_OF_HOST)) {
+        return decode(vcpu, row);
     }
-    return kernel_outcome(vcpu, vmx_exit_row(vcpu->reason)->outcome);
+    if (row->outcome == VIRT_INTERRUPT) {
+        vcpu->vector = vmcs_read_32(VMCS_EXIT_INTERRUPTION) & 0xff;
+    }
+    return row->outcome;
 }
 
 enum virt_outcome vmx_vcpu_enter(struct virt_vcpu *vcpu, uint64_t deadline)
@@ -131,85 +164,28 @@ enum virt_outcome vmx_vcpu_enter(struct virt_vcpu *vcpu, uint64_t deadline)
     struct vmx_vcpu *vmx = vmx_of(vcpu);
     struct vcpu_page *page = vcpu->page;
     uint64_t start = tsc_read();
-    uint64_t left = deadline > start ? deadline - start : 0;
+    uint64_t left = deadline - start;
     uint64_t result, end;
 
-    left = left < TIMER_HORIZON ? left : TIMER_HORIZON;
+    if (UNLIKELY(left > TIMER_HORIZON)) {
+        if (deadline <= start) {
+            vcpu->reason = VMX_REASON_TIMER;
+            return VIRT_TIMER;
+        }
+        left = TIMER_HORIZON;
+    }
     vmx->deadline = start + left;
-    vmcs_write_32(VMCS_PREEMPTION_TIMER, (uint32_t)(left >> vmx->timer_shift));
+    vmcs_write_raw(VMCS_PREEMPTION_TIMER, left >> vmx->timer_shift);
     vmx->event.word = 0;
     if (UNLIKELY(page->event.word != 0)) {
         write_event(vmx, page);
     }
     vmx->valid = 0;
-    result =
-        UNLIKELY(vmx->xcr0_differs) ? enter_with_guest_xcr0(vmx) : vmx_guest_enter(&vmx->frame);
+    result = vmx_guest_enter(&vmx->frame);
     end = tsc_read();
     page->exit_tsc = end;
     vcpu->guest_ticks += end - start;
     return LIKELY(result == VMX_EXITED) ? exited(vcpu) : entry_failed(vcpu, result);
-}
-
-// VMLAUNCH or VMRESUME itself failed: there is no exit to decode.
-static void decode_failed_entry(const struct vmx_vcpu *vmx, struct vm_exit *exit)
-{
-    exit->kind = EXIT_ENTRY_REFUSED;
-    exit->instruction_length = 0;
-    exit->hardware_reason = 0;
-    exit->hardware_qualification = 0;
-    exit->refused.reason =
-        vmx->entry_result == VMX_FAIL_VALID ? REFUSED_CONTROL_FIELDS : REFUSED_INVALID_STATE;
-    exit->refused.error = vmx->instruction_error;
-}
-
-// An IRET that unblocked NMIs and then faulted has to be seen as not done: "Resuming Guest Software
-// after Handling an Exception". Only where no event was being delivered is the bit defined.
-static void restore_nmi_blocking(const struct vmx_raw *raw)
-{
-    bool exception = raw->reason == VMX_REASON_EXCEPTION;
-    uint64_t word = exception ? raw->interruption : raw->qualification;
-
-    if ((word & EXIT_NMI_UNBLOCKED) != 0 && !(exception && (word & 0xff) == 8) &&
-        (vmcs_read_32(VMCS_VECTORING) & VCPU_EVENT_VALID) == 0) {
-        vmcs_write_32(VMCS_GUEST_INTERRUPTIBILITY,
-                      vmcs_read_32(VMCS_GUEST_INTERRUPTIBILITY) | VCPU_BLOCKED_BY_NMI);
-    }
-}
-
-void vmx_vcpu_decode(struct virt_vcpu *vcpu)
-{
-    struct vmx_vcpu *vmx = vmx_of(vcpu);
-    struct vmx_raw raw = {0};
-    const struct vmx_exit_row *row;
-
-    if (UNLIKELY(vmx->entry_result != VMX_EXITED)) {
-        decode_failed_entry(vmx, &vcpu->page->exit);
-        vmx->entry_result = VMX_EXITED;
-        vmx_vcpu_export(vcpu, VCPU_GROUP_ALL);
-        return;
-    }
-    raw.reason = vmx->reason;
-    raw.qualification = vmcs_read_natural(VMCS_EXIT_QUALIFICATION);
-    row = vmx_exit_row((uint16_t)raw.reason);
-    if ((row->needs & NEED_LENGTH) != 0) {
-        raw.length = vmcs_read_32(VMCS_EXIT_INSTRUCTION_LENGTH);
-    }
-    if ((row->needs & NEED_INFORMATION) != 0) {
-        raw.information = vmcs_read_32(VMCS_EXIT_INSTRUCTION_INFORMATION);
-    }
-    if ((row->needs & NEED_INTERRUPTION) != 0) {
-        raw.interruption = vmcs_read_32(VMCS_EXIT_INTERRUPTION);
-        raw.error_code = vmcs_read_32(VMCS_EXIT_ERROR_CODE);
-        restore_nmi_blocking(&raw);
-    }
-    if ((row->needs & NEED_ADDRESSES) != 0) {
-        raw.gpa = vmcs_read_64(VMCS_GUEST_PHYSICAL_ADDRESS);
-        raw.gva = vmcs_read_natural(VMCS_GUEST_LINEAR_ADDRESS);
-        restore_nmi_blocking(&raw);
-    }
-    vmx_decode(&raw, &vcpu->page->exit);
-    vcpu->page->cr2 = cr2_read();
-    vmx_vcpu_export(vcpu, VCPU_GROUP_RIP | row->groups);
 }
 
 // As an instruction that completed: RIP moves, the shadow of STI and MOV SS ends, and a single step

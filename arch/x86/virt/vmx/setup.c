@@ -263,8 +263,6 @@ enum status vmx_vcpu_init(struct virt_vcpu *vcpu, struct virt_vm *vm, struct vcp
     vmx->vmcs = pages[0];
     vmx->fpu_area = pages[1].address;
     vmx->vpid = vpid;
-    vmx->primary = vmx_controls()->primary;
-    vmx->exception_bitmap = 1u << 18;
     vmx->cpuid = vm->cpuid;
     vmx->timer_shift = (uint32_t)vmx_capabilities()->misc & 31;
     fpu_area_initialize(vmx->fpu_area, FCW_RESET);
@@ -278,7 +276,7 @@ enum status vmx_vcpu_init(struct virt_vcpu *vcpu, struct virt_vm *vm, struct vcp
     write_constants(vm, vpid);
     vmx_flush_tlb(vmx);
     write_host_state();
-    status = vmx_import_groups(vcpu, VCPU_GROUP_ALL);
+    status = vmx_import_all(vcpu);
     if (status != STATUS_OK) {
         vmx_vcpu_destroy(vcpu);
         return status;

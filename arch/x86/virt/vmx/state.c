@@ -22,14 +22,17 @@ struct control_values {
 
 void vmx_export_rip(struct vmx_vcpu *vmx, struct vcpu_page *page)
 {
-    vmx->rip = vmcs_read_natural(VMCS_GUEST_RIP);
-    vmx->rsp = vmcs_read_natural(VMCS_GUEST_RSP);
-    vmx->rflags = vmcs_read_natural(VMCS_GUEST_RFLAGS);
-    vmx->interruptibility = vmcs_read_32(VMCS_GUEST_INTERRUPTIBILITY);
-    page->rip = vmx->rip;
-    page->gpr[GPR_RSP] = vmx->rsp;
-    page->rflags = vmx->rflags;
-    page->interruptibility = vmx->interruptibility;
+    uint64_t rsp = vmcs_read_natural(VMCS_GUEST_RSP);
+    uint64_t rflags = vmcs_read_natural(VMCS_GUEST_RFLAGS);
+    uint32_t interruptibility = (uint32_t)vmcs_read_raw(VMCS_GUEST_INTERRUPTIBILITY);
+
+    page->rip = vmcs_read_natural(VMCS_GUEST_RIP);
+    page->gpr[GPR_RSP] = rsp;
+    page->rflags = rflags;
+    page->interruptibility = interruptibility;
+    vmx->rsp = rsp;
+    vmx->rflags = rflags;
+    vmx->interruptibility = interruptibility;
 }
 
 static void export_control(struct vcpu_page *page)
@@ -90,35 +93,41 @@ static void export_debug(struct vcpu_page *page)
     page->dr7 = vmcs_read_natural(VMCS_GUEST_DR7);
 }
 
-void vmx_vcpu_export(struct virt_vcpu *vcpu, uint32_t groups)
+static void export_rare(const struct vmx_vcpu *vmx, struct vcpu_page *page, uint32_t groups)
 {
-    struct vmx_vcpu *vmx = vmx_of(vcpu);
-    struct vcpu_page *page = vcpu->page;
-
-    groups &= VCPU_GROUP_ALL & ~vmx->valid;
-    if ((groups & VCPU_GROUP_RIP) != 0) {
-        vmx_export_rip(vmx, page);
-    }
     if ((groups & VCPU_GROUP_CONTROL) != 0) {
         export_control(page);
     }
     if ((groups & VCPU_GROUP_SEGMENTS) != 0) {
         export_segments(page);
     }
-    if ((groups & (VCPU_GROUP_TABLES | VCPU_GROUP_MSRS | VCPU_GROUP_DEBUG | VCPU_GROUP_XCR0)) !=
-        0) {
-        if ((groups & VCPU_GROUP_TABLES) != 0) {
-            export_tables(page);
-        }
-        if ((groups & VCPU_GROUP_MSRS) != 0) {
-            export_msrs(page);
-        }
-        if ((groups & VCPU_GROUP_DEBUG) != 0) {
-            export_debug(page);
-        }
+    if ((groups & VCPU_GROUP_TABLES) != 0) {
+        export_tables(page);
+    }
+    if ((groups & VCPU_GROUP_MSRS) != 0) {
+        export_msrs(page);
+    }
+    if ((groups & VCPU_GROUP_DEBUG) != 0) {
+        export_debug(page);
+    }
+    if ((groups & VCPU_GROUP_XCR0) != 0) {
         page->xcr0 = vmx->xcr0;
     }
-    vmx->valid |= groups;
+}
+
+void vmx_vcpu_export(struct virt_vcpu *vcpu, uint32_t groups)
+{
+    struct vmx_vcpu *vmx = vmx_of(vcpu);
+    struct vcpu_page *page = vcpu->page;
+
+    groups &= ~vmx->valid;
+    if ((groups & VCPU_GROUP_RIP) != 0) {
+        vmx_export_rip(vmx, page);
+    }
+    if ((groups & VCPU_GROUP_ALL & ~VCPU_GROUP_RIP) != 0) {
+        export_rare(vmx, page, groups);
+    }
+    vmx->valid |= groups & VCPU_GROUP_ALL;
     page->valid = vmx->valid;
 }
 
@@ -186,15 +195,11 @@ static enum status check_msrs(const struct vcpu_page *page, struct msr_values *v
 
 static void import_rip(struct vmx_vcpu *vmx, const struct vcpu_page *page)
 {
-    uint64_t rip = page->rip;
     uint64_t rsp = page->gpr[GPR_RSP];
     uint64_t rflags = page->rflags;
     uint32_t interruptibility = page->interruptibility;
 
-    if (rip != vmx->rip) {
-        vmx->rip = rip;
-        vmcs_write_natural(VMCS_GUEST_RIP, rip);
-    }
+    vmcs_write_natural(VMCS_GUEST_RIP, page->rip);
     if (rsp != vmx->rsp) {
         vmx->rsp = rsp;
         vmcs_write_natural(VMCS_GUEST_RSP, rsp);
@@ -307,25 +312,50 @@ static enum status import_rare(struct virt_vcpu *vcpu, uint32_t groups)
         import_debug(page, dr6, dr7);
     }
     if ((groups & VCPU_GROUP_XCR0) != 0) {
+        fpu_release(vmx->fpu_area); // claimed again with the new value
         vmx->xcr0 = xcr0;
-        vmx->xcr0_differs = xcr0 != host_xcr0;
     }
     return STATUS_OK;
 }
 
-enum status vmx_import_groups(struct virt_vcpu *vcpu, uint32_t groups)
+enum status vmx_import_all(struct virt_vcpu *vcpu)
 {
-    if ((groups & VCPU_GROUP_ALL & ~VCPU_GROUP_RIP) != 0) {
-        enum status status = import_rare(vcpu, groups);
+    enum status status = import_rare(vcpu, VCPU_GROUP_ALL);
 
-        if (status != STATUS_OK) {
-            return status;
-        }
-    }
-    if ((groups & VCPU_GROUP_RIP) != 0) {
+    if (status == STATUS_OK) {
         import_rip(vmx_of(vcpu), vcpu->page);
     }
-    return STATUS_OK;
+    return status;
+}
+
+#define MACHINE_CHECK_BIT (1u << 18) // machine checks are the host's
+
+// Writes the controls that the page asks for, after they changed.
+static void apply_requests(struct vmx_vcpu *vmx, uint64_t requests, uint32_t exceptions)
+{
+    uint32_t primary = vmx_controls()->primary;
+
+    if ((uint32_t)requests != 0) {
+        primary |= PRIMARY_INTERRUPT_WINDOW;
+    }
+    if (requests >> 32 != 0) {
+        primary |= PRIMARY_NMI_WINDOW;
+    }
+    vmx->requests = requests;
+    vmx->exception_bitmap = exceptions;
+    vmcs_write_32(VMCS_PRIMARY_CONTROLS, primary);
+    vmcs_write_32(VMCS_EXCEPTION_BITMAP, exceptions | MACHINE_CHECK_BIT);
+}
+
+// Puts the guest's FPU state and XCR0 into this CPU, guarded against ring 3 by CR0.TS, as the host
+// state of VM exits has it too.
+static void claim_fpu(struct vmx_vcpu *vmx)
+{
+    fpu_claim(vmx->fpu_area);
+    fpu_guard();
+    if (fpu_mask() != 0) {
+        xcr0_write(vmx->xcr0);
+    }
 }
 
 enum status vmx_vcpu_prepare(struct virt_vcpu *vcpu)
@@ -333,30 +363,24 @@ enum status vmx_vcpu_prepare(struct virt_vcpu *vcpu)
     struct vmx_vcpu *vmx = vmx_of(vcpu);
     struct vcpu_page *page = vcpu->page;
     uint32_t dirty = page->dirty;
-    uint32_t primary = vmx_controls()->primary |
-                       (page->request_window != 0 ? PRIMARY_INTERRUPT_WINDOW : 0) |
-                       (page->request_nmi_window != 0 ? PRIMARY_NMI_WINDOW : 0);
-    uint32_t exceptions = page->exception_bitmap | 1u << 18; // machine checks are the host's
+    uint32_t exceptions = page->exception_bitmap;
+    uint64_t requests = page->request_window | (uint64_t)page->request_nmi_window << 32;
 
     if (dirty != 0) {
-        enum status status = vmx_import_groups(vcpu, dirty);
-
-        if (status != STATUS_OK) {
-            return status;
+        if (UNLIKELY((dirty & VCPU_GROUP_ALL & ~VCPU_GROUP_RIP) != 0) &&
+            import_rare(vcpu, dirty) != STATUS_OK) {
+            return STATUS_INVALID;
+        }
+        if ((dirty & VCPU_GROUP_RIP) != 0) {
+            import_rip(vmx, page);
         }
         page->dirty = 0;
     }
-    if (primary != vmx->primary) {
-        vmx->primary = primary;
-        vmcs_write_32(VMCS_PRIMARY_CONTROLS, primary);
+    if (UNLIKELY(requests != vmx->requests || exceptions != vmx->exception_bitmap)) {
+        apply_requests(vmx, requests, exceptions);
     }
-    if (exceptions != vmx->exception_bitmap) {
-        vmx->exception_bitmap = exceptions;
-        vmcs_write_32(VMCS_EXCEPTION_BITMAP, exceptions);
-    }
-    if (this_cpu()->fpu_owner != vmx->fpu_area) {
-        fpu_claim(vmx->fpu_area);
-        fpu_guard(); // as the host state of VM exits has it
+    if (UNLIKELY(this_cpu()->fpu_owner != vmx->fpu_area)) {
+        claim_fpu(vmx);
     }
     cr2_write(page->cr2);
     return STATUS_OK;

@@ -23,7 +23,7 @@ enum vmx_entry_result { VMX_EXITED, VMX_FAIL_VALID, VMX_FAIL_INVALID };
 // The hardware words of one exit. Words that the exit's row does not need are not read.
 struct vmx_raw {
     uint32_t reason;
-    uint32_t length;
+    uint32_t length; // 0 where the manual leaves it undefined
     uint64_t qualification;
     uint32_t information; // VM-exit instruction information
     uint32_t interruption;
@@ -43,19 +43,16 @@ struct vmx_vcpu {
     struct virt_page vmcs;
     void *fpu_area;
     uint32_t vpid;
-    enum vmx_entry_result entry_result; // of the last vcpu_enter, until decoded
-    uint32_t instruction_error;         // with VMX_FAIL_VALID
+    uint32_t instruction_error; // of the last entry that failed
 
     // What the VMCS holds, so that it is written on change only.
-    uint32_t primary;
-    uint32_t exception_bitmap;
-    uint64_t rip;
+    uint64_t requests;         // request_window and request_nmi_window of the page
+    uint32_t exception_bitmap; // of the page
     uint64_t rsp;
     uint64_t rflags;
     uint32_t interruptibility;
-    uint32_t valid;    // groups of the page that are current
-    bool xcr0_differs; // from the host's
-    uint64_t xcr0;
+    uint32_t valid; // groups of the page that are current
+    uint64_t xcr0;  // the guest's; in force while its FPU area is the owner
 
     // While the vCPU is not loaded; then they are in the registers.
     uint64_t msrs[6]; // vmx_switched_msrs
@@ -99,13 +96,33 @@ struct vmx_exit_row {
 #define VMX_REASON_MSR_LOADING        34u
 #define VMX_REASON_MACHINE_CHECK      41u
 #define VMX_REASON_EPT_VIOLATION      48u
+#define VMX_REASON_TIMER              52u
 #define VMX_REASON_ENTRY_FAILURE      (1u << 31)
 
-// Never null: reasons without a row share one of kind EXIT_UNKNOWN.
-const struct vmx_exit_row *vmx_exit_row(uint32_t basic_reason);
+extern const struct vmx_exit_row vmx_exit_rows[VMX_EXIT_REASON_COUNT];
+
+// Never null: reasons without a row of their own have one of kind EXIT_UNKNOWN.
+static inline const struct vmx_exit_row *vmx_exit_row(uint32_t basic_reason)
+{
+    return &vmx_exit_rows[basic_reason < VMX_EXIT_REASON_COUNT ? basic_reason
+                                                               : VMX_EXIT_REASON_COUNT - 1];
+}
 
 // Raw words to the neutral exit. Pure.
-void vmx_decode(const struct vmx_raw *raw, struct vm_exit *exit);
+static inline void vmx_decode(const struct vmx_raw *raw, const struct vmx_exit_row *row,
+                              struct vm_exit *exit)
+{
+    exit->kind = row->kind;
+    exit->instruction_length = raw->length;
+    exit->hardware_reason = raw->reason;
+    exit->hardware_qualification = raw->qualification;
+    if (row->decode != 0) {
+        row->decode(raw, exit);
+    }
+}
+
+// The part of INS and OUTS that comes from the instruction information. Pure.
+void vmx_decode_string_port(const struct vmx_raw *raw, struct vm_exit *exit);
 
 // What of an interrupted event has to be injected again: IDT-vectoring words to a page event. Pure.
 struct vcpu_event vmx_reinjection(uint32_t vectoring, uint32_t error_code, uint32_t length);
@@ -162,14 +179,13 @@ void vmx_vcpu_unload(struct virt_vcpu *vcpu);
 enum status vmx_vcpu_prepare(struct virt_vcpu *vcpu);
 void vmx_vcpu_export(struct virt_vcpu *vcpu, uint32_t groups);
 void vmx_export_rip(struct vmx_vcpu *vmx, struct vcpu_page *page);
-// Loads the page's groups without looking at `dirty`.
-enum status vmx_import_groups(struct virt_vcpu *vcpu, uint32_t groups);
+// Loads all groups of the page, whatever `dirty` says.
+MUST_CHECK enum status vmx_import_all(struct virt_vcpu *vcpu);
 size_t vmx_vcpu_dump(struct virt_vcpu *vcpu, struct vcpu_field *fields, size_t capacity);
 
 // -- run.c ------------------------------------------------------------------------------------
 
 enum virt_outcome vmx_vcpu_enter(struct virt_vcpu *vcpu, uint64_t deadline);
-void vmx_vcpu_decode(struct virt_vcpu *vcpu);
 void vmx_vcpu_skip(struct virt_vcpu *vcpu);
 
 // fast.c, for entry.asm: finishes the exit, or leaves it and returns false.
