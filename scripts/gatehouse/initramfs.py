@@ -47,8 +47,8 @@ def _applets():
     return [name for name in result.stdout.split() if name != "busybox"]
 
 
-def _init_script():
-    path = paths.ROOT / "guests" / "linux" / "init"
+def _guest_file(name):
+    path = paths.ROOT / "guests" / "linux" / name
     try:
         return path.read_bytes()
     except OSError as error:
@@ -70,7 +70,9 @@ def default(extra=()):
     for name in _applets():
         archive.add("bin/" + name, LINK, b"busybox")
     archive.add("sbin", LINK, b"bin")
-    archive.add("init", REGULAR, _init_script())
+    archive.add("init", REGULAR, _guest_file("init"))
+    archive.add("etc/inittab", REGULAR, _guest_file("inittab"))
+    archive.add("etc/session", REGULAR, _guest_file("session"))
     for name, mode, data in extra:
         archive.add(name, mode, data)
     return archive.bytes()
