@@ -33,6 +33,37 @@ static void terminal_text(struct mux *mux, const char *text)
     (void)ring_put(&mux->terminal, (const uint8_t *)text, strlen(text));
 }
 
+// Length of the control sequence at `bytes` ("ESC [ parameters final") if it asks the terminal for
+// an answer: device status (n) or attributes (c). Else 0.
+static size_t query_length(const uint8_t *bytes, size_t length)
+{
+    size_t i = 2;
+
+    if (length < 3 || bytes[0] != 0x1b || bytes[1] != '[') {
+        return 0;
+    }
+    while (i < length && bytes[i] >= 0x20 && bytes[i] < 0x40) {
+        i++;
+    }
+    return i < length && (bytes[i] == 'n' || bytes[i] == 'c') ? i + 1 : 0;
+}
+
+// Takes the questions out of old output: the guest would get the answers as typed bytes.
+static size_t drop_queries(uint8_t *bytes, size_t length)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < length;) {
+        size_t query = query_length(bytes + i, length - i);
+
+        if (query == 0) {
+            bytes[kept++] = bytes[i++];
+        }
+        i += query;
+    }
+    return kept;
+}
+
 // The part of the foreground console's output behind its last line feed.
 static size_t partial_line(const struct mux *mux, uint8_t *buffer)
 {
@@ -44,7 +75,7 @@ static size_t partial_line(const struct mux *mux, uint8_t *buffer)
         start--;
     }
     memmove(buffer, buffer + start, length - start);
-    return length - start;
+    return drop_queries(buffer, length - start);
 }
 
 // Moves whole waiting lines to the terminal, as CR LF lines, as far as there is room.
@@ -161,7 +192,9 @@ static void replay(struct mux *mux)
 
         start = line_end ? (size_t)(line_end - buffer) + 1 : 0;
     }
-    (void)ring_put(&mux->terminal, buffer + start, length - start);
+    memmove(buffer, buffer + start, length - start);
+    length = drop_queries(buffer, length - start);
+    (void)ring_put(&mux->terminal, buffer, length);
     mux->at_line_start = length == 0 || buffer[length - 1] == '\n';
 }
 

@@ -252,6 +252,21 @@ static void test_mux_replay_starts_at_a_line(void **state)
     free(fixture);
 }
 
+// A question to the terminal in old output must not be asked again.
+static void test_mux_replay_asks_nothing(void **state)
+{
+    struct fixture *fixture = fixture_new(false, 2);
+
+    (void)state;
+    output(fixture, 2, "\x1b[1;31mred\x1b[0m\r\n\x1b[6n# \x1b[?1c\x1b[");
+    assert_true(mux_switch(&fixture->mux, 2));
+    assert_string_equal(shown(fixture), "\x1b[1;31mred\x1b[0m\r\n# \x1b[");
+    mux_notice(&fixture->mux, "note");
+    mux_flush(&fixture->mux);
+    assert_string_equal(shown(fixture), "\r\nnote\r\n# \x1b[");
+    free(fixture);
+}
+
 static void test_mux_log_console(void **state)
 {
     struct fixture *fixture = fixture_new(false, 1);
@@ -277,6 +292,7 @@ int main(void)
         cmocka_unit_test(test_mux_raw),
         cmocka_unit_test(test_mux_back_pressure),
         cmocka_unit_test(test_mux_replay_starts_at_a_line),
+        cmocka_unit_test(test_mux_replay_asks_nothing),
         cmocka_unit_test(test_mux_log_console),
     };
 
