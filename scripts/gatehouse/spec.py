@@ -4,6 +4,7 @@ import dataclasses
 import os
 import pathlib
 import re
+import time
 
 from gatehouse import report
 
@@ -164,7 +165,8 @@ def _guest_lines(guest, files):
         lines.append(f"module {files.name('m', path)} {_shown(path)} {arguments}".rstrip())
     if guest.append:
         lines.append(f"append {guest.append}")
-    lines += [f"memory {guest.memory}", f"vcpus {guest.vcpus}", f"reset {guest.reset}"]
+    lines += [f"memory {guest.memory}", f"vcpus {guest.vcpus}", f"reset {guest.reset}",
+              f"clock {int(time.time())}"]
     size = sum(len(line.encode()) + 1 for line in lines)
     if size > SECTION_MAXIMUM:
         raise report.Failure(report.USAGE, f"guest {guest.name}: its command line, modules and "
