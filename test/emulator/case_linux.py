@@ -25,9 +25,10 @@ def test_poweroff_without_force():
 
 def test_helped_command_line():
     append = "console=ttyS0 quiet cryptomgr.notests acpi=off pci=off noapic nolapic"
-    result = _shell("cat /proc/interrupts; echo o > /proc/sysrq-trigger; poweroff -f\n",
-                    "--append", append, "--timeout", "120")
-    result.printed("XT-PIC", "timer")
+    # Without ACPI Linux cannot power off: the write to the test port ends the run with (0 << 1) | 1.
+    result = _shell("cat /proc/interrupts; printf '\\000' | dd of=/dev/port bs=1 seek=244\n",
+                    "--append", append)
+    result.expect(1).printed("XT-PIC", "timer")
 
 
 def test_default_arguments_of_the_kernel():
