@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The four-level walker and mapper; see page_table.h for the contract. Every change runs in two
-// passes over the range: the first counts the table pages it needs and refuses what it must, then
-// the pages are taken, then the second pass writes. The caller's lock guards the table.
+// The four-level walker and mapper; see page_table.h for the contract. A change checks the range
+// first; mapping then makes the tables it needs, and only when all are there writes the leaves.
+// The caller's lock guards the table.
 #include "arch/x86/paging/page_table.h"
 #include "arch/x86/paging/entry.h"
 #include "kernel/lib/string.h"
@@ -13,8 +13,7 @@ struct walk {
     struct page_table *table;
     uint32_t permissions;
     enum memory_type type;
-    uint64_t pages_needed;
-    hpa_t pool; // taken pages, each pointing to the next through its first word; 0 ends
+    bool write_leaves; // else: make tables
     const struct page_source *source;
 };
 
@@ -47,149 +46,48 @@ static bool leaf_fits(const struct page_table *table, uint64_t address, uint64_t
            is_aligned(address | physical, level_span(level));
 }
 
-static hpa_t pool_pop(struct walk *walk)
+// Makes an empty table for an entry that is not present.
+static enum status make_table(const struct page_table *table, uint64_t *entry, bool user,
+                              const struct page_source *source)
 {
-    hpa_t page = walk->pool;
-    walk->pool.value = *page_at(walk->table, page.value);
-    return page;
-}
-
-static void pool_give_back(struct walk *walk)
-{
-    while (walk->pool.value != 0) {
-        walk->source->give(walk->source->context, pool_pop(walk));
-    }
-}
-
-static enum status pool_fill(struct walk *walk)
-{
-    for (uint64_t i = 0; i < walk->pages_needed; i++) {
-        hpa_t page;
-        enum status status = walk->source->take(walk->source->context, &page);
-        if (status != STATUS_OK) {
-            pool_give_back(walk);
-            return status;
-        }
-        *page_at(walk->table, page.value) = walk->pool.value;
-        walk->pool = page;
-    }
-    return STATUS_OK;
-}
-
-static uint64_t table_entry(const struct page_table *table, uint64_t physical, uint64_t address)
-{
-    return entry_table(table->format, physical, address < UPPER_HALF_BASE);
-}
-
-// The table below *entry, made from the pool when there is none.
-static uint64_t *descend_making(struct walk *walk, uint64_t *entry, uint64_t address)
-{
-    const struct page_table *table = walk->table;
-    if (!entry_present(table->format, *entry)) {
-        hpa_t page = pool_pop(walk);
+    hpa_t page;
+    enum status status = source->take(source->context, &page);
+    if (status == STATUS_OK) {
         memset(page_at(table, page.value), 0, PAGE_SIZE);
-        *entry = table_entry(table, page.value, address);
+        *entry = entry_table(table->format, page.value, user);
     }
-    return page_at(table, entry_address(*entry));
+    return status;
 }
 
-// First pass of map. `entries` is null below a table that does not exist yet.
-static enum status map_plan(struct walk *walk, const uint64_t *entries, unsigned level,
+// One pass of page_table_map over a range in which nothing is mapped: makes the tables, or, where
+// they exist, writes the leaves, which cannot fail.
+static enum status map_pass(const struct walk *walk, uint64_t *entries, unsigned level,
                             uint64_t address, uint64_t physical, uint64_t size)
 {
-    enum page_format format = walk->table->format;
-    while (size != 0) {
-        uint64_t chunk = chunk_size(address, size, level);
-        uint64_t entry = entries ? entries[level_index(address, level)] : 0;
-        bool present = entry_present(format, entry);
-        if (present && entry_is_leaf(entry, level)) {
-            return STATUS_BUSY;
-        }
-        if (present || !leaf_fits(walk->table, address, physical, chunk, level)) {
-            walk->pages_needed += !present;
-            const uint64_t *below = present ? page_at(walk->table, entry_address(entry)) : NULL;
-            enum status status = level == 1 && !below
-                                     ? STATUS_OK
-                                     : map_plan(walk, below, level - 1, address, physical, chunk);
-            if (status != STATUS_OK) {
-                return status;
-            }
-        }
-        address += chunk;
-        physical += chunk;
-        size -= chunk;
-    }
-    return STATUS_OK;
-}
-
-static void map_commit(struct walk *walk, uint64_t *entries, unsigned level, uint64_t address,
-                       uint64_t physical, uint64_t size)
-{
-    enum page_format format = walk->table->format;
-    while (size != 0) {
+    const struct page_table *table = walk->table;
+    enum status status = STATUS_OK;
+    while (status == STATUS_OK && size != 0) {
         uint64_t chunk = chunk_size(address, size, level);
         uint64_t *entry = &entries[level_index(address, level)];
-        if (!entry_present(format, *entry) &&
-            leaf_fits(walk->table, address, physical, chunk, level)) {
-            *entry = entry_leaf(format, physical, walk->permissions, walk->type, level);
+        bool present = entry_present(table->format, *entry);
+        if (!present && leaf_fits(table, address, physical, chunk, level)) {
+            if (walk->write_leaves) {
+                *entry = entry_leaf(table->format, physical, walk->permissions, walk->type, level);
+            }
         } else {
-            map_commit(walk, descend_making(walk, entry, address), level - 1, address, physical,
-                       chunk);
+            if (!present) {
+                status = make_table(table, entry, address < UPPER_HALF_BASE, walk->source);
+            }
+            if (status == STATUS_OK) {
+                status = map_pass(walk, page_at(table, entry_address(*entry)), level - 1, address,
+                                  physical, chunk);
+            }
         }
         address += chunk;
         physical += chunk;
         size -= chunk;
     }
-}
-
-// First pass of unmap and protect: counts the splits; `holes` says whether holes are fine.
-static enum status change_plan(struct walk *walk, const uint64_t *entries, unsigned level,
-                               uint64_t address, uint64_t size, bool holes)
-{
-    while (size != 0) {
-        uint64_t chunk = chunk_size(address, size, level);
-        uint64_t entry = entries[level_index(address, level)];
-        enum status status = STATUS_OK;
-        if (!entry_present(walk->table->format, entry)) {
-            status = holes ? STATUS_OK : STATUS_NOT_FOUND;
-        } else if (!entry_is_leaf(entry, level)) {
-            status = change_plan(walk, page_at(walk->table, entry_address(entry)), level - 1,
-                                 address, chunk, holes);
-        } else if (chunk != level_span(level)) {
-            // A 1 GiB leaf may need a second split at either end of the range.
-            uint64_t end = address + chunk;
-            walk->pages_needed += 1;
-            if (level == 2) {
-                bool first = !is_aligned(address, LARGE_PAGE_SIZE);
-                bool last = !is_aligned(end, LARGE_PAGE_SIZE);
-                bool same =
-                    align_down(address, LARGE_PAGE_SIZE) == align_down(end - 1, LARGE_PAGE_SIZE);
-                walk->pages_needed += same ? (first || last) : first + last;
-            }
-        }
-        if (status != STATUS_OK) {
-            return status;
-        }
-        address += chunk;
-        size -= chunk;
-    }
-    return STATUS_OK;
-}
-
-// Replaces a leaf by a table of 512 leaves one level below that map the same.
-static void split_leaf(struct walk *walk, uint64_t *entry, unsigned level, uint64_t address)
-{
-    enum page_format format = walk->table->format;
-    hpa_t page = pool_pop(walk);
-    uint64_t *below = page_at(walk->table, page.value);
-    uint64_t physical = entry_leaf_address(*entry, level);
-    uint32_t permissions = entry_permissions(format, *entry);
-    enum memory_type type = entry_type(format, *entry);
-    for (unsigned i = 0; i < 512; i++) {
-        below[i] =
-            entry_leaf(format, physical + i * level_span(level - 1), permissions, type, level - 1);
-    }
-    *entry = table_entry(walk->table, page.value, address);
+    return status;
 }
 
 static bool table_is_empty(const struct page_table *table, const uint64_t *entries)
@@ -203,42 +101,32 @@ static bool table_is_empty(const struct page_table *table, const uint64_t *entri
 }
 
 // Gives an empty table back. Top-level tables of the host's upper half are shared, so they stay.
-static void prune(struct walk *walk, uint64_t *entry, unsigned level, uint64_t address)
+static void prune(const struct page_table *table, uint64_t *entry, unsigned level, uint64_t address,
+                  const struct page_source *source)
 {
-    const struct page_table *table = walk->table;
     uint64_t below = entry_address(*entry);
     bool shared =
         level == LEVEL_TOP && table->format == PAGE_FORMAT_HOST && address >= UPPER_HALF_BASE;
     if (!shared && table_is_empty(table, page_at(table, below))) {
         *entry = 0;
-        walk->source->give(walk->source->context, hpa(below));
+        source->give(source->context, hpa(below));
     }
 }
 
-// Second pass of unmap (permissions 0) and protect.
-static void change_commit(struct walk *walk, uint64_t *entries, unsigned level, uint64_t address,
-                          uint64_t size)
+// Clears the leaves of a range that cuts none, and gives empty tables back.
+static void clear(const struct page_table *table, uint64_t *entries, unsigned level,
+                  uint64_t address, uint64_t size, const struct page_source *source)
 {
-    enum page_format format = walk->table->format;
     while (size != 0) {
         uint64_t chunk = chunk_size(address, size, level);
         uint64_t *entry = &entries[level_index(address, level)];
-        bool leaf = entry_is_leaf(*entry, level);
-        if (!entry_present(format, *entry)) {
-            // a hole
-        } else if (leaf && chunk == level_span(level)) {
-            *entry = walk->permissions == 0
-                         ? 0
-                         : entry_leaf(format, entry_leaf_address(*entry, level), walk->permissions,
-                                      entry_type(format, *entry), level);
-        } else {
-            if (leaf) {
-                split_leaf(walk, entry, level, address);
-            }
-            change_commit(walk, page_at(walk->table, entry_address(*entry)), level - 1, address,
-                          chunk);
-            if (walk->permissions == 0) {
-                prune(walk, entry, level, address);
+        if (entry_present(table->format, *entry)) {
+            if (entry_is_leaf(*entry, level)) {
+                *entry = 0;
+            } else {
+                clear(table, page_at(table, entry_address(*entry)), level - 1, address, chunk,
+                      source);
+                prune(table, entry, level, address, source);
             }
         }
         address += chunk;
@@ -258,10 +146,40 @@ static enum status check_range(const struct page_table *table, uint64_t address,
     return range_fits(address, size, limit) ? STATUS_OK : STATUS_INVALID;
 }
 
-enum status page_table_map(struct page_table *table, uint64_t address, hpa_t physical,
-                           uint64_t size, uint32_t permissions, enum memory_type type,
-                           const struct page_source *source)
+// Fills in the leaf in force at `address`, or, without one, *skip: the bytes to the next candidate.
+static enum status look_up(const struct page_table *table, uint64_t address,
+                           struct page_mapping *mapping, uint64_t *skip)
 {
+    uint64_t physical = table->root.value;
+    for (unsigned level = LEVEL_TOP;; level--) {
+        uint64_t entry = page_at(table, physical)[level_index(address, level)];
+        uint64_t span = level_span(level);
+        if (!entry_present(table->format, entry)) {
+            *skip = span - (address & (span - 1));
+            return STATUS_NOT_FOUND;
+        }
+        if (entry_is_leaf(entry, level)) {
+            *mapping = (struct page_mapping){
+                align_down(address, span), span, hpa(entry_leaf_address(entry, level)),
+                entry_permissions(table->format, entry), entry_type(table->format, entry)};
+            return STATUS_OK;
+        }
+        physical = entry_address(entry);
+    }
+}
+
+// True when a leaf begins before `boundary` and ends after it.
+static bool cuts_leaf(const struct page_table *table, uint64_t boundary)
+{
+    struct page_mapping mapping;
+    uint64_t skip;
+    return look_up(table, boundary, &mapping, &skip) == STATUS_OK && mapping.address != boundary;
+}
+
+static enum status check_map(const struct page_table *table, uint64_t address, hpa_t physical,
+                             uint64_t size, uint32_t permissions, enum memory_type type)
+{
+    struct page_mapping mapping;
     enum status status = check_range(table, address, size);
     if (status == STATUS_OK) {
         status = entry_check(table->format, permissions, type);
@@ -273,48 +191,43 @@ enum status page_table_map(struct page_table *table, uint64_t address, hpa_t phy
         !range_fits(physical.value, size, table->physical_limit)) {
         return STATUS_INVALID;
     }
-    struct walk walk = {table, permissions, type, 0, {0}, source};
-    uint64_t *root = page_at(table, table->root.value);
-    status = map_plan(&walk, root, LEVEL_TOP, address, physical.value, size);
-    if (status == STATUS_OK) {
-        status = pool_fill(&walk);
-    }
-    if (status == STATUS_OK) {
-        map_commit(&walk, root, LEVEL_TOP, address, physical.value, size);
-    }
-    return status;
+    // The last address, since the end of the upper half is 0.
+    return page_table_next(table, address, address + (size - 1), &mapping) == STATUS_OK
+               ? STATUS_BUSY
+               : STATUS_OK;
 }
 
-static enum status change(struct page_table *table, uint64_t address, uint64_t size,
-                          uint32_t permissions, const struct page_source *source)
+enum status page_table_map(struct page_table *table, uint64_t address, hpa_t physical,
+                           uint64_t size, uint32_t permissions, enum memory_type type,
+                           const struct page_source *source)
 {
-    enum status status = check_range(table, address, size);
+    enum status status = check_map(table, address, physical, size, permissions, type);
     if (status != STATUS_OK) {
         return status;
     }
-    struct walk walk = {table, permissions, MEMORY_WRITE_BACK, 0, {0}, source};
+    struct walk walk = {table, permissions, type, false, source};
     uint64_t *root = page_at(table, table->root.value);
-    status = change_plan(&walk, root, LEVEL_TOP, address, size, permissions == 0);
-    if (status == STATUS_OK) {
-        status = pool_fill(&walk);
+    status = map_pass(&walk, root, LEVEL_TOP, address, physical.value, size);
+    if (status != STATUS_OK) {
+        clear(table, root, LEVEL_TOP, address, size, source); // only tables are there
+        return status;
     }
-    if (status == STATUS_OK) {
-        change_commit(&walk, root, LEVEL_TOP, address, size);
-    }
-    return status;
+    walk.write_leaves = true;
+    return map_pass(&walk, root, LEVEL_TOP, address, physical.value, size);
 }
 
 enum status page_table_unmap(struct page_table *table, uint64_t address, uint64_t size,
                              const struct page_source *source)
 {
-    return change(table, address, size, 0, source);
-}
-
-enum status page_table_protect(struct page_table *table, uint64_t address, uint64_t size,
-                               uint32_t permissions, const struct page_source *source)
-{
-    enum status status = entry_check(table->format, permissions, MEMORY_WRITE_BACK);
-    return status == STATUS_OK ? change(table, address, size, permissions, source) : status;
+    enum status status = check_range(table, address, size);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    if (cuts_leaf(table, address) || cuts_leaf(table, address + size)) {
+        return STATUS_INVALID;
+    }
+    clear(table, page_at(table, table->root.value), LEVEL_TOP, address, size, source);
+    return STATUS_OK;
 }
 
 enum status page_table_create(struct page_table *table, enum page_format format,
@@ -368,39 +281,8 @@ enum status page_table_reserve(struct page_table *table, unsigned index,
                                const struct page_source *source)
 {
     uint64_t *entry = &page_at(table, table->root.value)[index];
-    hpa_t page;
-    if (entry_present(table->format, *entry)) {
-        return STATUS_OK;
-    }
-    enum status status = source->take(source->context, &page);
-    if (status != STATUS_OK) {
-        return status;
-    }
-    memset(page_at(table, page.value), 0, PAGE_SIZE);
-    *entry = entry_table(table->format, page.value, index < 256);
-    return STATUS_OK;
-}
-
-// Fills in the leaf in force at `address`, or, without one, *skip: the bytes to the next candidate.
-static enum status look_up(const struct page_table *table, uint64_t address,
-                           struct page_mapping *mapping, uint64_t *skip)
-{
-    uint64_t physical = table->root.value;
-    for (unsigned level = LEVEL_TOP;; level--) {
-        uint64_t entry = page_at(table, physical)[level_index(address, level)];
-        uint64_t span = level_span(level);
-        if (!entry_present(table->format, entry)) {
-            *skip = span - (address & (span - 1));
-            return STATUS_NOT_FOUND;
-        }
-        if (entry_is_leaf(entry, level)) {
-            *mapping = (struct page_mapping){
-                align_down(address, span), span, hpa(entry_leaf_address(entry, level)),
-                entry_permissions(table->format, entry), entry_type(table->format, entry)};
-            return STATUS_OK;
-        }
-        physical = entry_address(entry);
-    }
+    return entry_present(table->format, *entry) ? STATUS_OK
+                                                : make_table(table, entry, index < 256, source);
 }
 
 enum status page_table_translate(const struct page_table *table, uint64_t address,

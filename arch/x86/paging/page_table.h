@@ -4,8 +4,7 @@
 // Pure: it allocates nothing (its caller passes a page_source), invalidates no TLB (its caller
 // does), and reaches tables at physical address + direct_offset, so a host test runs it on an
 // ordinary buffer. The caller's lock guards the table. Every change is validated first and its
-// table pages are taken first; past that point nothing can fail, and on an error nothing has
-// changed.
+// table pages are taken before anything is mapped; on an error nothing has changed.
 #pragma once
 
 #include <stddef.h>
@@ -88,16 +87,11 @@ MUST_CHECK enum status page_table_map(struct page_table *table, uint64_t address
                                       uint64_t size, uint32_t permissions, enum memory_type type,
                                       const struct page_source *source);
 
-// Removes what is mapped in [address, address + size); holes are fine. A larger leaf that is only
-// partly inside is split. Tables that become empty are given back (not those of the upper half's
-// top level). STATUS_INVALID: alignment or range; else the error of take, for splits.
+// Removes what is mapped in [address, address + size); holes are fine. Tables that become empty are
+// given back (not those of the upper half's top level). STATUS_INVALID: alignment or range, or a
+// larger leaf is only partly inside; nothing has changed then.
 MUST_CHECK enum status page_table_unmap(struct page_table *table, uint64_t address, uint64_t size,
                                         const struct page_source *source);
-
-// Gives what is mapped in the range new permissions; memory types stay. Errors as for unmap, and
-// STATUS_INVALID for permissions that are not legal, STATUS_NOT_FOUND when there is a hole.
-MUST_CHECK enum status page_table_protect(struct page_table *table, uint64_t address, uint64_t size,
-                                          uint32_t permissions, const struct page_source *source);
 
 // Finds the leaf that maps `address`. STATUS_NOT_FOUND when none does.
 MUST_CHECK enum status page_table_translate(const struct page_table *table, uint64_t address,
