@@ -49,6 +49,8 @@ int link_input(void *context, bool take)
     if (take) {
         ring_drop(&link->input, 1);
         link->consumed++;
+        link->consumed_due =
+            link->input.count == 0 || link->consumed - link->consumed_told >= LINK_CONSUMED;
     }
     return byte;
 }

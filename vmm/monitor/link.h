@@ -34,6 +34,7 @@ struct link {
     struct ring input;
     uint64_t consumed;      // input bytes the guest has taken
     uint64_t consumed_told; // of them reported
+    bool consumed_due;      // the console should hear of them now
     bool input_arrived;     // since link_take_input_flag
     bool receive_blocked;   // a message waits because the queue is full
     bool paused;
@@ -51,13 +52,6 @@ void link_output(void *link, uint8_t byte);
 
 // The next typed byte or -1; struct platform_config's console_input.
 int link_input(void *link, bool take);
-
-// True when input bytes were taken that the console should hear of.
-static inline bool link_consumed_due(const struct link *link)
-{
-    return link->consumed != link->consumed_told &&
-           (link->consumed - link->consumed_told >= LINK_CONSUMED || link->input.count == 0);
-}
 
 // Takes a message from the console: input into the queue, the rest into flags. Pure.
 void link_take(struct link *link, const struct link_message *message);

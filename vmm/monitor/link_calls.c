@@ -61,6 +61,7 @@ void link_send(struct link *link, uint32_t type, const void *payload, size_t len
 void link_tell_consumed(struct link *link)
 {
     link->consumed_told = link->consumed;
+    link->consumed_due = false;
     link_send(link, MESSAGE_CONSUMED, &link->consumed, sizeof(link->consumed));
 }
 

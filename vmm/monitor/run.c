@@ -46,7 +46,7 @@ NORETURN void monitor_end(struct monitor *monitor, uint32_t reason, uint32_t sta
                           const char *why)
 {
     link_flush(&monitor->link);
-    if (link_consumed_due(&monitor->link)) {
+    if (monitor->link.consumed != monitor->link.consumed_told) {
         link_tell_consumed(&monitor->link);
     }
     link_send_ended(&monitor->link, reason, status, why);
@@ -128,30 +128,60 @@ static void raise_step(struct monitor *monitor)
     event_raise_step(&monitor->machine);
 }
 
-static inline uint64_t earlier(uint64_t left, uint64_t right)
+// Host TSC at which a device timer or the output has its turn; CLOCK_NEVER: nothing waits.
+static inline uint64_t next_deadline(const struct monitor *monitor)
 {
-    return left < right ? left : right;
+    uint64_t timer = monitor->platform.clock.earliest_tsc;
+    uint64_t flush = monitor->link.flush_at;
+
+    return timer < flush ? timer : flush;
+}
+
+static uint64_t do_what_is_due(struct monitor *monitor)
+{
+    platform_run_timers(&monitor->platform);
+    if (monitor->machine.page->exit_tsc >= monitor->link.flush_at) {
+        link_flush(&monitor->link);
+    }
+    return next_deadline(monitor);
+}
+
+// True when the next entry is not an ordinary one.
+static inline bool needs_attention(const struct monitor *monitor)
+{
+    const struct machine *machine = &monitor->machine;
+
+    return ((uint32_t)machine->trap_due | (uint32_t)platform_interrupt_pending(&monitor->platform) |
+            machine->page->request_window | machine->page->halted) != 0;
+}
+
+static uint64_t attend(struct monitor *monitor)
+{
+    struct machine *machine = &monitor->machine;
+
+    if (machine->trap_due) {
+        raise_step(monitor);
+    }
+    event_deliver_interrupt(machine);
+    if (machine->page->halted) {
+        link_flush(&monitor->link);
+    }
+    return next_deadline(monitor);
 }
 
 // Everything that must be right before the guest runs.
-static void prepare(struct monitor *monitor)
+static inline void prepare(struct monitor *monitor)
 {
-    struct machine *machine = &monitor->machine;
-    struct vcpu_page *page = machine->page;
-    uint64_t deadline;
+    struct vcpu_page *page = monitor->machine.page;
+    uint64_t deadline = next_deadline(monitor);
 
-    platform_run_timers(&monitor->platform);
-    if (UNLIKELY(machine->trap_due)) {
-        raise_step(monitor);
+    if (UNLIKELY(page->exit_tsc >= deadline)) {
+        deadline = do_what_is_due(monitor);
     }
-    if (UNLIKELY(platform_interrupt_pending(&monitor->platform) || page->request_window)) {
-        event_deliver_interrupt(machine);
+    if (UNLIKELY(needs_attention(monitor))) {
+        deadline = attend(monitor);
     }
-    if (UNLIKELY(page->exit_tsc >= monitor->link.flush_at || page->halted)) {
-        link_flush(&monitor->link);
-    }
-    deadline = earlier(monitor->platform.clock.earliest_tsc, monitor->link.flush_at);
-    page->deadline_tsc = deadline == CLOCK_NEVER ? 0 : deadline;
+    page->deadline_tsc = deadline; // CLOCK_NEVER is far enough away to be none
 }
 
 // Calls the exit's handler, again when it needs registers that are not in the page yet.
@@ -193,7 +223,7 @@ static void serve_console(struct monitor *monitor)
         monitor->machine.page->events = 0;
         take_messages(monitor);
     }
-    if (UNLIKELY(link_consumed_due(link))) {
+    if (UNLIKELY(link->consumed_due)) {
         link_tell_consumed(link);
         if (link->receive_blocked) {
             take_messages(monitor);

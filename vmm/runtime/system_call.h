@@ -267,10 +267,20 @@ MUST_CHECK static inline int64_t vcpu_create(uint32_t vm, struct vcpu_info *info
     return system_call(SYS_VCPU_CREATE, vm, user_address(info), 0, 0, 0);
 }
 
-// Runs the guest (or fetches groups, VCPU_RUN_FETCH). The exit is in the shared page.
-MUST_CHECK static inline enum status vcpu_run(uint32_t vcpu, uint32_t flags)
+// Runs the guest (or fetches groups, VCPU_RUN_FETCH). The exit is in the shared page. In line,
+// because it is the one call on every exit's path.
+MUST_CHECK static inline enum status vcpu_run(uint64_t vcpu, uint64_t flags)
 {
-    return call_status(system_call(SYS_VCPU_RUN, vcpu, flags, 0, 0, 0));
+    int64_t result = SYS_VCPU_RUN;
+
+    __asm__ volatile("mov %%rsp, %%rcx\n\t"
+                     "lea 1f(%%rip), %%rdx\n\t"
+                     "sysenter\n"
+                     "1:"
+                     : "+a"(result), "+D"(vcpu), "+S"(flags)
+                     :
+                     : "rcx", "rdx", "r8", "r9", "r10", "r11", "cc", "memory");
+    return call_status(result);
 }
 
 MUST_CHECK static inline int64_t vcpu_dump(uint32_t vcpu, struct vcpu_field *fields,

@@ -115,10 +115,10 @@ static void test_link_input(void **state)
     assert_true(fixture->link.input_arrived);
     assert_int_equal(link_input(&fixture->link, false), 'a');
     assert_int_equal(link_input(&fixture->link, true), 'a');
-    assert_false(link_consumed_due(&fixture->link));
+    assert_false(fixture->link.consumed_due);
     assert_int_equal(link_input(&fixture->link, true), 'b');
     assert_int_equal(link_input(&fixture->link, true), 'c');
-    assert_true(link_consumed_due(&fixture->link));
+    assert_true(fixture->link.consumed_due);
     assert_int_equal(fixture->link.consumed, 3);
     message.header.type = MESSAGE_PAUSE;
     link_take(&fixture->link, &message);
