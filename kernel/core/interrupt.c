@@ -78,12 +78,6 @@ static void hook_user_exception(struct trap_frame *frame, const struct trap_info
     leave_to_user();
 }
 
-// Nobody sends NMIs on purpose; one that comes is a hardware event worth a line.
-static void hook_nmi(struct trap_frame *frame)
-{
-    (void)frame;
-}
-
 NORETURN static void hook_kernel_exception(const struct trap_frame *frame, uint64_t fault_address)
 {
     static char report[2048];
@@ -95,7 +89,6 @@ NORETURN static void hook_kernel_exception(const struct trap_frame *frame, uint6
 static const struct trap_operations operations = {
     .user_exception = hook_user_exception,
     .interrupt = hook_interrupt,
-    .nmi = hook_nmi,
     .kernel_exception = hook_kernel_exception,
 };
 

@@ -51,8 +51,7 @@ static void build_tss(struct cpu *cpu)
 static void set_control_registers(void)
 {
     const struct cpu_features *features = cpu_features();
-    uint64_t cr4 = CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT;
-    cr4 |= features->pge ? CR4_PGE : 0;
+    uint64_t cr4 = CR4_PAE | CR4_MCE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT;
     cr4 |= features->smep ? CR4_SMEP : 0;
     cr4 |= features->smap ? CR4_SMAP : 0;
     cr4 |= features->umip ? CR4_UMIP : 0;
@@ -60,9 +59,7 @@ static void set_control_registers(void)
     cr4_write(cr4);
     cr0_write(CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE);
     msr_write(MSR_EFER, EFER_LME | EFER_LMA | EFER_NXE);
-    if (features->pat) {
-        msr_write(MSR_PAT, HOST_PAT);
-    }
+    msr_write(MSR_PAT, HOST_PAT);
 }
 
 static void set_system_call_entry(struct cpu *cpu)

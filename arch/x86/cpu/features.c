@@ -30,7 +30,6 @@ static void discover_names(void)
     memcpy(features.vendor + 4, &r.edx, 4);
     memcpy(features.vendor + 8, &r.ecx, 4);
     features.intel = strcmp(features.vendor, "GenuineIntel") == 0;
-    features.amd = strcmp(features.vendor, "AuthenticAMD") == 0;
     features.maximum_extended_leaf = cpuid(0x80000000u, 0).eax;
     for (uint32_t i = 0; i < 3; i++) {
         r = leaf_or_zero(0x80000002u + i);
@@ -44,37 +43,25 @@ static void discover_basic(void)
     features.apic = bit(one.edx, 9);
     // Other vendors' processors have SYSENTER outside 64-bit mode only.
     features.sysenter = bit(one.edx, 11) && features.intel;
-    features.mtrr = bit(one.edx, 12);
-    features.pge = bit(one.edx, 13);
-    features.pat = bit(one.edx, 16);
     features.vmx = bit(one.ecx, 5);
-    features.pcid = bit(one.ecx, 17);
     features.x2apic = bit(one.ecx, 21);
     features.tsc_deadline = bit(one.ecx, 24);
     features.xsave = bit(one.ecx, 26);
-    features.avx = bit(one.ecx, 28);
     features.hypervisor = bit(one.ecx, 31);
     struct cpuid_result seven = leaf_or_zero(7);
-    features.fsgsbase = bit(seven.ebx, 0);
     features.smep = bit(seven.ebx, 7);
-    features.invpcid = bit(seven.ebx, 10);
-    features.avx512 = bit(seven.ebx, 16);
     features.smap = bit(seven.ebx, 20);
     features.umip = bit(seven.ecx, 2);
-    features.xsaveopt = features.xsave && features.maximum_leaf >= 13 && bit(cpuid(13, 1).eax, 0);
 }
 
 static void discover_extended(void)
 {
     struct cpuid_result one = leaf_or_zero(0x80000001u);
-    features.svm = bit(one.ecx, 2);
     features.nx = bit(one.edx, 20);
     features.huge_pages = bit(one.edx, 26);
     features.rdtscp = bit(one.edx, 27);
-    features.tsc_invariant = bit(leaf_or_zero(0x80000007u).edx, 8);
     uint32_t sizes = leaf_or_zero(0x80000008u).eax;
     features.physical_bits = sizes != 0 ? (uint8_t)sizes : 36;
-    features.linear_bits = sizes != 0 ? (uint8_t)(sizes >> 8) : 48;
     if (features.physical_bits > 52) {
         features.physical_bits = 52;
     }

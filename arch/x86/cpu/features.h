@@ -12,32 +12,19 @@ struct cpu_features {
     uint32_t maximum_leaf;
     uint32_t maximum_extended_leaf;
     uint8_t physical_bits; // MAXPHYADDR
-    uint8_t linear_bits;
     bool intel;
-    bool amd;
     bool nx;
     bool huge_pages; // 1 GiB pages
-    bool pge;
     bool smep;
     bool smap;
     bool umip;
-    bool pcid;
-    bool invpcid;
-    bool fsgsbase;
     bool sysenter; // in 64-bit mode; elsewhere it is an invalid opcode there
     bool rdtscp;   // and so MSR_TSC_AUX
     bool xsave;
-    bool xsaveopt;
-    bool avx;
-    bool avx512;
     bool x2apic;
     bool apic;
     bool tsc_deadline;
-    bool tsc_invariant;
-    bool mtrr;
-    bool pat;
     bool vmx;
-    bool svm;
     bool hypervisor; // we run inside a virtual machine ourselves
 };
 

@@ -11,18 +11,10 @@
 #define OFFSET_MXCSR      24
 #define OFFSET_MXCSR_MASK 28
 #define OFFSET_XSTATE_BV  512
-#define LEGACY_SIZE       512
 
 #define MXCSR_RESET 0x1f80u
 
 static uint64_t mask; // XCR0 of the host; 0: FXSAVE only
-static uint32_t area_size = LEGACY_SIZE;
-
-uint32_t fpu_area_size(void)
-{
-    return area_size;
-}
-
 uint64_t fpu_mask(void)
 {
     return mask;
@@ -38,14 +30,6 @@ void fpu_discover(void)
     mask = supported.eax & (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512);
     if ((mask & XCR0_AVX512) != XCR0_AVX512) {
         mask &= ~XCR0_AVX512;
-    }
-    area_size = LEGACY_SIZE + 64;
-    for (uint32_t component = 2; component < 8; component++) {
-        if (mask >> component & 1) {
-            struct cpuid_result place = cpuid(13, component);
-            uint32_t end = place.eax + place.ebx;
-            area_size = end > area_size ? end : area_size;
-        }
     }
 }
 
@@ -72,7 +56,7 @@ void fpu_area_initialize(void *area, uint16_t fcw)
     uint8_t *bytes = area;
     uint32_t mxcsr = MXCSR_RESET;
     uint64_t present = XCR0_X87 | XCR0_SSE; // the rest: initial configuration
-    memset(area, 0, area_size);
+    memset(area, 0, FPU_AREA_SIZE);
     memcpy(bytes + OFFSET_FCW, &fcw, sizeof fcw);
     memcpy(bytes + OFFSET_MXCSR, &mxcsr, sizeof mxcsr);
     if (mask != 0) {

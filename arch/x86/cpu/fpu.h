@@ -10,11 +10,7 @@
 #include <stdint.h>
 
 #define FPU_AREA_ALIGNMENT 64u
-#define FPU_AREA_MAXIMUM   4096u // an area fits a page
-
-// Bytes of an area on this machine: XSAVE's standard format with every component of fpu_mask(), or
-// 512 without XSAVE.
-uint32_t fpu_area_size(void);
+#define FPU_AREA_SIZE      4096u // a page; the standard format up to AVX-512 takes 2688 bytes
 
 // The XCR0 value the host runs with; a guest's XCR0 is a subset. 0 without XSAVE. The owner of the
 // registers may set another value: claiming and releasing put this one back first.

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 set(SOURCES context.asm context.c cpu.c early_console.c features.c fpu.c idt.c segments.asm
-    system_call.asm trap.c trap_entry.asm trap_report.c user_copy.asm user_copy.c)
+    system_call.asm trap.c trap_entry.asm trap_report.c)
 
 # asm_offsets.inc: see asm_offsets.h.
 file(GLOB offset_files CONFIGURE_DEPENDS

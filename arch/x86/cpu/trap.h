@@ -2,8 +2,8 @@
 // Traps: the frame that entry code builds, and the hooks through which arch reaches the kernel.
 //
 // arch calls no kernel symbol: the kernel installs one const table at start. All hooks run with
-// interrupts off, on the kernel stack of the thread that was interrupted (NMI and machine check:
-// on their own stacks, where no thread may be switched). No lock.
+// interrupts off, on the kernel stack of the thread that was interrupted (machine check: on its own
+// stack, where no thread may be switched). An NMI is ignored. No lock.
 #pragma once
 
 #include <stdbool.h>
@@ -67,9 +67,6 @@ struct trap_operations {
     // hook acknowledges the interrupt controller. It may switch threads when from ring 3.
     void (*interrupt)(uint32_t vector, struct trap_frame *frame);
 
-    // NMI, from anywhere, on its own stack. Must return.
-    void (*nmi)(struct trap_frame *frame);
-
     // An exception in ring 0 that nothing recovers: a bug or broken hardware. `fault_address` is
     // CR2. trap_describe() turns the frame into text.
     NORETURN void (*kernel_exception)(const struct trap_frame *frame, uint64_t fault_address);
@@ -80,8 +77,15 @@ struct trap_operations {
 void trap_install(const struct trap_operations *operations);
 
 // The fault address / the return address of this CPU's last trap from ring 3.
-uint64_t trap_info_get(void);
-uint64_t trap_info_ret(void);
+static inline uint64_t trap_info_get(void)
+{
+    return this_cpu()->trap.fault_address;
+}
+
+static inline uint64_t trap_info_ret(void)
+{
+    return this_cpu()->trap.return_address;
+}
 
 // A short name of an exception vector ("page fault"); "interrupt" from 32 on.
 const char *trap_name(uint64_t vector);
