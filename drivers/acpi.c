@@ -10,9 +10,6 @@
 #define RSDP_REVISION   15
 #define RSDP_RSDT       16
 #define RSDP_XSDT       24
-#define EBDA_SEGMENT    0x40e
-#define BIOS_AREA       0xe0000
-#define BIOS_AREA_SIZE  0x20000
 #define HEADER_SIZE     36u
 #define HEADER_LENGTH   4
 #define TABLE_MAXIMUM   (1u << 20)
@@ -46,51 +43,11 @@ void acpi_defaults(struct acpi_information *information)
 {
     memset(information, 0, sizeof *information);
     information->local_apic_address = 0xfee00000;
-    information->has_8259 = true;
     information->io_apic_count = 1;
-    information->io_apics[0] = (struct acpi_io_apic){0, 0xfec00000, 0};
+    information->io_apics[0] = (struct acpi_io_apic){0xfec00000, 0};
     for (uint32_t irq = 0; irq < ACPI_ISA_IRQ_COUNT; irq++) {
         information->isa_irqs[irq].interrupt = irq;
     }
-}
-
-// Copies an RSDP of which `size` bytes can be seen; false when it is not one.
-static bool take_rsdp(const uint8_t *bytes, uint32_t size, uint8_t rsdp[36])
-{
-    if (size < RSDP_OLD_SIZE || memcmp(bytes, "RSD PTR ", 8) != 0 ||
-        !sums_to_zero(bytes, RSDP_OLD_SIZE)) {
-        return false;
-    }
-    bool extended =
-        bytes[RSDP_REVISION] >= 2 && size >= RSDP_SIZE && sums_to_zero(bytes, RSDP_SIZE);
-    memset(rsdp, 0, RSDP_SIZE);
-    memcpy(rsdp, bytes, extended ? RSDP_SIZE : RSDP_OLD_SIZE);
-    return true;
-}
-
-static bool scan(const struct acpi_memory *memory, uint64_t start, uint32_t size, uint8_t rsdp[36])
-{
-    const uint8_t *bytes = memory->view(memory->context, hpa(start), size);
-    for (uint32_t at = 0; bytes && size - at >= RSDP_OLD_SIZE; at += 16) {
-        if (take_rsdp(bytes + at, size - at, rsdp)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-enum status acpi_find_rsdp(const struct acpi_memory *memory, const uint8_t *given, uint32_t size,
-                           uint8_t rsdp[36])
-{
-    if (take_rsdp(given, size, rsdp)) {
-        return STATUS_OK;
-    }
-    const uint8_t *segment = memory->view(memory->context, hpa(EBDA_SEGMENT), 2);
-    uint64_t ebda = segment ? (uint64_t)get16(segment) << 4 : 0;
-    if (ebda >= 0x400 && ebda < 0xa0000 && scan(memory, ebda, 1024, rsdp)) {
-        return STATUS_OK;
-    }
-    return scan(memory, BIOS_AREA, BIOS_AREA_SIZE, rsdp) ? STATUS_OK : STATUS_NOT_FOUND;
 }
 
 // Shows a whole table. STATUS_NOT_FOUND: not readable or another signature.
@@ -109,14 +66,18 @@ static enum status open_table(const struct acpi_memory *memory, uint64_t address
     return *table && sums_to_zero(*table, *length) ? STATUS_OK : STATUS_MALFORMED;
 }
 
-enum status acpi_find_table(const struct acpi_memory *memory, const uint8_t rsdp[36],
+enum status acpi_find_table(const struct acpi_memory *memory, const uint8_t *rsdp, uint32_t size,
                             const char signature[4], const uint8_t **table, uint32_t *length)
 {
     const uint8_t *root;
     uint32_t root_length;
     uint32_t width = 8;
+    if (size < RSDP_OLD_SIZE || memcmp(rsdp, "RSD PTR ", 8) != 0 ||
+        !sums_to_zero(rsdp, RSDP_OLD_SIZE)) {
+        return STATUS_NOT_FOUND;
+    }
     enum status status = STATUS_NOT_FOUND;
-    if (get64(rsdp + RSDP_XSDT) != 0) {
+    if (size >= RSDP_SIZE && rsdp[RSDP_REVISION] >= 2 && sums_to_zero(rsdp, RSDP_SIZE)) {
         status = open_table(memory, get64(rsdp + RSDP_XSDT), "XSDT", &root, &root_length);
     }
     if (status != STATUS_OK) {
@@ -136,36 +97,22 @@ enum status acpi_find_table(const struct acpi_memory *memory, const uint8_t rsdp
     return STATUS_NOT_FOUND;
 }
 
-static void add_cpu(struct acpi_information *information, uint32_t apic_id, uint32_t flags)
-{
-    if (!(flags & 1)) { // not enabled
-        return;
-    }
-    if (information->cpu_count == ACPI_CPU_MAXIMUM) {
-        information->dropped++;
-        return;
-    }
-    information->cpus[information->cpu_count++] = apic_id;
-}
-
 static void add_local_apic(struct acpi_information *information, const uint8_t *entry)
 {
-    add_cpu(information, entry[3], get32(entry + 4));
+    information->cpu_count += get32(entry + 4) & 1; // enabled
 }
 
 static void add_x2apic(struct acpi_information *information, const uint8_t *entry)
 {
-    add_cpu(information, get32(entry + 4), get32(entry + 8));
+    information->cpu_count += get32(entry + 8) & 1;
 }
 
 static void add_io_apic(struct acpi_information *information, const uint8_t *entry)
 {
-    if (information->io_apic_count == ACPI_IO_APIC_MAXIMUM) {
-        information->dropped++;
-        return;
+    if (information->io_apic_count < ACPI_IO_APIC_MAXIMUM) { // ISA lines are on the first one
+        information->io_apics[information->io_apic_count++] =
+            (struct acpi_io_apic){get32(entry + 4), get32(entry + 8)};
     }
-    information->io_apics[information->io_apic_count++] =
-        (struct acpi_io_apic){entry[2], get32(entry + 4), get32(entry + 8)};
 }
 
 static void add_override(struct acpi_information *information, const uint8_t *entry)
@@ -173,7 +120,6 @@ static void add_override(struct acpi_information *information, const uint8_t *en
     uint8_t source = entry[3];
     uint16_t flags = get16(entry + 8);
     if (entry[2] != 0 || source >= ACPI_ISA_IRQ_COUNT) { // only bus 0, ISA, is defined
-        information->dropped++;
         return;
     }
     // "MPS INTI Flags": polarity 1:0, trigger mode 3:2; 0 conforms to ISA, 3 is the other way.
@@ -222,7 +168,6 @@ enum status acpi_parse_madt(const uint8_t *table, uint32_t length,
     acpi_defaults(&found);
     found.io_apic_count = 0;
     found.local_apic_address = get32(table + 36);
-    found.has_8259 = (table[40] & 1) != 0;
     uint32_t at = MADT_FIXED_SIZE;
     while (length - at >= 2) {
         uint8_t size = table[at + 1];

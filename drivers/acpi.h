@@ -11,7 +11,6 @@
 #include "kernel/lib/compiler.h"
 #include "kernel/lib/status.h"
 
-#define ACPI_CPU_MAXIMUM     64u
 #define ACPI_IO_APIC_MAXIMUM 8u
 #define ACPI_ISA_IRQ_COUNT   16u
 
@@ -22,7 +21,6 @@ struct acpi_memory {
 };
 
 struct acpi_io_apic {
-    uint8_t id;
     uint32_t address;
     uint32_t first_interrupt; // global system interrupt of its pin 0
 };
@@ -35,30 +33,21 @@ struct acpi_isa_irq {
 
 struct acpi_information {
     uint64_t local_apic_address;
-    bool has_8259;
-    uint32_t cpu_count;              // usable ones; cpus[] in table order
-    uint32_t cpus[ACPI_CPU_MAXIMUM]; // APIC ids
+    uint32_t cpu_count; // enabled ones
     uint32_t io_apic_count;
     struct acpi_io_apic io_apics[ACPI_IO_APIC_MAXIMUM];
     struct acpi_isa_irq isa_irqs[ACPI_ISA_IRQ_COUNT];
-    uint32_t dropped; // entries beyond the maxima
 };
 
 // Fills in what a machine without tables is assumed to have: local APIC at 0xfee00000, I/O APIC at
-// 0xfec00000, 8259, identity ISA interrupts.
+// 0xfec00000, identity ISA interrupts.
 void acpi_defaults(struct acpi_information *information);
 
-// Looks for an RSDP with a right checksum: first in the bytes the boot loader gave (`size` 0:
-// none), then in the first KiB of the EBDA and in the BIOS area. Copies at most 36 bytes to `rsdp`.
-// STATUS_NOT_FOUND when there is none.
-MUST_CHECK enum status acpi_find_rsdp(const struct acpi_memory *memory, const uint8_t *given,
-                                      uint32_t size, uint8_t rsdp[36]);
-
-// Follows the RSDP to a table by signature ("APIC"), checks length and checksum, stores address and
-// length. STATUS_NOT_FOUND, STATUS_MALFORMED.
-MUST_CHECK enum status acpi_find_table(const struct acpi_memory *memory, const uint8_t rsdp[36],
-                                       const char signature[4], const uint8_t **table,
-                                       uint32_t *length);
+// Follows an RSDP of `size` bytes (0: none), the loader's copy, to a table by signature ("APIC"),
+// checks lengths and checksums, stores address and length. STATUS_NOT_FOUND, STATUS_MALFORMED.
+MUST_CHECK enum status acpi_find_table(const struct acpi_memory *memory, const uint8_t *rsdp,
+                                       uint32_t size, const char signature[4],
+                                       const uint8_t **table, uint32_t *length);
 
 // Reads a MADT of `length` bytes into `information` (over acpi_defaults). STATUS_MALFORMED: an
 // entry's length breaks the table; `information` is then unchanged.

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Joins the ACPI parser with this machine's memory: reads RAM through the direct map and maps
-// tables that lie elsewhere. Called once at boot.
+// Joins the ACPI parser with this machine's memory, which it maps. Called once at boot.
 #pragma once
 
 #include "arch/x86/boot/boot_information.h"

@@ -144,9 +144,3 @@ enum status io_apic_mask_isa(unsigned irq, bool masked)
     write_line(line);
     return STATUS_OK;
 }
-
-bool io_apic_isa_masked(unsigned irq)
-{
-    return irq >= ACPI_ISA_IRQ_COUNT || !lines[irq].controller ||
-           (lines[irq].entry & PIN_MASKED) != 0;
-}

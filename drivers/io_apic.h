@@ -22,6 +22,5 @@ MUST_CHECK enum status io_apic_initialize(const struct acpi_information *acpi,
 // Polarity and trigger mode come from the MADT. STATUS_INVALID, STATUS_NOT_FOUND.
 MUST_CHECK enum status io_apic_route_isa(unsigned irq, uint8_t vector, uint32_t apic_id);
 
-// Masks, unmasks, or asks. STATUS_INVALID for a line that is not routed.
+// Masks or unmasks. STATUS_INVALID for a line that is not routed.
 MUST_CHECK enum status io_apic_mask_isa(unsigned irq, bool masked);
-bool io_apic_isa_masked(unsigned irq);

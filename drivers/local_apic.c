@@ -10,13 +10,8 @@ enum apic_register {
     APIC_ID = 0x20,
     APIC_TASK_PRIORITY = 0x80,
     APIC_END_OF_INTERRUPT = 0xb0,
-    APIC_LOGICAL_DESTINATION = 0xd0,
     APIC_SPURIOUS = 0xf0,
-    APIC_ERROR_STATUS = 0x280,
-    APIC_COMMAND_LOW = 0x300,
-    APIC_COMMAND_HIGH = 0x310,
     APIC_TIMER = 0x320,
-    APIC_PERFORMANCE = 0x340,
     APIC_LINT0 = 0x350,
     APIC_LINT1 = 0x360,
     APIC_ERROR = 0x370,
@@ -25,18 +20,11 @@ enum apic_register {
     APIC_TIMER_DIVIDE = 0x3e0,
 };
 
-#define SPURIOUS_ENABLE    (1u << 8)
-#define LVT_MASKED         (1u << 16)
-#define LVT_NMI            (4u << 8)
-#define TIMER_DEADLINE     (2u << 17)
-#define DIVIDE_BY_1        0xbu
-#define COMMAND_PENDING    (1u << 12)
-#define COMMAND_ASSERT     (1u << 14)
-#define COMMAND_LEVEL      (1u << 15)
-#define DELIVERY_NMI       (4u << 8)
-#define DELIVERY_INIT      (5u << 8)
-#define DELIVERY_STARTUP   (6u << 8)
-#define COMMAND_WAIT_POLLS 100000u
+#define SPURIOUS_ENABLE (1u << 8)
+#define LVT_MASKED      (1u << 16)
+#define LVT_NMI         (4u << 8)
+#define TIMER_DEADLINE  (2u << 17)
+#define DIVIDE_BY_1     0xbu
 
 static struct {
     uint8_t *registers; // xAPIC only
@@ -177,43 +165,4 @@ void local_apic_timer_start_count(void)
 uint32_t local_apic_timer_elapsed(void)
 {
     return UINT32_MAX - apic_read(APIC_TIMER_CURRENT);
-}
-
-// "Interrupt Command Register (ICR)": one MSR in x2APIC mode, two registers otherwise.
-static void command(uint32_t apic_id, uint32_t low)
-{
-    if (apic.x2apic) {
-        // Earlier stores must be seen by the CPU that the interrupt reaches.
-        __asm__ volatile("mfence; lfence" ::: "memory");
-        msr_write(MSR_X2APIC_FIRST + (APIC_COMMAND_LOW >> 4), (uint64_t)apic_id << 32 | low);
-        return;
-    }
-    apic_write(APIC_COMMAND_HIGH, apic_id << 24);
-    apic_write(APIC_COMMAND_LOW, low);
-    for (unsigned i = 0; i < COMMAND_WAIT_POLLS; i++) {
-        if (!(apic_read(APIC_COMMAND_LOW) & COMMAND_PENDING)) {
-            return;
-        }
-        cpu_relax();
-    }
-}
-
-void local_apic_send(uint32_t apic_id, uint8_t vector)
-{
-    command(apic_id, COMMAND_ASSERT | vector);
-}
-
-void local_apic_send_nmi(uint32_t apic_id)
-{
-    command(apic_id, COMMAND_ASSERT | DELIVERY_NMI);
-}
-
-void local_apic_send_init(uint32_t apic_id)
-{
-    command(apic_id, COMMAND_ASSERT | COMMAND_LEVEL | DELIVERY_INIT);
-}
-
-void local_apic_send_startup(uint32_t apic_id, uint8_t page)
-{
-    command(apic_id, COMMAND_ASSERT | DELIVERY_STARTUP | page);
 }

@@ -35,10 +35,3 @@ void local_apic_timer_calibrated(uint64_t tsc_hz, uint64_t apic_timer_hz);
 // Counter access for the calibration: start counting down from the maximum, masked; ticks so far.
 void local_apic_timer_start_count(void);
 uint32_t local_apic_timer_elapsed(void);
-
-// Sends a fixed interrupt to another CPU. INIT and start-up IPIs for starting it: `page` is the
-// physical page number (below 256) it starts at.
-void local_apic_send(uint32_t apic_id, uint8_t vector);
-void local_apic_send_nmi(uint32_t apic_id);
-void local_apic_send_init(uint32_t apic_id);
-void local_apic_send_startup(uint32_t apic_id, uint8_t page);

@@ -58,11 +58,6 @@ static void uart_write(const struct serial_port *port, enum uart_register index,
     port_write8((uint16_t)(port->base + index), value);
 }
 
-static struct serial_port *find(unsigned number)
-{
-    return number < SERIAL_PORT_COUNT && ports[number].present ? &ports[number] : NULL;
-}
-
 static bool detect(const struct serial_port *port)
 {
     uart_write(port, UART_SCRATCH, 0x5a);
@@ -77,17 +72,14 @@ static bool detect(const struct serial_port *port)
     return (uart_read(port, UART_MODEM_STATUS) & 0xf0) == MODEM_STATUS_ECHO;
 }
 
-enum status serial_initialize(unsigned number)
+bool serial_initialize(unsigned number)
 {
-    if (number >= SERIAL_PORT_COUNT) {
-        return STATUS_INVALID;
-    }
     struct serial_port *port = &ports[number];
     ring_initialize(&port->console, port->console_slots, SERIAL_CONSOLE_SLOTS);
     ring_initialize(&port->transmit, port->transmit_slots, SERIAL_TRANSMIT_SLOTS);
     port->present = detect(port);
     if (!port->present) {
-        return STATUS_NOT_FOUND;
+        return false;
     }
     port->interrupts = 0;
     uart_write(port, UART_INTERRUPT_ENABLE, 0);
@@ -97,17 +89,17 @@ enum status serial_initialize(unsigned number)
     uart_write(port, UART_LINE_CONTROL, LINE_8N1);
     uart_write(port, UART_FIFO_CONTROL, FIFO_ON_AND_CLEAR);
     uart_write(port, UART_MODEM_CONTROL, MODEM_READY);
-    return STATUS_OK;
+    return true;
 }
 
 bool serial_present(unsigned number)
 {
-    return find(number) != NULL;
+    return number < SERIAL_PORT_COUNT && ports[number].present;
 }
 
 unsigned serial_isa_irq(unsigned number)
 {
-    return number < SERIAL_PORT_COUNT ? ports[number].isa_irq : 0;
+    return ports[number].isa_irq;
 }
 
 // Waits until all bits of `mask` are set in the line status; false after `polls` polls.
@@ -133,11 +125,8 @@ static bool send(const struct serial_port *port, uint8_t byte)
 
 int serial_putc(unsigned number, uint8_t c)
 {
-    const struct serial_port *port = find(number);
-    if (!port || (c == '\n' && !send(port, '\r')) || !send(port, c)) {
-        return -1;
-    }
-    return c;
+    const struct serial_port *port = &ports[number];
+    return (c != '\n' || send(port, '\r')) && send(port, c) ? c : -1;
 }
 
 static void set_interrupts(struct serial_port *port, uint8_t interrupts)
@@ -173,11 +162,8 @@ static void push_on(struct serial_port *port)
 
 size_t serial_transmit(unsigned number, const uint8_t *bytes, size_t count)
 {
-    struct serial_port *port = find(number);
+    struct serial_port *port = &ports[number];
     size_t accepted = 0;
-    if (!port) {
-        return 0;
-    }
     while (accepted < count && ring_push(&port->transmit, bytes[accepted])) {
         accepted++;
     }
@@ -185,16 +171,10 @@ size_t serial_transmit(unsigned number, const uint8_t *bytes, size_t count)
     return accepted;
 }
 
-uint32_t serial_transmit_space(unsigned number)
-{
-    const struct serial_port *port = find(number);
-    return port ? ring_space(&port->transmit) : 0;
-}
-
 void serial_flush(unsigned number)
 {
-    struct serial_port *port = find(number);
-    if (!port) {
+    struct serial_port *port = &ports[number];
+    if (!port->present) {
         return;
     }
     // The FIFO may be full at first, so the bound is that of a whole FIFO.
@@ -209,44 +189,29 @@ void serial_flush(unsigned number)
     }
 }
 
+int serial_console_read(unsigned number)
+{
+    return ring_pop(&ports[number].console);
+}
+
 size_t serial_read(unsigned number, uint8_t *bytes, size_t count)
 {
-    struct serial_port *port = find(number);
     size_t taken = 0;
-    while (port && taken < count) {
-        int byte = ring_pop(&port->console);
-        if (byte < 0) {
-            break;
-        }
+    int byte;
+    while (taken < count && (byte = serial_console_read(number)) >= 0) {
         bytes[taken++] = (uint8_t)byte;
     }
     return taken;
 }
 
-int serial_console_read(unsigned number)
-{
-    struct serial_port *port = find(number);
-    return port ? ring_pop(&port->console) : -1;
-}
-
-uint64_t serial_dropped(unsigned number)
-{
-    const struct serial_port *port = find(number);
-    return port ? port->console.dropped : 0;
-}
-
 uint32_t serial_console_count(unsigned number)
 {
-    const struct serial_port *port = find(number);
-    return port ? ring_count(&port->console) : 0;
+    return ring_count(&ports[number].console);
 }
 
 void serial_interrupts_on(unsigned number)
 {
-    struct serial_port *port = find(number);
-    if (port) {
-        set_interrupts(port, port->interrupts | INTERRUPT_RECEIVE);
-    }
+    set_interrupts(&ports[number], ports[number].interrupts | INTERRUPT_RECEIVE);
 }
 
 // Moves what arrived into the console ring; true when there was anything.
@@ -266,11 +231,8 @@ static bool drain(struct serial_port *port)
 
 unsigned serial_interrupt(unsigned number)
 {
-    struct serial_port *port = find(number);
+    struct serial_port *port = &ports[number];
     unsigned events = 0;
-    if (!port) {
-        return 0;
-    }
     // The line is edge-triggered: until the identification register reports nothing pending, no
     // new edge comes.
     for (unsigned round = 0; round < FIFO_DEPTH; round++) {

@@ -8,8 +8,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "drivers/ring.h"
-#include "kernel/lib/compiler.h"
-#include "kernel/lib/status.h"
 
 #define SERIAL_PORT_COUNT     2u
 #define SERIAL_CONSOLE_SLOTS  512u
@@ -21,28 +19,28 @@
 #define SERIAL_HALF_SENT 2u // the transmit ring fell below half
 
 // Finds out whether the port exists (scratch register and loopback test) and sets it to 115200 8N1,
-// FIFOs on, interrupts off. STATUS_INVALID: no such port number; STATUS_NOT_FOUND: no UART there.
-MUST_CHECK enum status serial_initialize(unsigned port);
+// FIFOs on, interrupts off. Returns whether there is a UART.
+bool serial_initialize(unsigned port);
 
+// True for the number of a port that exists. All calls below want such a number.
 bool serial_present(unsigned port);
 unsigned serial_isa_irq(unsigned port); // 4 for COM1, 3 for COM2
 
 // PRIMITIVES serial_putc: waits at most SERIAL_PUTC_POLLS polls for the transmitter, sends LF as CR
 // LF. Goes around the transmit ring: flush first where order matters. Returns c (0 to 255), or -1
-// for an absent or dead UART.
+// for a dead UART.
 int serial_putc(unsigned port, uint8_t c);
 
-// Queues bytes as they are for transmission; returns how many fitted (0 for an absent port).
+// Queues bytes as they are for transmission; returns how many fitted.
 size_t serial_transmit(unsigned port, const uint8_t *bytes, size_t count);
-uint32_t serial_transmit_space(unsigned port);
 
-// Sends what the transmit ring holds, polled. For the end of a run and for panics.
+// Sends what the transmit ring holds, polled. For the end of a run and for panics; also right for
+// an absent port.
 void serial_flush(unsigned port);
 
 // Pops at most `count` bytes of the console ring; returns how many.
 size_t serial_read(unsigned port, uint8_t *bytes, size_t count);
 int serial_console_read(unsigned port); // PRIMITIVES cons_buf_read: oldest character or -1
-uint64_t serial_dropped(unsigned port); // characters lost to a full console ring
 uint32_t serial_console_count(unsigned port);
 
 // Turns the receive interrupt on (the transmit interrupt follows the ring by itself).

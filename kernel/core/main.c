@@ -32,8 +32,8 @@
 
 static void start_log(void)
 {
-    bool first = serial_initialize(0) == STATUS_OK;
-    bool second = serial_initialize(1) == STATUS_OK;
+    bool first = serial_initialize(0);
+    bool second = serial_initialize(1);
 
     if (first || second) {
         log_set_port(second ? 1 : 0);
