@@ -22,7 +22,6 @@
 #define INFORMATION_MAXIMUM (1u << 20)
 
 static struct boot_information information;
-static struct multiboot2_memory loader_memory;
 
 static void demand(bool condition, const char *reason)
 {
@@ -41,12 +40,14 @@ static void check_processor(void)
 static void read_loader_information(uint32_t magic, uint64_t address)
 {
     demand(magic == MULTIBOOT2_MAGIC, "the boot loader is not a multiboot2 loader.");
-    enum status status = multiboot2_parse(direct_map(hpa(address)), INFORMATION_MAXIMUM,
-                                          &information, &loader_memory);
+    enum status status =
+        multiboot2_parse(direct_map(hpa(address)), INFORMATION_MAXIMUM, &information);
     demand(status != STATUS_NOT_FOUND, "the boot loader gave no memory map.");
+    demand(status != STATUS_NO_MEMORY, "there are too many boot modules or memory regions, or a "
+                                       "module's line is too long.");
     demand(status == STATUS_OK, "the boot loader's information is malformed.");
-    status = memory_map_build(&information, &loader_memory, image_physical(image_start).value,
-                              image_physical(image_end).value);
+    status = memory_map_add_bytes(&information, image_physical(image_start).value,
+                                  (uint64_t)(image_end - image_start), BOOT_MEMORY_KERNEL);
     demand(status == STATUS_OK, "the memory map has too many regions.");
 }
 

@@ -12,17 +12,19 @@
 #define BOOT_MODULE_MAXIMUM 32u
 #define BOOT_MEMORY_MAXIMUM 256u
 #define BOOT_RSDP_SIZE      36u
+#define BOOT_LOW_MEMORY_END 0x100000ull
 
+// Where regions overlap, the later kind stays.
 enum boot_memory_kind {
     BOOT_MEMORY_FREE,     // RAM that nothing uses
-    BOOT_MEMORY_MODULE,   // RAM that holds a module; becomes free when the kernel drops it
-    BOOT_MEMORY_KERNEL,   // RAM: the kernel image
-    BOOT_MEMORY_ARCH,     // RAM: page tables, boot CPU data and stacks; never free
     BOOT_MEMORY_LOW,      // RAM below 1 MiB: firmware data, start-up code of other processors
     BOOT_MEMORY_FIRMWARE, // RAM the firmware keeps (ACPI tables, NVS, bad, reserved)
+    BOOT_MEMORY_MODULE,   // RAM that holds a module; becomes free when the kernel drops it
+    BOOT_MEMORY_ARCH,     // RAM: page tables, boot CPU data and stacks; never free
+    BOOT_MEMORY_KERNEL,   // RAM: the kernel image
 };
 
-// Sorted by start, not overlapping, page aligned. Kinds FREE to LOW are in the direct map.
+// Sorted by start, not overlapping, page aligned. All but FIRMWARE is in the direct map.
 struct boot_memory {
     uint64_t start;
     uint64_t end; // first byte past it
@@ -37,8 +39,6 @@ struct boot_module {
 
 struct boot_information {
     char command_line[BOOT_LINE_SIZE];
-    char loader[64];
-    bool efi; // loaded by UEFI firmware
 
     uint32_t module_count;
     uint32_t memory_count;
@@ -47,7 +47,6 @@ struct boot_information {
 
     uint8_t rsdp[BOOT_RSDP_SIZE]; // ACPI root pointer, a copy
     uint32_t rsdp_size;           // 0: the loader gave none
-    uint32_t warnings;            // what was dropped for lack of space: lines cut, modules, regions
 };
 
 // True when `word` is one of the blank-separated words of the kernel command line.

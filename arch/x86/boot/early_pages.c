@@ -53,5 +53,5 @@ enum status early_pages_start(const struct boot_information *information)
 enum status early_pages_finish(struct boot_information *information)
 {
     pages.start = pages.next; // nothing left to take
-    return memory_map_set(information, pages.next, pages.end, BOOT_MEMORY_ARCH);
+    return memory_map_add(information, pages.next, pages.end, BOOT_MEMORY_ARCH);
 }

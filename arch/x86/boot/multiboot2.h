@@ -10,31 +10,10 @@
 #include "kernel/lib/compiler.h"
 #include "kernel/lib/status.h"
 
-#define MULTIBOOT2_MAGIC          0x36d76289u // in EAX at entry
-#define MULTIBOOT2_REGION_MAXIMUM 256u
-
-enum multiboot2_region_type {
-    MULTIBOOT2_AVAILABLE = 1,
-    MULTIBOOT2_RESERVED = 2,
-    MULTIBOOT2_ACPI = 3,
-    MULTIBOOT2_NVS = 4,
-    MULTIBOOT2_BAD = 5,
-};
-
-struct multiboot2_region {
-    uint64_t start;
-    uint64_t size;
-    uint32_t type; // enum multiboot2_region_type; anything else counts as reserved
-};
-
-struct multiboot2_memory {
-    uint32_t count;
-    struct multiboot2_region regions[MULTIBOOT2_REGION_MAXIMUM];
-};
-
+#define MULTIBOOT2_MAGIC 0x36d76289u // in EAX at entry
 // Parses `size` bytes at `data` (aligned to 8; the loader's total_size field must be <= size) into
-// `information` (its memory map stays empty) and `memory`.
-// STATUS_MALFORMED: a length or structure breaks the format; STATUS_NOT_FOUND: no memory map.
+// `information`, its memory map with the modules in it included.
+// STATUS_MALFORMED: a length or structure breaks the format; STATUS_NOT_FOUND: no memory map;
+// STATUS_NO_MEMORY: more modules or regions, or a longer line, than `information` can hold.
 MUST_CHECK enum status multiboot2_parse(const void *data, size_t size,
-                                        struct boot_information *information,
-                                        struct multiboot2_memory *memory);
+                                        struct boot_information *information);

@@ -12,24 +12,15 @@
 #define NONE 99
 
 static struct boot_information information;
-static struct multiboot2_memory loader;
 
-static void add(uint64_t start, uint64_t end, uint32_t type)
+static void add(uint64_t start, uint64_t end, enum boot_memory_kind kind)
 {
-    loader.regions[loader.count++] = (struct multiboot2_region){start, end - start, type};
-}
-
-static void add_module(uint64_t start, uint64_t size)
-{
-    struct boot_module *module = &information.modules[information.module_count++];
-    module->start = hpa(start);
-    module->size = size;
+    assert_int_equal(memory_map_add_bytes(&information, start, end - start, kind), STATUS_OK);
 }
 
 static void reset(void)
 {
     memset(&information, 0, sizeof information);
-    memset(&loader, 0, sizeof loader);
 }
 
 static void check_order(void)
@@ -59,13 +50,13 @@ static void test_typical(void **state)
 {
     (void)state;
     reset();
-    add(0, 0x9fc00, MULTIBOOT2_AVAILABLE);
-    add(0x9fc00, 0xa0000, MULTIBOOT2_RESERVED);
-    add(0xf0000, 0x100000, MULTIBOOT2_RESERVED);
-    add(0x100000, 0x1ffe0000, MULTIBOOT2_AVAILABLE);
-    add(0x1ffe0000, 0x20000000, MULTIBOOT2_ACPI);
-    add_module(0x200000, 0x1001);
-    assert_int_equal(memory_map_build(&information, &loader, 0x100000, 0x145678), STATUS_OK);
+    add(0, 0x9fc00, BOOT_MEMORY_FREE);
+    add(0x9fc00, 0xa0000, BOOT_MEMORY_FIRMWARE);
+    add(0xf0000, 0x100000, BOOT_MEMORY_FIRMWARE);
+    add(0x100000, 0x1ffe0000, BOOT_MEMORY_FREE);
+    add(0x1ffe0000, 0x20000000, BOOT_MEMORY_FIRMWARE);
+    add(0x200000, 0x201001, BOOT_MEMORY_MODULE);
+    add(0x100000, 0x145678, BOOT_MEMORY_KERNEL);
     check_order();
     assert_int_equal(kind_at(0), BOOT_MEMORY_LOW);
     assert_int_equal(kind_at(0x9e000), BOOT_MEMORY_LOW);
@@ -79,37 +70,36 @@ static void test_typical(void **state)
     assert_int_equal(kind_at(0x1ffe0000), BOOT_MEMORY_FIRMWARE);
 }
 
-static void test_set(void **state)
+static void test_carve(void **state)
 {
     (void)state;
     reset();
-    add(0x100000, 0x900000, MULTIBOOT2_AVAILABLE);
-    assert_int_equal(memory_map_build(&information, &loader, 0x100000, 0x200000), STATUS_OK);
+    add(0x100000, 0x900000, BOOT_MEMORY_FREE);
+    add(0x100000, 0x200000, BOOT_MEMORY_KERNEL);
     assert_int_equal(information.memory_count, 2);
-    assert_int_equal(memory_map_set(&information, 0x800000, 0x900000, BOOT_MEMORY_ARCH), STATUS_OK);
-    assert_int_equal(memory_map_set(&information, 0x700000, 0x800000, BOOT_MEMORY_ARCH), STATUS_OK);
+    add(0x800000, 0x900000, BOOT_MEMORY_ARCH);
+    add(0x700000, 0x800000, BOOT_MEMORY_ARCH);
     check_order();
     assert_int_equal(information.memory_count, 3);
     assert_int_equal(kind_at(0x6ff000), BOOT_MEMORY_FREE);
     assert_int_equal(kind_at(0x700000), BOOT_MEMORY_ARCH);
-    assert_int_equal(memory_map_set(&information, 0x300000, 0x400000, BOOT_MEMORY_ARCH), STATUS_OK);
+    add(0x300000, 0x400000, BOOT_MEMORY_ARCH);
+    assert_int_equal(memory_map_add(&information, 0x600000, 0x500000, BOOT_MEMORY_ARCH),
+                     STATUS_OK); // empty
     check_order();
     assert_int_equal(information.memory_count, 5);
-    assert_int_equal(memory_map_set(&information, 0x100000, 0x300000, BOOT_MEMORY_ARCH),
-                     STATUS_NOT_FOUND);
-    assert_int_equal(memory_map_set(&information, 0xa00000, 0xb00000, BOOT_MEMORY_ARCH),
-                     STATUS_NOT_FOUND);
 }
 
 static void test_edges(void **state)
 {
     (void)state;
     reset();
-    add(UINT64_MAX - 0x10000, UINT64_MAX, MULTIBOOT2_RESERVED);
-    add(0x100fff, 0x102001, MULTIBOOT2_AVAILABLE);
-    add(0x300001, 0x300fff, MULTIBOOT2_AVAILABLE); // not a whole page
-    add(0x400000, 0x400000, MULTIBOOT2_AVAILABLE);
-    assert_int_equal(memory_map_build(&information, &loader, 0x600000, 0x600000), STATUS_OK);
+    add(UINT64_MAX - 0x10000, UINT64_MAX, BOOT_MEMORY_FIRMWARE);
+    add(UINT64_MAX - 0x10, UINT64_MAX, BOOT_MEMORY_FREE);
+    add(0x100fff, 0x102001, BOOT_MEMORY_FREE);
+    add(0x300001, 0x300fff, BOOT_MEMORY_FREE); // not a whole page
+    add(0x400000, 0x400000, BOOT_MEMORY_FREE);
+    add(0x600000, 0x600000, BOOT_MEMORY_KERNEL);
     check_order();
     assert_int_equal(kind_at(0x100000), NONE);
     assert_int_equal(kind_at(0x101000), BOOT_MEMORY_FREE);
@@ -117,11 +107,11 @@ static void test_edges(void **state)
     assert_int_equal(kind_at(0x300000), NONE);
     reset();
     for (uint64_t i = 0; i < BOOT_MEMORY_MAXIMUM; i++) {
-        add(0x100000 + i * 0x2000, 0x101000 + i * 0x2000, MULTIBOOT2_AVAILABLE);
+        add(0x100000 + i * 0x2000, 0x101000 + i * 0x2000, BOOT_MEMORY_FREE);
     }
-    assert_int_equal(memory_map_build(&information, &loader, 0x100000, 0x100000), STATUS_OK);
+    add(0x100000, 0x100000, BOOT_MEMORY_KERNEL);
     assert_int_equal(information.memory_count, BOOT_MEMORY_MAXIMUM);
-    assert_int_equal(memory_map_build(&information, &loader, 0x90000000, 0x90001000),
+    assert_int_equal(memory_map_add(&information, 0x90000000, 0x90001000, BOOT_MEMORY_KERNEL),
                      STATUS_NO_MEMORY);
 }
 
@@ -157,19 +147,19 @@ static void test_random(void **state)
             uint64_t down = start / 4096, up = (start + 4095) / 4096;
             uint64_t end_down = (start + size) / 4096, end_up = (start + size + 4095) / 4096;
             if (i % 3 == 0) {
-                add(start, start + size, MULTIBOOT2_RESERVED);
+                add(start, start + size, BOOT_MEMORY_FIRMWARE);
                 paint_model(model, down, end_up, BOOT_MEMORY_FIRMWARE);
             } else if (i % 3 == 1) {
-                add(start, start + size, MULTIBOOT2_AVAILABLE);
+                add(start, start + size, BOOT_MEMORY_FREE);
                 paint_model(model, up, end_down < 256 ? end_down : 256, BOOT_MEMORY_LOW);
                 paint_model(model, up > 256 ? up : 256, end_down, BOOT_MEMORY_FREE);
             } else if (i == 11) {
-                add_module(down * 4096, 0x1800);
+                add(down * 4096, down * 4096 + 0x1800, BOOT_MEMORY_MODULE);
                 paint_model(model, down, down + 2 < MODEL_PAGES ? down + 2 : MODEL_PAGES,
                             BOOT_MEMORY_MODULE);
             }
         }
-        assert_int_equal(memory_map_build(&information, &loader, 0x100000, 0x104000), STATUS_OK);
+        add(0x100000, 0x104000, BOOT_MEMORY_KERNEL);
         paint_model(model, 256, 260, BOOT_MEMORY_KERNEL);
         check_order();
         for (uint64_t page = 0; page < MODEL_PAGES; page++) {
@@ -182,7 +172,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_typical),
-        cmocka_unit_test(test_set),
+        cmocka_unit_test(test_carve),
         cmocka_unit_test(test_edges),
         cmocka_unit_test(test_random),
     };
