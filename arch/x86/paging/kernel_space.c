@@ -8,44 +8,46 @@
 #include "arch/x86/cpu/registers.h"
 #include "arch/x86/paging/kernel_space_build.h"
 
-#define STACK_PAGES 4u
+#define STACK_PAGES    4u
+#define TOP_ENTRY_SPAN (1ull << 39)
 
 static struct page_table space;
 static uint64_t device_next = DEVICE_AREA_BASE;
+static_assert(STACK_AREA_SIZE <= TOP_ENTRY_SPAN && DEVICE_AREA_SIZE <= TOP_ENTRY_SPAN &&
+                  CPU_AREA_SIZE <= TOP_ENTRY_SPAN,
+              "reserve_areas makes one entry for each");
 
 struct page_table *kernel_space(void)
 {
     return &space;
 }
 
+static enum status map_global(uint64_t address, uint64_t physical, uint64_t size,
+                              uint32_t permissions, const struct page_source *source)
+{
+    return page_table_map(&space, address, hpa(physical), size, permissions | PAGE_GLOBAL,
+                          MEMORY_WRITE_BACK, source);
+}
+
 enum status kernel_space_map_stack(uint32_t slot, const hpa_t page_list[4],
                                    const struct page_source *source)
 {
-    if (slot >= STACK_SLOT_COUNT) {
-        return STATUS_INVALID;
-    }
     uint64_t base = stack_slot_address(slot);
-    for (unsigned i = 0; i < STACK_PAGES; i++) {
-        enum status status =
-            page_table_map(&space, base + i * PAGE_SIZE, page_list[i], PAGE_SIZE,
-                           PAGE_READ | PAGE_WRITE | PAGE_GLOBAL, MEMORY_WRITE_BACK, source);
-        if (status != STATUS_OK) {
-            // Whole 4 KiB pages are taken out again: no split, so this cannot fail.
-            return i != 0 && page_table_unmap(&space, base, i * PAGE_SIZE, source) != STATUS_OK
-                       ? STATUS_STATE
-                       : status;
-        }
+    enum status status = slot < STACK_SLOT_COUNT ? STATUS_OK : STATUS_INVALID;
+    // They share one table, so that only the first page can fail.
+    for (unsigned i = 0; status == STATUS_OK && i < STACK_PAGES; i++) {
+        status = map_global(base + i * PAGE_SIZE, page_list[i].value, PAGE_SIZE,
+                            PAGE_READ | PAGE_WRITE, source);
     }
-    return STATUS_OK;
+    return status;
 }
 
 enum status kernel_space_unmap_stack(uint32_t slot, const struct page_source *source)
 {
-    if (slot >= STACK_SLOT_COUNT) {
-        return STATUS_INVALID;
-    }
     uint64_t base = stack_slot_address(slot);
-    enum status status = page_table_unmap(&space, base, KERNEL_STACK_SIZE, source);
+    enum status status = slot < STACK_SLOT_COUNT
+                             ? page_table_unmap(&space, base, KERNEL_STACK_SIZE, source)
+                             : STATUS_INVALID;
     for (unsigned i = 0; status == STATUS_OK && i < STACK_PAGES; i++) {
         tlb_invalidate_page(base + i * PAGE_SIZE);
     }
@@ -73,46 +75,33 @@ enum status kernel_space_map_device(hpa_t physical, uint64_t size, uint32_t perm
     return status;
 }
 
-static enum status map_global(uint64_t address, uint64_t physical, uint64_t size,
-                              uint32_t permissions, const struct page_source *source)
-{
-    return page_table_map(&space, address, hpa(physical), size, permissions | PAGE_GLOBAL,
-                          MEMORY_WRITE_BACK, source);
-}
-
-static enum status map_image_part(const char *start, const char *end, uint32_t permissions,
-                                  const struct page_source *source)
-{
-    return map_global((uint64_t)start, image_physical(start).value, (uint64_t)(end - start),
-                      permissions, source);
-}
-
 static enum status map_image(const struct page_source *source)
 {
-    enum status status = map_image_part(text_start, text_end, PAGE_READ | PAGE_EXECUTE, source);
-    if (status == STATUS_OK) {
-        status = map_image_part(rodata_start, rodata_end, PAGE_READ, source);
-    }
-    if (status == STATUS_OK) {
-        status = map_image_part(data_start, data_end, PAGE_READ | PAGE_WRITE, source);
+    const struct {
+        const char *start;
+        const char *end;
+        uint32_t permissions;
+    } parts[] = {
+        {text_start, text_end, PAGE_READ | PAGE_EXECUTE},
+        {rodata_start, rodata_end, PAGE_READ},
+        {data_start, data_end, PAGE_READ | PAGE_WRITE},
+    };
+    enum status status = STATUS_OK;
+    for (unsigned i = 0; status == STATUS_OK && i < ARRAY_COUNT(parts); i++) {
+        status =
+            map_global((uint64_t)parts[i].start, image_physical(parts[i].start).value,
+                       (uint64_t)(parts[i].end - parts[i].start), parts[i].permissions, source);
     }
     return status;
 }
 
 static uint32_t direct_permissions(enum boot_memory_kind kind)
 {
-    switch (kind) {
-    case BOOT_MEMORY_FREE:
-    case BOOT_MEMORY_MODULE:
-    case BOOT_MEMORY_ARCH:
-    case BOOT_MEMORY_LOW:
-        return PAGE_READ | PAGE_WRITE;
-    case BOOT_MEMORY_KERNEL:
-        return PAGE_READ; // the image is written only at its own address
-    case BOOT_MEMORY_FIRMWARE:
-    default:
+    if (kind == BOOT_MEMORY_FIRMWARE) {
         return 0;
     }
+    // The image is written only at its own address.
+    return kind == BOOT_MEMORY_KERNEL ? PAGE_READ : PAGE_READ | PAGE_WRITE;
 }
 
 // Maps RAM in runs of equal permissions, so that regions side by side share large pages.
@@ -137,25 +126,15 @@ static enum status map_direct(const struct boot_information *boot, const struct 
     return status;
 }
 
-// Makes the top-level entries of [start, start + size), all of which stay for ever.
-static enum status reserve(uint64_t start, uint64_t size, const struct page_source *source)
-{
-    enum status status = STATUS_OK;
-    unsigned first = (unsigned)(start >> 39) & 511;
-    unsigned last = (unsigned)((start + size - 1) >> 39) & 511;
-    for (unsigned index = first; status == STATUS_OK && index <= last; index++) {
-        status = page_table_reserve(&space, index, source);
-    }
-    return status;
-}
-
+// Makes the top-level entries, one each, of the areas that are still empty: they stay for ever.
 static enum status reserve_areas(const struct page_source *source)
 {
-    enum status status = reserve(STACK_AREA_BASE, STACK_AREA_SIZE, source);
-    if (status == STATUS_OK) {
-        status = reserve(DEVICE_AREA_BASE, DEVICE_AREA_SIZE, source);
+    static const uint64_t areas[] = {STACK_AREA_BASE, DEVICE_AREA_BASE, CPU_AREA_BASE};
+    enum status status = STATUS_OK;
+    for (unsigned i = 0; status == STATUS_OK && i < ARRAY_COUNT(areas); i++) {
+        status = page_table_reserve(&space, areas[i] >> 39 & 511, source);
     }
-    return status == STATUS_OK ? reserve(CPU_AREA_BASE, CPU_AREA_SIZE, source) : status;
+    return status;
 }
 
 enum status kernel_space_build(const struct boot_information *boot,
