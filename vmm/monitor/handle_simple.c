@@ -56,13 +56,28 @@ enum outcome handle_triple_fault(struct machine *machine)
                         "triple fault at rip 0x%llx", (unsigned long long)machine->page->rip);
 }
 
+// The reason in words; what `error` means depends on it.
+static const char *refusal_name(uint32_t reason)
+{
+    static const char *const names[] = {
+        [REFUSED_INVALID_STATE] = "there is no current VMCS",
+        [REFUSED_CONTROL_FIELDS] = "control or host fields, VM-instruction error",
+        [REFUSED_GUEST_STATE] = "invalid guest state",
+        [REFUSED_MSR_LOADING] = "MSR loading, entry",
+        [REFUSED_MACHINE_CHECK] = "machine check",
+        [REFUSED_BY_KERNEL] = "the kernel does not load what the monitor asked for",
+    };
+
+    return reason < ARRAY_COUNT(names) ? names[reason] : "unknown reason";
+}
+
 enum outcome handle_entry_refused(struct machine *machine)
 {
     const struct vm_exit *exit = &machine->page->exit;
 
     return machine_stop(machine, END_ENTRY_REFUSED, RUN_ENTRY_REFUSED, true,
-                        "the processor refused to enter the guest: reason %u, error %u",
-                        exit->refused.reason, exit->refused.error);
+                        "the processor refused to enter the guest: %s %u",
+                        refusal_name(exit->refused.reason), exit->refused.error);
 }
 
 enum outcome handle_task_switch(struct machine *machine)
