@@ -2,6 +2,7 @@
 // Dumps a vCPU's VMCS for reports: every field that this processor has, and the capability words
 // that an entry checker wants. Reading never faults: fields are chosen by the capability MSRs, and
 // a VMREAD that fails leaves its field out. Called for a loaded vCPU by its own thread; no lock.
+#include "arch/x86/cpu/features.h"
 #include "arch/x86/cpu/registers.h"
 #include "arch/x86/virt/vmx/fields.h"
 #include "arch/x86/virt/vmx/vmx.h"
@@ -64,7 +65,7 @@ static size_t dump_capabilities(struct vcpu_field *fields, size_t count, size_t 
     for (size_t i = 0; i < ARRAY_COUNT(words); i++) {
         count = add(fields, count, capacity, VCPU_FIELD_CAPABILITY(words[i].msr), words[i].value);
     }
-    return count;
+    return add(fields, count, capacity, VCPU_FIELD_PHYSICAL_BITS, cpu_features()->physical_bits);
 }
 
 size_t vmx_vcpu_dump(struct virt_vcpu *vcpu, struct vcpu_field *fields, size_t capacity)
