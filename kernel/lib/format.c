@@ -23,7 +23,7 @@ struct conversion {
     bool has_precision;
     size_t width;
     size_t precision;
-    int length; // -2 hh, -1 h, 0 none, 1 l, 2 ll or z
+    bool wide; // l or ll
 };
 
 static void put(struct output *output, char character)
@@ -41,69 +41,54 @@ static void put_many(struct output *output, char character, size_t count)
     }
 }
 
-// Writes sign or prefix, then digits, within the field.
-static void put_field(struct output *output, const struct conversion *conversion,
-                      const char *prefix, const char *body, size_t body_length)
+// Writes the sign, if any, and the text within the field.
+static void put_field(struct output *output, const struct conversion *conversion, bool negative,
+                      const char *text, size_t length)
 {
-    size_t prefix_length = strlen(prefix);
-    size_t total = prefix_length + body_length;
+    size_t total = length + negative;
     size_t padding = conversion->width > total ? conversion->width - total : 0;
     if (!conversion->left && !conversion->zero) {
         put_many(output, ' ', padding);
     }
-    for (size_t i = 0; i < prefix_length; i++) {
-        put(output, prefix[i]);
-    }
+    put_many(output, '-', negative);
     if (!conversion->left && conversion->zero) {
         put_many(output, '0', padding);
     }
-    for (size_t i = 0; i < body_length; i++) {
-        put(output, body[i]);
+    for (size_t i = 0; i < length; i++) {
+        put(output, text[i]);
     }
     if (conversion->left) {
         put_many(output, ' ', padding);
     }
 }
 
-static void put_number(struct output *output, const struct conversion *conversion,
-                       const char *prefix, uint64_t value, unsigned base, bool upper)
+static void put_number(struct output *output, const struct conversion *conversion, bool negative,
+                       uint64_t value, unsigned base)
 {
-    const char *digits = upper ? "0123456789ABCDEF" : "0123456789abcdef";
     char text[24];
     size_t position = sizeof text;
     do {
-        text[--position] = digits[value % base];
+        text[--position] = "0123456789abcdef"[value % base];
         value /= base;
     } while (value != 0);
-    put_field(output, conversion, prefix, text + position, sizeof text - position);
+    put_field(output, conversion, negative, text + position, sizeof text - position);
 }
 
-static uint64_t take_unsigned(int length, struct arguments *arguments)
+static void put_unsigned(struct output *output, const struct conversion *conversion, unsigned base,
+                         struct arguments *arguments)
 {
-    switch (length) {
-    case -2:
-        return (unsigned char)va_arg(arguments->list, unsigned);
-    case -1:
-        return (unsigned short)va_arg(arguments->list, unsigned);
-    case 0:
-        return va_arg(arguments->list, unsigned);
-    default:
-        return va_arg(arguments->list, uint64_t);
-    }
+    uint64_t value =
+        conversion->wide ? va_arg(arguments->list, uint64_t) : va_arg(arguments->list, unsigned);
+    put_number(output, conversion, false, value, base);
 }
 
-static int64_t take_signed(int length, struct arguments *arguments)
+static void put_signed(struct output *output, const struct conversion *conversion,
+                       struct arguments *arguments)
 {
-    switch (length) {
-    case -2:
-        return (signed char)va_arg(arguments->list, int);
-    case -1:
-        return (short)va_arg(arguments->list, int);
-    case 0:
-        return va_arg(arguments->list, int);
-    default:
-        return va_arg(arguments->list, int64_t);
-    }
+    int64_t value =
+        conversion->wide ? va_arg(arguments->list, int64_t) : va_arg(arguments->list, int);
+    uint64_t magnitude = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    put_number(output, conversion, value < 0, magnitude, 10);
 }
 
 static const char *parse_count(const char *format, size_t *count, struct arguments *arguments)
@@ -116,24 +101,6 @@ static const char *parse_count(const char *format, size_t *count, struct argumen
     *count = 0;
     while (*format >= '0' && *format <= '9') {
         *count = *count * 10 + (size_t)(*format++ - '0');
-    }
-    return format;
-}
-
-static const char *parse_length(const char *format, int *length)
-{
-    *length = 0;
-    if (*format == 'z') {
-        *length = 2;
-        return format + 1;
-    }
-    while (*format == 'l' && *length < 2) {
-        ++*length;
-        format++;
-    }
-    while (*format == 'h' && *length > -2 && *length <= 0) {
-        --*length;
-        format++;
     }
     return format;
 }
@@ -151,7 +118,10 @@ static const char *parse(const char *format, struct conversion *conversion,
         conversion->has_precision = true;
         format = parse_count(format + 1, &conversion->precision, arguments);
     }
-    return parse_length(format, &conversion->length);
+    for (; *format == 'l'; format++) {
+        conversion->wide = true;
+    }
+    return format;
 }
 
 static void put_string(struct output *output, struct conversion *conversion, const char *text)
@@ -161,13 +131,7 @@ static void put_string(struct output *output, struct conversion *conversion, con
     }
     size_t limit = conversion->has_precision ? conversion->precision : SIZE_MAX;
     conversion->zero = false;
-    put_field(output, conversion, "", text, strnlen(text, limit));
-}
-
-static void put_signed(struct output *output, const struct conversion *conversion, int64_t value)
-{
-    uint64_t magnitude = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-    put_number(output, conversion, value < 0 ? "-" : "", magnitude, 10, false);
+    put_field(output, conversion, false, text, strnlen(text, limit));
 }
 
 // Handles the conversion that starts after '%'; returns where the format goes on.
@@ -178,20 +142,13 @@ static const char *convert(struct output *output, const char *format, struct arg
     char character;
     switch (*end) {
     case 'd':
-    case 'i':
-        put_signed(output, &conversion, take_signed(conversion.length, arguments));
+        put_signed(output, &conversion, arguments);
         break;
     case 'u':
-        put_number(output, &conversion, "", take_unsigned(conversion.length, arguments), 10, false);
+        put_unsigned(output, &conversion, 10, arguments);
         break;
     case 'x':
-    case 'X':
-        put_number(output, &conversion, "", take_unsigned(conversion.length, arguments), 16,
-                   *end == 'X');
-        break;
-    case 'p':
-        put_number(output, &conversion, "0x", (uintptr_t)va_arg(arguments->list, void *), 16,
-                   false);
+        put_unsigned(output, &conversion, 16, arguments);
         break;
     case 's':
         put_string(output, &conversion, va_arg(arguments->list, const char *));
@@ -199,7 +156,7 @@ static const char *convert(struct output *output, const char *format, struct arg
     case 'c':
         character = (char)va_arg(arguments->list, int);
         conversion.zero = false;
-        put_field(output, &conversion, "", &character, 1);
+        put_field(output, &conversion, false, &character, 1);
         break;
     case '%':
         put(output, '%');

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Text formatting without allocation, for the kernel log and the monitor's reports.
-// Supports %d %i %u %x %X %c %s %p %%, the lengths hh h l ll z, the flags 0 and -, a width
+// Supports %d %u %x %c %s %%, the lengths l and ll, the flags 0 and -, a width
 // (also *) and, for %s, a precision (also *).
 #pragma once
 

@@ -61,17 +61,6 @@ int memcmp(const void *left, const void *right, size_t size)
     return 0;
 }
 
-void *memchr(const void *memory, int byte, size_t size)
-{
-    const unsigned char *bytes = memory;
-    for (size_t i = 0; i < size; i++) {
-        if (bytes[i] == (unsigned char)byte) {
-            return (void *)(uintptr_t)(bytes + i);
-        }
-    }
-    return NULL;
-}
-
 size_t strlen(const char *text)
 {
     return strnlen(text, SIZE_MAX);
@@ -88,19 +77,11 @@ size_t strnlen(const char *text, size_t limit)
 
 int strcmp(const char *left, const char *right)
 {
-    return strncmp(left, right, SIZE_MAX);
-}
-
-int strncmp(const char *left, const char *right, size_t limit)
-{
-    for (size_t i = 0; i < limit; i++) {
-        unsigned char l = (unsigned char)left[i];
-        unsigned char r = (unsigned char)right[i];
-        if (l != r || l == '\0') {
-            return l - r;
-        }
+    while (*left != '\0' && *left == *right) {
+        left++;
+        right++;
     }
-    return 0;
+    return (unsigned char)*left - (unsigned char)*right;
 }
 
 char *strchr(const char *text, int character)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The freestanding subset of <string.h>, with the standard's contracts, and a bounded copy.
+// The freestanding subset of <string.h>, with the standard's contracts.
 // In host tests the C library's own functions are linked instead of string.c.
 #pragma once
 
@@ -9,9 +9,7 @@ void *memcpy(void *restrict destination, const void *restrict source, size_t siz
 void *memmove(void *destination, const void *source, size_t size);
 void *memset(void *destination, int byte, size_t size);
 int memcmp(const void *left, const void *right, size_t size);
-void *memchr(const void *memory, int byte, size_t size);
 size_t strlen(const char *text);
 size_t strnlen(const char *text, size_t limit);
 int strcmp(const char *left, const char *right);
-int strncmp(const char *left, const char *right, size_t limit);
 char *strchr(const char *text, int character);

@@ -416,14 +416,17 @@ static bool next_line(struct parser *parser, struct config_text *line)
 {
     size_t rest = parser->length - parser->position;
     const char *start = parser->text + parser->position;
-    const char *end = rest > 0 ? memchr(start, '\n', rest) : NULL;
+    size_t length = 0;
 
     if (rest == 0) {
         return false;
     }
+    while (length < rest && start[length] != '\n') {
+        length++;
+    }
     line->start = start;
-    line->length = (uint32_t)(end ? (size_t)(end - start) : rest);
-    parser->position += line->length + (end ? 1u : 0u);
+    line->length = (uint32_t)length;
+    parser->position += length < rest ? length + 1 : length;
     parser->line_start = start;
     parser->line++;
     return true;

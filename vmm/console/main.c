@@ -68,7 +68,7 @@ static uint32_t open_module(struct console *console, const char *name, struct mo
     for (uint32_t index = 0; index < console->info->module_count; index++) {
         int64_t handle = module_open(index, info);
 
-        if (handle >= 0 && strncmp(info->name, name, sizeof(info->name)) == 0) {
+        if (handle >= 0 && strcmp(info->name, name) == 0) {
             return (uint32_t)handle;
         }
         if (handle >= 0) {

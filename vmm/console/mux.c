@@ -188,9 +188,10 @@ static void replay(struct mux *mux)
     size_t start = 0;
 
     if (scrollback->count > MUX_REPLAY) {
-        const uint8_t *line_end = memchr(buffer, '\n', length);
-
-        start = line_end ? (size_t)(line_end - buffer) + 1 : 0;
+        while (start < length && buffer[start] != '\n') {
+            start++; // what is left of a line
+        }
+        start = start < length ? start + 1 : 0;
     }
     memmove(buffer, buffer + start, length - start);
     length = drop_queries(buffer, length - start);

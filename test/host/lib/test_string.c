@@ -11,11 +11,9 @@ void *product_memcpy(void *destination, const void *source, size_t size);
 void *product_memmove(void *destination, const void *source, size_t size);
 void *product_memset(void *destination, int byte, size_t size);
 int product_memcmp(const void *left, const void *right, size_t size);
-void *product_memchr(const void *memory, int byte, size_t size);
 size_t product_strlen(const char *text);
 size_t product_strnlen(const char *text, size_t limit);
 int product_strcmp(const char *left, const char *right);
-int product_strncmp(const char *left, const char *right, size_t limit);
 char *product_strchr(const char *text, int character);
 
 #define SPAN 64
@@ -74,10 +72,6 @@ static void test_compare(void **state)
         for (size_t j = 0; j < 8; j++) {
             assert_int_equal(sign(product_strcmp(texts[i], texts[j])),
                              sign(strcmp(texts[i], texts[j])));
-            for (size_t n = 0; n < 5; n++) {
-                assert_int_equal(sign(product_strncmp(texts[i], texts[j], n)),
-                                 sign(strncmp(texts[i], texts[j], n)));
-            }
         }
     }
     assert_int_equal(product_memcmp("a\0b", "a\0c", 3), -1);
@@ -92,8 +86,6 @@ static void test_search(void **state)
     assert_ptr_equal(product_strchr(text, 'l'), text + 2);
     assert_ptr_equal(product_strchr(text, 0), text + 5);
     assert_null(product_strchr(text, 'x'));
-    assert_ptr_equal(product_memchr(text, 'o' + 256, 5), text + 4);
-    assert_null(product_memchr(text, 'o', 4));
     assert_int_equal(product_strnlen(text, 3), 3);
     assert_int_equal(product_strnlen(text, 99), 5);
 }
