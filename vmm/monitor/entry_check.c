@@ -233,6 +233,8 @@ void entry_check_event(struct entry_state *state)
     uint64_t type = EVENT_TYPE(word);
     uint64_t vector = word & 0xff;
     uint64_t length = entry_field(state, FIELD_ENTRY_INSTRUCTION_LENGTH);
+    bool trap_flag =
+        entry_field(state, VCPU_FIELD_CAPABILITY((uint32_t)CAPABILITY_PRIMARY)) >> 59 & 1;
     bool software = type == TYPE_SOFTWARE_INTERRUPT || type == TYPE_PRIVILEGED ||
                     type == TYPE_SOFTWARE_EXCEPTION;
 
@@ -245,6 +247,8 @@ void entry_check_event(struct entry_state *state)
                "an NMI has vector 2");
     entry_rule(state, type != TYPE_EXCEPTION || vector < 32, ENTRY_SECTION,
                FIELD_ENTRY_INTERRUPTION, "a hardware exception has a vector below 32");
+    entry_rule(state, type != TYPE_OTHER || trap_flag, ENTRY_SECTION, FIELD_ENTRY_INTERRUPTION,
+               "type 7 is reserved without \"monitor trap flag\"");
     entry_rule(state, type != TYPE_OTHER || vector == 0, ENTRY_SECTION, FIELD_ENTRY_INTERRUPTION,
                "type \"other event\" has vector 0");
     entry_rule(state, ((word >> 11 & 1) != 0) == error_code_expected(state, word), ENTRY_SECTION,
