@@ -103,6 +103,7 @@ class HostLog:
         self.ready = False
         self.started = {}
         self.ended = {}
+        self.reports = {}
         self.consumed = 0
         self.typed = 0
         self.lines = []
@@ -134,6 +135,13 @@ class HostLog:
             report.message(line)
         self._waiting = []
 
+    def _report_line(self, number, text):
+        """A line of a guest's statistics; its first line coming again starts a newer report."""
+        lines = self.reports.setdefault(number, [])
+        if lines and lines[0][:-1] == text[:-1]:
+            lines.clear()
+        lines.append(text)
+
     def _say(self, text):
         if not self._quiet:
             report.say(text)
@@ -150,6 +158,8 @@ class HostLog:
                 self._say(f"guest {number} ({name}) starts")
             case ["vm", number, _, "ended", *reason, status]:
                 self.ended[number] = (" ".join(reason), status)
+            case ["report", number, *text]:
+                self._report_line(number, text)
             case ["input", "1", count, *_] if count.isdigit():
                 self.consumed = int(count)
             case ["typed", count, *_] if count.isdigit():

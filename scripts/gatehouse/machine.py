@@ -124,6 +124,14 @@ def _signals_end_the_run():
             signal.signal(number, handler)
 
 
+def _print_statistics(log):
+    """The last report of each guest: what made it exit, and how often."""
+    for number, lines in sorted(log.reports.items()):
+        report.message(f"statistics of guest {number} ({log.started.get(number, '?')}):")
+        for words in lines:
+            report.message(f"  {' '.join(words[:-1]):32}{words[-1]:>16}")
+
+
 def _conclude(session, machine, status, arguments):
     """The run's exit status, with a message where it needs one."""
     if status == report.TIMEOUT:
@@ -154,7 +162,10 @@ def run(arguments, terminal, interactive):
             machine = engine.start(folder, image, needed, int(arguments.cpus))
             try:
                 session = console.Session(machine, arguments.timeout, interactive)
-                return _conclude(session, machine, session.run(), arguments)
+                status = session.run()
+                if arguments.stats:
+                    _print_statistics(session.log)
+                return _conclude(session, machine, status, arguments)
             finally:
                 machine.stop()
 

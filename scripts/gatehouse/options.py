@@ -108,8 +108,6 @@ def _check_machine(arguments):
                            "yet")
     if arguments.exit_log:
         raise spec.Problem("--exit-log is not implemented yet")
-    if arguments.stats:
-        raise spec.Problem("--stats is not implemented yet")
 
 
 def _check_places(arguments):

@@ -42,6 +42,11 @@ def test_triple_fault():
     run(guest("triple_fault.elf"), *BOCHS).expect(72, "triple fault")
 
 
+def test_statistics():
+    result = run(guest("hello_flat.bin"), "--stats", *BOCHS)
+    result.expect(0, "statistics of guest 1 (hello_flat.bin)", "exits to monitor", "ticks in guest")
+
+
 def test_timeout_leaves_nothing():
     result = run(guest("counter.elf"), "--timeout", "8", *BOCHS)
     result.expect(124, "time limit")

@@ -30,12 +30,12 @@ def test_text_file():
 
 def test_truncated_bzimage():
     with folder() as place:
-        _refused(_changed_kernel(place, lambda data: None, 5_000_000), says=[])
+        _refused(_changed_kernel(place, lambda data: None, 5_000_000), says=["truncated"])
 
 
 def test_bzimage_cut_in_its_header():
     with folder() as place:
-        _refused(_changed_kernel(place, lambda data: None, 0x240), says=[])
+        _refused(_changed_kernel(place, lambda data: None, 0x240), says=["truncated"])
 
 
 def test_bzimage_for_32_bit_only():
@@ -84,4 +84,4 @@ def test_truncated_elf():
     with folder() as place:
         path = place / "short.elf"
         path.write_bytes(guest("hello_elf64.elf").read_bytes()[:100])
-        _refused(path, says=[])
+        _refused(path, says=["truncated"])
