@@ -15,19 +15,17 @@
 #define TABLE_MAXIMUM   (1u << 20)
 #define MADT_FIXED_SIZE 44u
 
-static uint16_t get16(const uint8_t *bytes)
+// A little-endian number of up to 8 bytes.
+static uint64_t get(const uint8_t *bytes, unsigned size)
 {
-    return (uint16_t)(bytes[0] | bytes[1] << 8);
+    uint64_t value = 0;
+    memcpy(&value, bytes, size);
+    return value;
 }
 
 static uint32_t get32(const uint8_t *bytes)
 {
-    return get16(bytes) | (uint32_t)get16(bytes + 2) << 16;
-}
-
-static uint64_t get64(const uint8_t *bytes)
-{
-    return get32(bytes) | (uint64_t)get32(bytes + 4) << 32;
+    return (uint32_t)get(bytes, 4);
 }
 
 static bool sums_to_zero(const uint8_t *bytes, uint32_t size)
@@ -78,7 +76,7 @@ enum status acpi_find_table(const struct acpi_memory *memory, const uint8_t *rsd
     }
     enum status status = STATUS_NOT_FOUND;
     if (size >= RSDP_SIZE && rsdp[RSDP_REVISION] >= 2 && sums_to_zero(rsdp, RSDP_SIZE)) {
-        status = open_table(memory, get64(rsdp + RSDP_XSDT), "XSDT", &root, &root_length);
+        status = open_table(memory, get(rsdp + RSDP_XSDT, 8), "XSDT", &root, &root_length);
     }
     if (status != STATUS_OK) {
         width = 4;
@@ -88,8 +86,7 @@ enum status acpi_find_table(const struct acpi_memory *memory, const uint8_t *rsd
         return status;
     }
     for (uint32_t at = HEADER_SIZE; root_length - at >= width; at += width) {
-        uint64_t address = width == 8 ? get64(root + at) : get32(root + at);
-        status = open_table(memory, address, signature, table, length);
+        status = open_table(memory, get(root + at, width), signature, table, length);
         if (status != STATUS_NOT_FOUND) {
             return status;
         }
@@ -118,7 +115,7 @@ static void add_io_apic(struct acpi_information *information, const uint8_t *ent
 static void add_override(struct acpi_information *information, const uint8_t *entry)
 {
     uint8_t source = entry[3];
-    uint16_t flags = get16(entry + 8);
+    uint64_t flags = get(entry + 8, 2);
     if (entry[2] != 0 || source >= ACPI_ISA_IRQ_COUNT) { // only bus 0, ISA, is defined
         return;
     }
@@ -132,7 +129,7 @@ static void add_override(struct acpi_information *information, const uint8_t *en
 
 static void set_address(struct acpi_information *information, const uint8_t *entry)
 {
-    information->local_apic_address = get64(entry + 4);
+    information->local_apic_address = get(entry + 4, 8);
 }
 
 // "Interrupt Controller Structure Types"

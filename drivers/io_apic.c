@@ -18,21 +18,12 @@
 #define PIN_LEVEL       (1u << 15)
 #define PIN_MASKED      (1u << 16)
 
-struct io_apic {
-    volatile uint32_t *words; // device memory
-    uint32_t first;           // global system interrupt of pin 0
-    uint32_t pins;
-};
-
 struct isa_line {
-    struct io_apic *controller; // null: not routed
+    volatile uint32_t *words; // of its I/O APIC, device memory; null: no I/O APIC has it
     uint32_t pin;
     uint32_t entry; // low half of the pin's register as last written
 };
 
-static struct io_apic controllers[ACPI_IO_APIC_MAXIMUM];
-static uint32_t controller_count;
-static struct acpi_isa_irq isa_irqs[ACPI_ISA_IRQ_COUNT];
 static struct isa_line lines[ACPI_ISA_IRQ_COUNT];
 
 void legacy_pic_disable(void)
@@ -49,32 +40,33 @@ void legacy_pic_disable(void)
     }
 }
 
-static uint32_t read_index(const struct io_apic *controller, uint32_t index)
+static void write_index(volatile uint32_t *words, uint32_t index, uint32_t value)
 {
-    controller->words[WORD_SELECT] = index;
-    return controller->words[WORD_DATA];
+    words[WORD_SELECT] = index;
+    words[WORD_DATA] = value;
 }
 
-static void write_index(const struct io_apic *controller, uint32_t index, uint32_t value)
+// Masks a pin and gives it to the ISA line, if any, that it serves.
+static void start_pin(volatile uint32_t *words, uint32_t pin, uint32_t interrupt,
+                      const struct acpi_information *acpi)
 {
-    controller->words[WORD_SELECT] = index;
-    controller->words[WORD_DATA] = value;
-}
-
-static void mask_all(const struct io_apic *controller)
-{
-    for (uint32_t pin = 0; pin < controller->pins; pin++) {
-        write_index(controller, INDEX_FIRST_PIN + 2 * pin, PIN_MASKED);
-        write_index(controller, INDEX_FIRST_PIN + 2 * pin + 1, 0);
+    write_index(words, INDEX_FIRST_PIN + 2 * pin, PIN_MASKED);
+    write_index(words, INDEX_FIRST_PIN + 2 * pin + 1, 0);
+    for (unsigned irq = 0; irq < ACPI_ISA_IRQ_COUNT; irq++) {
+        const struct acpi_isa_irq *isa = &acpi->isa_irqs[irq];
+        if (isa->interrupt == interrupt) {
+            lines[irq] = (struct isa_line){words, pin, PIN_MASKED};
+            lines[irq].entry |= isa->active_low ? PIN_ACTIVE_LOW : 0;
+            lines[irq].entry |= isa->level ? PIN_LEVEL : 0;
+        }
     }
 }
 
 enum status io_apic_initialize(const struct acpi_information *acpi,
                                const struct page_source *source)
 {
-    controller_count = 0;
+    bool found = false;
     for (uint32_t i = 0; i < acpi->io_apic_count; i++) {
-        struct io_apic *controller = &controllers[controller_count];
         void *address;
         enum status status =
             kernel_space_map_device(hpa(acpi->io_apics[i].address), 32, PAGE_READ | PAGE_WRITE,
@@ -82,36 +74,23 @@ enum status io_apic_initialize(const struct acpi_information *acpi,
         if (status != STATUS_OK) {
             return status;
         }
-        controller->words = address;
-        controller->first = acpi->io_apics[i].first_interrupt;
-        uint32_t version = read_index(controller, INDEX_VERSION);
+        volatile uint32_t *words = address;
+        words[WORD_SELECT] = INDEX_VERSION;
+        uint32_t version = words[WORD_DATA];
         if (version == UINT32_MAX) { // the table names one that is not there
             continue;
         }
-        controller->pins = (version >> 16 & 0xff) + 1;
-        mask_all(controller);
-        controller_count++;
-    }
-    for (unsigned irq = 0; irq < ACPI_ISA_IRQ_COUNT; irq++) {
-        isa_irqs[irq] = acpi->isa_irqs[irq];
-    }
-    return controller_count != 0 ? STATUS_OK : STATUS_NOT_FOUND;
-}
-
-static struct io_apic *controller_of(uint32_t interrupt)
-{
-    for (uint32_t i = 0; i < controller_count; i++) {
-        struct io_apic *controller = &controllers[i];
-        if (interrupt >= controller->first && interrupt - controller->first < controller->pins) {
-            return controller;
+        found = true;
+        for (uint32_t pin = 0; pin <= (version >> 16 & 0xff); pin++) {
+            start_pin(words, pin, acpi->io_apics[i].first_interrupt + pin, acpi);
         }
     }
-    return NULL;
+    return found ? STATUS_OK : STATUS_NOT_FOUND;
 }
 
 static void write_line(const struct isa_line *line)
 {
-    write_index(line->controller, INDEX_FIRST_PIN + 2 * line->pin, line->entry);
+    write_index(line->words, INDEX_FIRST_PIN + 2 * line->pin, line->entry);
 }
 
 enum status io_apic_route_isa(unsigned irq, uint8_t vector, uint32_t apic_id)
@@ -119,24 +98,19 @@ enum status io_apic_route_isa(unsigned irq, uint8_t vector, uint32_t apic_id)
     if (irq >= ACPI_ISA_IRQ_COUNT || vector < 32 || apic_id > 255) {
         return STATUS_INVALID;
     }
-    struct io_apic *controller = controller_of(isa_irqs[irq].interrupt);
-    if (!controller) {
+    struct isa_line *line = &lines[irq];
+    if (!line->words) {
         return STATUS_NOT_FOUND;
     }
-    struct isa_line *line = &lines[irq];
-    line->controller = controller;
-    line->pin = isa_irqs[irq].interrupt - controller->first;
-    line->entry = vector | PIN_MASKED;
-    line->entry |= isa_irqs[irq].active_low ? PIN_ACTIVE_LOW : 0;
-    line->entry |= isa_irqs[irq].level ? PIN_LEVEL : 0;
+    line->entry = (line->entry & (PIN_ACTIVE_LOW | PIN_LEVEL)) | PIN_MASKED | vector;
     write_line(line);
-    write_index(controller, INDEX_FIRST_PIN + 2 * line->pin + 1, apic_id << 24);
+    write_index(line->words, INDEX_FIRST_PIN + 2 * line->pin + 1, apic_id << 24);
     return STATUS_OK;
 }
 
 enum status io_apic_mask_isa(unsigned irq, bool masked)
 {
-    if (irq >= ACPI_ISA_IRQ_COUNT || !lines[irq].controller) {
+    if (irq >= ACPI_ISA_IRQ_COUNT || !lines[irq].words) {
         return STATUS_INVALID;
     }
     struct isa_line *line = &lines[irq];

@@ -53,32 +53,7 @@ static void apic_write(enum apic_register index, uint32_t value)
     }
 }
 
-enum status local_apic_initialize(uint64_t address, uint8_t spurious, uint8_t timer,
-                                  const struct page_source *source)
-{
-    void *registers = NULL;
-    if (!cpu_features()->apic) {
-        return STATUS_UNSUPPORTED;
-    }
-    // Firmware may have switched to x2APIC mode; there is no way back that keeps EN set.
-    bool x2apic = cpu_features()->x2apic || (msr_read(MSR_APIC_BASE) & APIC_BASE_X2APIC) != 0;
-    if (!x2apic) {
-        enum status status =
-            kernel_space_map_device(hpa(address), PAGE_SIZE, PAGE_READ | PAGE_WRITE,
-                                    MEMORY_UNCACHEABLE, source, &registers);
-        if (status != STATUS_OK) {
-            return status;
-        }
-    }
-    apic.registers = registers;
-    apic.x2apic = x2apic;
-    apic.spurious_vector = spurious;
-    apic.timer_vector = timer;
-    local_apic_initialize_cpu();
-    return STATUS_OK;
-}
-
-void local_apic_initialize_cpu(void)
+static void enable(void)
 {
     uint64_t base = msr_read(MSR_APIC_BASE) | APIC_BASE_ENABLE;
     msr_write(MSR_APIC_BASE, base); // EN first: EN and EXTD must not be set in one step from off
@@ -92,20 +67,32 @@ void local_apic_initialize_cpu(void)
     apic_write(APIC_ERROR, LVT_MASKED);
     apic_write(APIC_SPURIOUS, SPURIOUS_ENABLE | apic.spurious_vector);
     apic_write(APIC_TIMER_DIVIDE, DIVIDE_BY_1);
-    if (apic.deadline_mode) {
-        apic_write(APIC_TIMER, TIMER_DEADLINE | apic.timer_vector);
-    }
     apic_write(APIC_END_OF_INTERRUPT, 0);
+}
+
+enum status local_apic_initialize(uint64_t address, uint8_t spurious, uint8_t timer,
+                                  const struct page_source *source)
+{
+    void *registers = NULL;
+    enum status status = STATUS_OK;
+    // Firmware may have switched to x2APIC mode; there is no way back that keeps EN set.
+    apic.x2apic = cpu_features()->x2apic || (msr_read(MSR_APIC_BASE) & APIC_BASE_X2APIC) != 0;
+    apic.spurious_vector = spurious;
+    apic.timer_vector = timer;
+    if (!apic.x2apic) {
+        status = kernel_space_map_device(hpa(address), PAGE_SIZE, PAGE_READ | PAGE_WRITE,
+                                         MEMORY_UNCACHEABLE, source, &registers);
+        apic.registers = registers;
+    }
+    if (status == STATUS_OK) {
+        enable();
+    }
+    return status;
 }
 
 uint32_t local_apic_id(void)
 {
     return apic.x2apic ? apic_read(APIC_ID) : apic_read(APIC_ID) >> 24;
-}
-
-bool local_apic_is_x2apic(void)
-{
-    return apic.x2apic;
 }
 
 void local_apic_end_of_interrupt(void)
@@ -131,28 +118,18 @@ void local_apic_timer_calibrated(uint64_t tsc_hz, uint64_t apic_timer_hz)
 static uint32_t one_shot_ticks(uint64_t tsc)
 {
     uint64_t now = tsc_read();
-    if (tsc <= now) {
-        return 1;
-    }
-    unsigned __int128 ticks = ((unsigned __int128)(tsc - now) * apic.ticks_per_tsc >> 32) + 1;
+    uint64_t left = tsc > now ? tsc - now : 0;
+    unsigned __int128 ticks = ((unsigned __int128)left * apic.ticks_per_tsc >> 32) + 1;
     return ticks > UINT32_MAX ? UINT32_MAX : (uint32_t)ticks;
 }
 
 void local_apic_timer_set(uint64_t tsc)
 {
+    bool stop = tsc == UINT64_MAX;
     if (apic.deadline_mode) {
-        msr_write(MSR_TSC_DEADLINE, tsc != 0 ? tsc : 1); // 0 would disarm
+        msr_write(MSR_TSC_DEADLINE, stop ? 0 : tsc | 1); // 0 disarms
     } else {
-        apic_write(APIC_TIMER_INITIAL, one_shot_ticks(tsc));
-    }
-}
-
-void local_apic_timer_stop(void)
-{
-    if (apic.deadline_mode) {
-        msr_write(MSR_TSC_DEADLINE, 0);
-    } else {
-        apic_write(APIC_TIMER_INITIAL, 0);
+        apic_write(APIC_TIMER_INITIAL, stop ? 0 : one_shot_ticks(tsc));
     }
 }
 

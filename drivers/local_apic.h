@@ -12,21 +12,16 @@
 
 // Boot CPU: chooses x2APIC where there is one, maps the registers otherwise, then enables this
 // CPU's APIC. `address`: from acpi_information. `spurious`, `timer`: vectors from 32 on; spurious
-// ends in 0xf. Errors: STATUS_UNSUPPORTED without a local APIC, else those of mapping.
+// ends in 0xf. Errors: those of mapping.
 MUST_CHECK enum status local_apic_initialize(uint64_t address, uint8_t spurious, uint8_t timer,
                                              const struct page_source *source);
 
-// Any further CPU: enables its APIC in the same mode.
-void local_apic_initialize_cpu(void);
-
 uint32_t local_apic_id(void);
-bool local_apic_is_x2apic(void);
 void local_apic_end_of_interrupt(void);
 
 // Arms the timer of this CPU to interrupt once when the TSC reaches `tsc` (at once if it has
-// passed), replacing what was armed. Needs local_apic_timer_calibrated.
+// passed), replacing what was armed; UINT64_MAX: never. Needs local_apic_timer_calibrated.
 void local_apic_timer_set(uint64_t tsc);
-void local_apic_timer_stop(void);
 
 // Tells the timer code both frequencies (drivers/time_base.h); chooses TSC-deadline mode or
 // one-shot.

@@ -64,10 +64,6 @@ static bool detect(const struct serial_port *port)
     if (uart_read(port, UART_SCRATCH) != 0x5a) {
         return false;
     }
-    uart_write(port, UART_SCRATCH, 0xa5);
-    if (uart_read(port, UART_SCRATCH) != 0xa5) {
-        return false;
-    }
     uart_write(port, UART_MODEM_CONTROL, MODEM_LOOP_TEST);
     return (uart_read(port, UART_MODEM_STATUS) & 0xf0) == MODEM_STATUS_ECHO;
 }

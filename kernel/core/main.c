@@ -62,15 +62,6 @@ static void start_memory(const struct boot_information *boot)
     }
 }
 
-static void arm_timer(uint64_t tsc)
-{
-    if (tsc == DEADLINE_NONE) {
-        local_apic_timer_stop();
-    } else {
-        local_apic_timer_set(tsc);
-    }
-}
-
 static void require(enum status status, const char *what)
 {
     if (status != STATUS_OK) {
@@ -95,9 +86,8 @@ static void start_interrupts(const struct boot_information *boot)
             "local APIC");
     require(io_apic_initialize(&acpi, &source), "I/O APIC");
     require(time_base_calibrate(), "time base");
-    log_line(LOG_INFO, "clock: %lu kHz; local APIC %u in %s mode; %u CPU(s) present",
-             time_base_tsc_hz() / 1000, local_apic_id(),
-             local_apic_is_x2apic() ? "x2APIC" : "xAPIC", acpi.cpu_count);
+    log_line(LOG_INFO, "clock: %lu kHz; local APIC %u; %u CPU(s) present",
+             time_base_tsc_hz() / 1000, local_apic_id(), acpi.cpu_count);
 }
 
 static void start_virtualisation(void)
@@ -142,7 +132,7 @@ NORETURN void kernel_main(const struct boot_information *boot)
     interrupt_install();
     start_memory(boot);
     start_interrupts(boot);
-    scheduler_init(cpu, time_base_microseconds(SLICE_MICROSECONDS), arm_timer);
+    scheduler_init(cpu, time_base_microseconds(SLICE_MICROSECONDS), local_apic_timer_set);
     module_init(boot);
     container_tree_init(&kernel_containers, page_free_count(&kernel_pages) - KERNEL_RESERVE);
     start_virtualisation();

@@ -8,8 +8,7 @@
 #include "kernel/core/assert.h"
 #include "kernel/memory/memory.h"
 
-#define DROP_BATCH       64u
-#define USER_TOP_ENTRIES 256u
+#define DROP_BATCH 64u
 
 void (*address_space_shootdown)(struct address_space *space, uint64_t start, uint64_t bytes);
 
@@ -134,8 +133,7 @@ void address_space_destroy(struct address_space *space)
         ASSERT(region->pins == 0);
         drop_range(space, region->start, region->bytes, region->kind != REGION_BORROWED);
     }
-    page_table_destroy(&space->table, 0, USER_TOP_ENTRIES, &source);
-    memory_free(space->container, space->table.root);
+    page_table_destroy(&space->table, &source);
     memory_free_object(space->container, space->regions);
 }
 

@@ -162,7 +162,7 @@ static void vm_free(struct vm *vm)
         vcpu_free(vcpu);
     }
     virt_backend->vm_invalidate(&vm->virt);
-    page_table_destroy(&vm->nested, 0, 512, &source);
+    page_table_destroy(&vm->nested, &source);
     for (unsigned i = 0; i < VM_GRANT_MAXIMUM; i++) {
         if (vm->grants[i].bytes != 0) {
             address_space_unpin(&vm->process->space, vm->grants[i].address);

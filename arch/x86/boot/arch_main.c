@@ -59,10 +59,6 @@ static struct cpu *prepare_boot_cpu(void)
     memset(cpu, 0, sizeof *cpu);
     cpu->gdt = (uint64_t *)CPU_AREA_BASE;
     cpu->apic_id = cpuid(1, 0).ebx >> 24;
-    cpu->mode.ikern = 1;
-    cpu->mode.ihost = 1;
-    cpu->mode.pg = 1;
-    cpu->mode.ipt = 1;
     uint64_t start = kernel_stack_start(stack_slot_address(0));
     *kernel_stack_top_of(start) = (struct kernel_stack_top){cpu, NULL};
     return cpu;

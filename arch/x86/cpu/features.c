@@ -16,12 +16,6 @@ static bool bit(uint32_t word, unsigned number)
     return (word >> number & 1) != 0;
 }
 
-static struct cpuid_result leaf_or_zero(uint32_t leaf)
-{
-    uint32_t limit = leaf >= 0x80000000u ? features.maximum_extended_leaf : features.maximum_leaf;
-    return leaf <= limit ? cpuid(leaf, 0) : (struct cpuid_result){0};
-}
-
 static void discover_names(void)
 {
     struct cpuid_result r = cpuid(0, 0);
@@ -29,42 +23,37 @@ static void discover_names(void)
     memcpy(features.vendor, &r.ebx, 4);
     memcpy(features.vendor + 4, &r.edx, 4);
     memcpy(features.vendor + 8, &r.ecx, 4);
-    features.intel = strcmp(features.vendor, "GenuineIntel") == 0;
-    features.maximum_extended_leaf = cpuid(0x80000000u, 0).eax;
     for (uint32_t i = 0; i < 3; i++) {
-        r = leaf_or_zero(0x80000002u + i);
+        r = cpuid(0x80000002u + i, 0);
         memcpy(features.brand + (size_t)i * 16, &r, 16);
     }
 }
 
 static void discover_basic(void)
 {
-    struct cpuid_result one = leaf_or_zero(1);
+    struct cpuid_result one = cpuid(1, 0);
     features.apic = bit(one.edx, 9);
     // Other vendors' processors have SYSENTER outside 64-bit mode only.
-    features.sysenter = bit(one.edx, 11) && features.intel;
+    features.sysenter = bit(one.edx, 11) && strcmp(features.vendor, "GenuineIntel") == 0;
     features.vmx = bit(one.ecx, 5);
     features.x2apic = bit(one.ecx, 21);
     features.tsc_deadline = bit(one.ecx, 24);
     features.xsave = bit(one.ecx, 26);
     features.hypervisor = bit(one.ecx, 31);
-    struct cpuid_result seven = leaf_or_zero(7);
+    struct cpuid_result seven = features.maximum_leaf >= 7 ? cpuid(7, 0) : (struct cpuid_result){0};
     features.smep = bit(seven.ebx, 7);
     features.smap = bit(seven.ebx, 20);
     features.umip = bit(seven.ecx, 2);
 }
 
+// Every 64-bit processor has these leaves.
 static void discover_extended(void)
 {
-    struct cpuid_result one = leaf_or_zero(0x80000001u);
+    struct cpuid_result one = cpuid(0x80000001u, 0);
     features.nx = bit(one.edx, 20);
     features.huge_pages = bit(one.edx, 26);
     features.rdtscp = bit(one.edx, 27);
-    uint32_t sizes = leaf_or_zero(0x80000008u).eax;
-    features.physical_bits = sizes != 0 ? (uint8_t)sizes : 36;
-    if (features.physical_bits > 52) {
-        features.physical_bits = 52;
-    }
+    features.physical_bits = (uint8_t)cpuid(0x80000008u, 0).eax;
 }
 
 void cpu_features_discover(void)

@@ -10,9 +10,7 @@ struct cpu_features {
     char vendor[13]; // CPUID leaf 0, NUL-terminated
     char brand[49];  // CPUID leaves 0x80000002..4, NUL-terminated, may be empty
     uint32_t maximum_leaf;
-    uint32_t maximum_extended_leaf;
     uint8_t physical_bits; // MAXPHYADDR
-    bool intel;
     bool nx;
     bool huge_pages; // 1 GiB pages
     bool smep;

@@ -257,18 +257,14 @@ static void free_below(struct page_table *table, uint64_t *entry, unsigned level
     source->give(source->context, hpa(entry_address(*entry)));
 }
 
-void page_table_destroy(struct page_table *table, unsigned first, unsigned last,
-                        const struct page_source *source)
+void page_table_destroy(struct page_table *table, const struct page_source *source)
 {
     uint64_t *root = page_at(table, table->root.value);
-    for (unsigned i = first; i < last; i++) {
+    unsigned owned = table->format == PAGE_FORMAT_HOST ? 256 : 512;
+    for (unsigned i = 0; i < owned; i++) {
         free_below(table, &root[i], LEVEL_TOP, source);
-        root[i] = 0;
     }
-    if (first == 0 && last == 512) {
-        source->give(source->context, table->root);
-        table->root = hpa(0);
-    }
+    source->give(source->context, table->root);
 }
 
 void page_table_share_upper(struct page_table *table, const struct page_table *from)

@@ -66,10 +66,9 @@ MUST_CHECK enum status page_table_create(struct page_table *table, enum page_for
                                          enum page_level largest, uintptr_t direct_offset,
                                          uint64_t physical_limit, const struct page_source *source);
 
-// Gives back every table page below top-level entries [first, last) and clears those entries; the
-// root goes too when first is 0 and last 512. Mapped memory itself is the caller's.
-void page_table_destroy(struct page_table *table, unsigned first, unsigned last,
-                        const struct page_source *source);
+// Gives back every table page, but for what the host format shares in its upper half. Mapped memory
+// itself is the caller's.
+void page_table_destroy(struct page_table *table, const struct page_source *source);
 
 // Copies top-level entries [256, 512) of `from`, the kernel's table, into `table`.
 void page_table_share_upper(struct page_table *table, const struct page_table *from);
