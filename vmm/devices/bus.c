@@ -151,6 +151,15 @@ enum status mmio_bus_attach(struct mmio_bus *bus, struct device *device, gpa_t s
     return STATUS_OK;
 }
 
+void mmio_bus_detach(struct mmio_bus *bus, const struct device *device)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; i < bus->count; i++)
+        if (bus->region[i].device != device)
+            bus->region[kept++] = bus->region[i];
+    bus->count = kept;
+}
+
 // The first region that ends above `address`, or null.
 static const struct mmio_region *mmio_at_or_above(const struct mmio_bus *bus, uint64_t address)
 {

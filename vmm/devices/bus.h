@@ -64,6 +64,9 @@ MUST_CHECK enum status port_bus_attach(struct port_bus *bus, struct device *devi
 MUST_CHECK enum status mmio_bus_attach(struct mmio_bus *bus, struct device *device, gpa_t start,
                                        uint64_t size, unsigned widths);
 
+// Takes `device` off the bus; nothing happens where it is not on it.
+void mmio_bus_detach(struct mmio_bus *bus, const struct device *device);
+
 // One IN of `size` bytes (1, 2, 4; anything else floats). Bits above the size are zero.
 uint32_t port_bus_read(struct port_bus *bus, uint16_t port, unsigned size);
 

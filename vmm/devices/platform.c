@@ -9,6 +9,7 @@
 #define IRQ_TIMER    0u
 #define IRQ_KEYBOARD 1u
 #define IRQ_RTC      8u
+#define TIMER_PIN    2u
 
 struct wire {
     struct interrupt_line *line;
@@ -39,15 +40,43 @@ static enum status init_devices(struct platform *platform, const struct platform
     return status;
 }
 
+// -- ISA interrupts at both controllers: IRQ 0 is input 2 of the I/O APIC, the others are equal --
+
+static unsigned pin_of(unsigned irq)
+{
+    return irq == IRQ_TIMER ? TIMER_PIN : irq;
+}
+
+static void isa_set(struct interrupt_controller *controller, unsigned number, bool level)
+{
+    struct platform *platform = CONTAINER_OF(controller, struct platform, isa);
+    struct interrupt_controller *pic = &platform->pic.controller;
+    struct interrupt_controller *io_apic = &platform->io_apic.controller;
+    pic->ops->set(pic, number, level);
+    io_apic->ops->set(io_apic, pin_of(number), level);
+}
+
+static bool isa_masked(const struct interrupt_controller *controller, unsigned number)
+{
+    const struct platform *platform = CONTAINER_OF(controller, const struct platform, isa);
+    const struct interrupt_controller *pic = &platform->pic.controller;
+    const struct interrupt_controller *io_apic = &platform->io_apic.controller;
+    return pic->ops->masked(pic, number) && io_apic->ops->masked(io_apic, pin_of(number));
+}
+
+static const struct interrupt_controller_ops isa_ops = {isa_set, isa_masked};
+
 static void connect_interrupts(struct platform *platform)
 {
+    struct interrupt_controller *controller =
+        platform->processors > 0 ? &platform->isa : &platform->pic.controller;
     const struct wire wires[] = {
         {&platform->pit.irq, IRQ_TIMER},        {&platform->keyboard.irq, IRQ_KEYBOARD},
         {&platform->uart.irq, UART_COM1_IRQ},   {&platform->rtc.irq, IRQ_RTC},
         {&platform->acpi_pm.sci, ACPI_SCI_IRQ},
     };
     for (unsigned i = 0; i < ARRAY_COUNT(wires); i++)
-        interrupt_line_connect(wires[i].line, &platform->pic.controller, wires[i].irq);
+        interrupt_line_connect(wires[i].line, controller, wires[i].irq);
 }
 
 static enum status attach_ports(struct platform *platform)
@@ -87,14 +116,47 @@ static enum status attach_ports(struct platform *platform)
     return status;
 }
 
+// Puts the local APIC's page where its base register says, if it is to be seen in memory at all.
+// A base in another device's range, or in RAM, shows what is there instead.
+static void place_local_apic(struct platform_processor *processor)
+{
+    struct local_apic *apic = &processor->apic;
+    mmio_bus_detach(&processor->mmio, &apic->device);
+    if (local_apic_enabled(apic) && !local_apic_is_x2apic(apic))
+        (void)!mmio_bus_attach(&processor->mmio, &apic->device, gpa(apic->base & ~0xfffull),
+                               LOCAL_APIC_BYTES, BUS_DWORD | BUS_WHOLE);
+}
+
+static enum status init_apics(struct platform *platform, const struct platform_config *config)
+{
+    enum status status = STATUS_OK;
+    apic_bus_init(&platform->apic_bus);
+    io_apic_init(&platform->io_apic, &platform->apic_bus);
+    platform->isa.ops = &isa_ops;
+    platform->processors = config->processors;
+    for (uint32_t i = 0; i < config->processors && status == STATUS_OK; i++) {
+        struct platform_processor *processor = &platform->processor[i];
+        const struct local_apic_wiring wiring = {&platform->apic_bus, &platform->clock, i,
+                                                 config->ticks_per_count, config->physical_bits};
+        mmio_bus_init(&processor->mmio);
+        local_apic_init(&processor->apic, &wiring);
+        status = mmio_bus_attach(&processor->mmio, &platform->io_apic.device, gpa(IO_APIC_ADDRESS),
+                                 IO_APIC_BYTES, BUS_BYTE | BUS_DWORD | BUS_WHOLE);
+    }
+    return status;
+}
+
 enum status platform_init(struct platform *platform, const struct platform_config *config)
 {
-    if (!config->console_output || !config->console_input)
+    if (!config->console_output || !config->console_input ||
+        config->processors > APIC_BUS_PROCESSORS)
         return STATUS_INVALID;
     memset(platform, 0, sizeof(*platform));
     port_bus_init(&platform->ports);
     mmio_bus_init(&platform->mmio);
     enum status status = clock_init(&platform->clock, config->tsc, config->tsc_hz);
+    if (status == STATUS_OK)
+        status = init_apics(platform, config);
     if (status == STATUS_OK)
         status = init_devices(platform, config);
     if (status != STATUS_OK)
@@ -116,6 +178,11 @@ void platform_reset(struct platform *platform)
     platform->control = (struct machine_control){MACHINE_RUNS, 0};
     for (unsigned i = 0; i < ARRAY_COUNT(devices); i++)
         devices[i]->ops->reset(devices[i]);
+    platform->io_apic.device.ops->reset(&platform->io_apic.device);
+    for (uint32_t i = 0; i < platform->processors; i++) {
+        local_apic_power_on(&platform->processor[i].apic);
+        place_local_apic(&platform->processor[i]);
+    }
 }
 
 uint8_t platform_interrupt_acknowledge(struct platform *platform)
@@ -125,4 +192,22 @@ uint8_t platform_interrupt_acknowledge(struct platform *platform)
     if (irq == IRQ_TIMER)
         pit_acknowledged(&platform->pit);
     return vector;
+}
+
+uint8_t platform_processor_acknowledge(struct platform *platform, struct local_apic *apic)
+{
+    if (pic_pending(&platform->pic) && local_apic_passes_pic(apic))
+        return platform_interrupt_acknowledge(platform);
+    uint8_t vector = local_apic_acknowledge(apic);
+    if (UNLIKELY(vector == io_apic_edge_vector(&platform->io_apic, TIMER_PIN)))
+        pit_acknowledged(&platform->pit);
+    return vector;
+}
+
+bool platform_set_apic_base(struct platform *platform, struct local_apic *apic, uint64_t value)
+{
+    if (!local_apic_set_base(apic, value))
+        return false;
+    place_local_apic(&platform->processor[apic->index]);
+    return true;
 }

@@ -12,9 +12,12 @@
 #include "kernel/lib/compiler.h"
 #include "kernel/lib/status.h"
 #include "vmm/devices/acpi_pm.h"
+#include "vmm/devices/apic_bus.h"
 #include "vmm/devices/bus.h"
 #include "vmm/devices/clock.h"
+#include "vmm/devices/io_apic.h"
 #include "vmm/devices/keyboard_controller.h"
+#include "vmm/devices/local_apic.h"
 #include "vmm/devices/machine_control.h"
 #include "vmm/devices/pic.h"
 #include "vmm/devices/pit.h"
@@ -26,13 +29,22 @@
 #define UART_COM1_IRQ  4u
 
 struct platform_config {
-    uint64_t tsc;          // host TSC that is nanosecond 0 of the machine
-    uint64_t tsc_hz;       // ticks per second
-    int64_t start_time;    // real-time clock at the start, seconds since 1970-01-01 UTC
-    uint64_t memory_bytes; // guest RAM, for the CMOS memory-size bytes
-    void *context;         // handed to the functions below
+    uint64_t tsc;             // host TSC that is nanosecond 0 of the machine
+    uint64_t tsc_hz;          // ticks per second
+    int64_t start_time;       // real-time clock at the start, seconds since 1970-01-01 UTC
+    uint64_t memory_bytes;    // guest RAM, for the CMOS memory-size bytes
+    uint32_t processors;      // with local APICs and an I/O APIC; 0: one processor at the PIC
+    uint32_t ticks_per_count; // processors > 0: TSC ticks in one of the local APICs' timers
+    unsigned physical_bits;   // processors > 0: of guest-physical addresses
+    void *context;            // handed to the functions below
     void (*console_output)(void *context, uint8_t byte); // from COM1 and port 0xe9
     int (*console_input)(void *context, bool take);      // next byte or -1; `take` removes it
+};
+
+// A processor with a local APIC, as the platform sees it.
+struct platform_processor {
+    struct local_apic apic;
+    struct mmio_bus mmio; // what this processor finds in memory
 };
 
 struct platform {
@@ -45,11 +57,17 @@ struct platform {
     struct keyboard_controller keyboard;
     struct test_ports test_ports;
     struct acpi_pm acpi_pm;
-    struct mmio_bus mmio;
+    struct mmio_bus mmio;            // without local APICs: what the processor finds in memory
+    uint32_t processors;             // 0: no APICs
+    struct interrupt_controller isa; // ISA interrupts, to the PIC and to the I/O APIC
+    struct apic_bus apic_bus;
+    struct io_apic io_apic;
+    struct platform_processor processor[APIC_BUS_PROCESSORS];
     struct port_bus ports; // last: it holds 64 KiB
 };
 
-// Wires and resets the machine. STATUS_INVALID: tsc_hz is out of range or a callback is missing.
+// Wires and resets the machine. STATUS_INVALID: tsc_hz is out of range, a callback is missing, or
+// there are more processors than APIC_BUS_PROCESSORS.
 MUST_CHECK enum status platform_init(struct platform *platform,
                                      const struct platform_config *config);
 
@@ -102,6 +120,22 @@ static inline bool platform_interrupt_pending(const struct platform *platform)
 
 // Acknowledges it and returns its vector: call only when it is being injected.
 uint8_t platform_interrupt_acknowledge(struct platform *platform);
+
+// The same for a processor with a local APIC: its own interrupts, and the PIC's where they pass.
+static inline bool platform_processor_pending(const struct platform *platform,
+                                              const struct local_apic *apic)
+{
+    return apic->attention != 0 ||
+           (UNLIKELY(pic_pending(&platform->pic)) && local_apic_passes_pic(apic));
+}
+
+// Takes the interrupt that waits for the processor, the PIC's first: call only when it is being
+// injected, and only for APIC_ATTENTION_VECTOR or the PIC.
+uint8_t platform_processor_acknowledge(struct platform *platform, struct local_apic *apic);
+
+// IA32_APIC_BASE of a processor. False: #GP.
+MUST_CHECK bool platform_set_apic_base(struct platform *platform, struct local_apic *apic,
+                                       uint64_t value);
 
 // The console source has bytes again.
 static inline void platform_input_ready(struct platform *platform)

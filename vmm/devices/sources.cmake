@@ -6,6 +6,10 @@ set(SOURCES
     bus.c
     uart.c
     pic.c
+    local_apic.c
+    local_apic_timer.c
+    apic_bus.c
+    io_apic.c
     pit.c
     rtc.c
     keyboard_controller.c
