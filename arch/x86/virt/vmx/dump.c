@@ -68,10 +68,26 @@ static size_t dump_capabilities(struct vcpu_field *fields, size_t count, size_t 
     return add(fields, count, capacity, VCPU_FIELD_PHYSICAL_BITS, cpu_features()->physical_bits);
 }
 
+// Fields that do not hold what a report wants: the error of the last entry that failed, which a
+// failing VMREAD overwrites, and the event that goes with the next entry.
+static uint64_t reported(struct virt_vcpu *vcpu, uint32_t encoding, uint64_t value)
+{
+    switch (encoding) {
+    case VMCS_INSTRUCTION_ERROR:
+        return vmx_of(vcpu)->instruction_error;
+    case VMCS_ENTRY_INTERRUPTION:
+        return vcpu->page->event.word;
+    case VMCS_ENTRY_ERROR_CODE:
+        return vcpu->page->event.error_code;
+    case VMCS_ENTRY_INSTRUCTION_LENGTH:
+        return vcpu->page->event.instruction_length;
+    default:
+        return value;
+    }
+}
+
 size_t vmx_vcpu_dump(struct virt_vcpu *vcpu, struct vcpu_field *fields, size_t capacity)
 {
-    // A failing VMREAD would overwrite this field, so it is the one of the last entry.
-    uint64_t instruction_error = vmx_of(vcpu)->instruction_error;
     size_t count = dump_capabilities(fields, 0, capacity);
 
     for (size_t i = 0; i < ARRAY_COUNT(fields_known); i++) {
@@ -81,10 +97,8 @@ size_t vmx_vcpu_dump(struct virt_vcpu *vcpu, struct vcpu_field *fields, size_t c
             !vmcs_try_read(fields_known[i].encoding, &value)) {
             continue;
         }
-        if (fields_known[i].encoding == VMCS_INSTRUCTION_ERROR) {
-            value = instruction_error;
-        }
-        count = add(fields, count, capacity, fields_known[i].encoding, value);
+        count = add(fields, count, capacity, fields_known[i].encoding,
+                    reported(vcpu, fields_known[i].encoding, value));
     }
     return count;
 }
