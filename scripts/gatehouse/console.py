@@ -305,9 +305,9 @@ class Session:
         except BlockingIOError:
             count = 0
         except OSError as error:
-            report.message(f"standard output: {error.strerror}; the guest goes on unseen")
             self._output_open = False
-            count = len(self._output)
+            raise report.Failure(report.INTERRUPTED, "standard output cannot be written ("
+                                 f"{error.strerror}): the run ends") from error
         self._output = self._output[count:]
         self._pause(len(self._output) > OUTPUT_HELD)
         self._hold_log(chunk[:count])

@@ -15,6 +15,7 @@ ENTRY_REFUSED = 74
 UNHANDLED = 76
 NO_VMX = 78
 TIMEOUT = 124
+INTERRUPTED = 130
 
 _started = time.monotonic()
 line_end = "\n"  # "\r\n" while the user's terminal is in raw mode
@@ -52,6 +53,5 @@ def run_program(main):
         status = failure.status
     except KeyboardInterrupt:
         message("interrupted")
-        status = 130
-    sys.stdout.flush()
+        status = INTERRUPTED
     sys.exit(status or 0)

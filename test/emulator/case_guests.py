@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The small test kernels of guests/: each kind of image, and each way a run can end."""
+import subprocess
 import time
 
 from gatehouse import console, engine_bochs, machine, spec
-from support import folder, guest, run
+from support import RUN, folder, guest, run
 
 BOCHS = ("--engine", "bochs")
 
@@ -51,6 +52,13 @@ def test_timeout_leaves_nothing():
     result = run(guest("counter.elf"), "--timeout", "8", *BOCHS)
     result.expect(124, "time limit")
     assert result.seconds < 20, f"{result.seconds} s"
+
+
+def test_closed_output_ends_the_run():
+    result = subprocess.run(f"{RUN} {guest('counter.elf')} --engine bochs --timeout 200 | head -2",
+                            shell=True, capture_output=True, text=True, timeout=100, check=False)
+    assert result.stdout.startswith("counter 1 "), result.stdout
+    assert "Broken pipe" in result.stderr, result.stderr
 
 
 def test_keep():
