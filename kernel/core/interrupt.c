@@ -9,7 +9,6 @@
 #include "kernel/core/log.h"
 #include "kernel/core/panic.h"
 #include "kernel/core/serial_port.h"
-#include "kernel/core/system_calls.h"
 #include "kernel/process/process.h"
 #include "kernel/thread/scheduler.h"
 
@@ -60,9 +59,6 @@ static void hook_user_exception(struct trap_frame *frame, const struct trap_info
 
     if (trap->vector == VECTOR_DEVICE_NOT_AVAILABLE) {
         fpu_claim(thread->fpu_area);
-        return;
-    }
-    if (trap->vector == VECTOR_INVALID_OPCODE && system_call_by_trap(frame)) {
         return;
     }
     struct process_status status = {

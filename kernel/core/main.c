@@ -94,6 +94,9 @@ static void start_virtualisation(void)
 {
     if (virt_init() != STATUS_OK) {
         log_line(LOG_WARNING, "no virtual machines here: %s", virt_support_reason());
+        if (!cpu_features()->sysenter) { // nor system calls, so that nobody else can tell
+            run_end(RUN_NO_VMX);
+        }
     }
 }
 

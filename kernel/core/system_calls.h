@@ -52,9 +52,3 @@ CORE_SYSTEM_CALLS(DECLARE_SYSTEM_CALL)
 
 // Puts the table into arch's hands.
 void system_calls_install(void);
-
-struct trap_frame;
-
-// Makes the system call that an invalid-opcode exception of ring 3 stands for; false when it was
-// raised by something else than SYSENTER, or its return addresses are bad.
-bool system_call_by_trap(struct trap_frame *frame);

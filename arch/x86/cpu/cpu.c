@@ -9,11 +9,6 @@
 
 #define CPU_DESCRIPTORS 9 // the TSS takes two
 
-struct PACKED table_pointer {
-    uint16_t limit;
-    uint64_t base;
-};
-
 void segments_load(const void *pointer, uint64_t tss_selector); // segments.asm
 extern char system_call_entry[];                                // system_call.asm
 

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "arch/x86/cpu/cpu.h"
+#include "arch/x86/cpu/registers.h"
 #include "arch/x86/cpu/trap.h"
 #include "kernel/lib/compiler.h"
 
@@ -18,11 +19,6 @@ struct gate {
 };
 static_assert(sizeof(struct gate) == 16, "the processor defines gates");
 static_assert(offsetof(struct gate, offset_high) == 8, "the processor defines gates");
-
-struct PACKED table_pointer {
-    uint16_t limit;
-    uint64_t base;
-};
 
 #define GATE_INTERRUPT 0x8e
 #define GATE_USER      0x60 // DPL 3: ring 3 may use INT n

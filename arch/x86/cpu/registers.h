@@ -123,6 +123,12 @@ enum msr {
 #define APIC_BASE_ENABLE  (1ull << 11)
 #define APIC_BASE_ADDRESS 0x000ffffffffff000ull
 
+// What LGDT and LIDT read.
+struct PACKED table_pointer {
+    uint16_t limit;
+    uint64_t base;
+};
+
 struct cpuid_result {
     uint32_t eax, ebx, ecx, edx;
 };
