@@ -75,21 +75,20 @@ static bool differ_by_at_most(uint64_t a, uint64_t b, uint64_t one_in)
 static bool measure_best(struct sample *best)
 {
     struct sample sample;
-    bool any = false;
+    best->tsc = UINT64_MAX;
     for (unsigned round = 0; round < ROUND_MAXIMUM; round++) {
         if (!measure(&sample)) {
             break;
         }
-        bool agree = any && differ_by_at_most(sample.tsc, best->tsc, 1000);
-        if (!any || sample.tsc < best->tsc) {
+        bool agree = differ_by_at_most(sample.tsc, best->tsc, 1000);
+        if (sample.tsc < best->tsc) {
             *best = sample;
         }
-        any = true;
         if (agree) {
             break;
         }
     }
-    return any;
+    return best->tsc != UINT64_MAX;
 }
 
 // "Time Stamp Counter and Nominal Core Crystal Clock Information", then "Processor Frequency

@@ -83,15 +83,3 @@ int strcmp(const char *left, const char *right)
     }
     return (unsigned char)*left - (unsigned char)*right;
 }
-
-char *strchr(const char *text, int character)
-{
-    for (;; text++) {
-        if (*text == (char)character) {
-            return (char *)(uintptr_t)text;
-        }
-        if (*text == '\0') {
-            return NULL;
-        }
-    }
-}

@@ -12,4 +12,3 @@ int memcmp(const void *left, const void *right, size_t size);
 size_t strlen(const char *text);
 size_t strnlen(const char *text, size_t limit);
 int strcmp(const char *left, const char *right);
-char *strchr(const char *text, int character);

@@ -40,9 +40,11 @@ enum status module_describe(uint64_t index, struct module_info *info)
     while (*line == ' ') {
         line++;
     }
-    const char *space = strchr(line, ' ');
-    size_t length = space ? (size_t)(space - line) : strlen(line);
-    const char *rest = space ? space + 1 : line + length;
+    size_t length = 0;
+    while (line[length] != '\0' && line[length] != ' ') {
+        length++;
+    }
+    const char *rest = line + length + (line[length] == ' ');
 
     memset(info, 0, sizeof(*info));
     info->bytes = boot->modules[index].size;

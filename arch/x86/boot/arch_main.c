@@ -81,7 +81,7 @@ NORETURN void arch_main(uint32_t magic, uint64_t address)
     read_loader_information(magic, address);
 
     demand(early_pages_start(&information) == STATUS_OK, "there is no free memory below 4 GiB.");
-    const struct page_source *source = early_page_source();
+    const struct page_source *source = &early_page_source;
     demand(kernel_space_build(&information, source) == STATUS_OK &&
                kernel_space_map_cpu(0, source) == STATUS_OK &&
                early_pages_finish(&information) == STATUS_OK,

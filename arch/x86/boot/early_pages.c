@@ -28,11 +28,7 @@ static void give(void *context, hpa_t page)
     (void)page;
 }
 
-const struct page_source *early_page_source(void)
-{
-    static const struct page_source source = {take, give, NULL};
-    return &source;
-}
+const struct page_source early_page_source = {take, give, NULL};
 
 enum status early_pages_start(const struct boot_information *information)
 {

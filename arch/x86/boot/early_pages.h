@@ -12,7 +12,7 @@
 MUST_CHECK enum status early_pages_start(const struct boot_information *information);
 
 // take and give for the boot phase; pages given back are lost.
-const struct page_source *early_page_source(void);
+extern const struct page_source early_page_source;
 
 // Marks what was taken as BOOT_MEMORY_ARCH. No page may be taken afterwards.
 MUST_CHECK enum status early_pages_finish(struct boot_information *information);

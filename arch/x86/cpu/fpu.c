@@ -106,9 +106,7 @@ void fpu_guard(void)
 
 void fpu_initialize_cpu(void)
 {
-    if (mask != 0) {
-        xcr0_write(mask);
-    }
+    restore_host_mask();
     this_cpu()->fpu_owner = NULL;
     task_switched_set();
 }

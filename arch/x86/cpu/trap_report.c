@@ -37,32 +37,21 @@ const char *trap_name(uint64_t vector)
     return names[vector] ? names[vector] : "reserved exception";
 }
 
-// The mapped part of the kernel stack at or above `rsp`: stores its first word and end, or false.
-static bool stack_bounds(uint64_t rsp, uint64_t *first, uint64_t *end)
+static size_t describe_stack(char *buffer, size_t size, uint64_t rsp)
 {
     bool boot = rsp >= (uint64_t)boot_stack && rsp < (uint64_t)boot_stack_end;
     bool slot = rsp >= STACK_AREA_BASE && rsp < STACK_AREA_BASE + STACK_AREA_SIZE;
     if (!boot && !slot) {
-        return false;
-    }
-    *first = align_up(rsp, 8);
-    if (slot && (rsp & (STACK_SLOT_SIZE - 1)) < STACK_SLOT_SIZE / 2) { // ran into the guard
-        *first = align_down(rsp, STACK_SLOT_SIZE) + STACK_SLOT_SIZE / 2;
-    }
-    *end =
-        align_down(*first, KERNEL_STACK_SIZE) + KERNEL_STACK_SIZE - sizeof(struct kernel_stack_top);
-    return true;
-}
-
-static size_t describe_stack(char *buffer, size_t size, uint64_t rsp)
-{
-    uint64_t at, end;
-    if (!stack_bounds(rsp, &at, &end)) {
         return format_text(buffer, size, "  stack: not a kernel stack\n");
     }
+    if (slot && (rsp & STACK_SLOT_SIZE / 2) == 0) { // it ran into the guard below
+        rsp = (rsp | (STACK_SLOT_SIZE / 2 - 1)) + 1;
+    }
+    uint64_t end = (uint64_t)kernel_stack_top_of(rsp);
     size_t used = format_text(buffer, size, "  stack:");
     unsigned found = 0;
-    for (; at < end && found < TRACE_MAXIMUM && used < size; at += 8) {
+    for (uint64_t at = align_up(rsp, 8); at < end && found < TRACE_MAXIMUM && used < size;
+         at += 8) {
         uint64_t word = *(const uint64_t *)at;
         if (word >= (uint64_t)text_start && word < (uint64_t)text_end) {
             used += format_text(buffer + used, size - used, "%s%016lx",

@@ -14,7 +14,6 @@ int product_memcmp(const void *left, const void *right, size_t size);
 size_t product_strlen(const char *text);
 size_t product_strnlen(const char *text, size_t limit);
 int product_strcmp(const char *left, const char *right);
-char *product_strchr(const char *text, int character);
 
 #define SPAN 64
 
@@ -83,9 +82,6 @@ static void test_search(void **state)
 {
     (void)state;
     const char *text = "hello";
-    assert_ptr_equal(product_strchr(text, 'l'), text + 2);
-    assert_ptr_equal(product_strchr(text, 0), text + 5);
-    assert_null(product_strchr(text, 'x'));
     assert_int_equal(product_strnlen(text, 3), 3);
     assert_int_equal(product_strnlen(text, 99), 5);
 }
