@@ -197,7 +197,6 @@ static enum status end_run(struct vcpu *vcpu, enum exit_kind kind)
     vcpu_make_loaded(vcpu); // others may have run since
     virt_backend->vcpu_export(&vcpu->virt, VCPU_GROUP_RIP | (page->wanted & ~page->dirty));
     page->exit = (struct vm_exit){.kind = kind};
-    page->exit.refused.reason = REFUSED_BY_KERNEL; // of EXIT_ENTRY_REFUSED
     return thread_killed() ? STATUS_DEAD : STATUS_OK;
 }
 
@@ -211,12 +210,8 @@ static inline enum status run(struct vcpu *vcpu)
         uint64_t deadline = page->deadline_tsc;
 
         vcpu_make_loaded(vcpu);
-        if (UNLIKELY(virt_backend->vcpu_prepare(&vcpu->virt) != STATUS_OK)) {
-            return end_run(vcpu, EXIT_ENTRY_REFUSED);
-        }
         deadline = deadline != 0 && deadline < end ? deadline : end;
         if (LIKELY(enter_until(vcpu, deadline) == TO_MONITOR)) {
-            virt_backend->vcpu_export(&vcpu->virt, vcpu->virt.groups | page->wanted);
             return STATUS_OK;
         }
         if (thread_should_yield() && !thread_preempt_point()) {

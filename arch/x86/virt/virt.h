@@ -25,8 +25,8 @@ struct virt_page {
 #define VIRT_VM_PAGES   1u
 #define VIRT_VCPU_PAGES 2u
 
-// What vcpu_enter found. After the first three page->exit is decoded, so that the kernel can hand
-// the exit on.
+// What vcpu_enter found. After the first three page->exit is decoded and the groups that it needs
+// are filled, so that the kernel can hand the exit on.
 enum virt_outcome {
     VIRT_TO_MONITOR, // nothing for the kernel
     VIRT_CPUID,      // gpr RAX and RCX of the page are current
@@ -56,7 +56,6 @@ struct virt_vcpu {
     uint32_t reason;      // raw reason of the last exit, below 80 for statistics
     uint32_t vector;      // VIRT_INTERRUPT
     uint32_t port;        // VIRT_PORT
-    uint32_t groups;      // VCPU_GROUP_* that the exit in page->exit needs
 
     // The backend's own
     uint64_t backend[64];
@@ -94,13 +93,10 @@ struct virt_ops {
     void (*vcpu_load)(struct virt_vcpu *vcpu);
     void (*vcpu_unload)(struct virt_vcpu *vcpu);
 
-    // Makes a loaded vCPU ready for vcpu_enter: FPU state, requests in the page, and the groups in
-    // page->dirty after checking them; clears page->dirty. To be called again whenever another
-    // thread may have run. STATUS_INVALID: the page holds a value that cannot be loaded, and no
-    // group was changed.
-    MUST_CHECK enum status (*vcpu_prepare)(struct virt_vcpu *vcpu);
     // Runs the guest once, at the latest until the absolute host TSC `deadline`; not at all, with
-    // VIRT_TIMER, when that has passed.
+    // VIRT_TIMER, when that has passed. First makes the CPU ready: FPU state, requests in the page,
+    // and the groups in page->dirty after checking them; clears page->dirty. A page with a value
+    // that cannot be loaded is VIRT_TO_MONITOR with EXIT_ENTRY_REFUSED, and no group was changed.
     enum virt_outcome (*vcpu_enter)(struct virt_vcpu *vcpu, uint64_t deadline);
     // Fills groups (VCPU_GROUP_*) of the page that are not valid.
     void (*vcpu_export)(struct virt_vcpu *vcpu, uint32_t groups);

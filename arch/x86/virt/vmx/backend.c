@@ -18,7 +18,6 @@ const struct virt_ops vmx_ops = {
     .vcpu_destroy = vmx_vcpu_destroy,
     .vcpu_load = vmx_vcpu_load,
     .vcpu_unload = vmx_vcpu_unload,
-    .vcpu_prepare = vmx_vcpu_prepare,
     .vcpu_enter = vmx_vcpu_enter,
     .vcpu_export = vmx_vcpu_export,
     .vcpu_skip = vmx_vcpu_skip,

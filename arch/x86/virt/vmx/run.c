@@ -3,9 +3,11 @@
 // kernel-handled exit does not need is not read. Called by its own thread; no lock.
 #include "arch/x86/virt/vmx/vmx.h"
 
+#include "arch/x86/cpu/cpu.h"
 #include "arch/x86/cpu/registers.h"
 #include "arch/x86/cpu/trap.h"
 #include "arch/x86/virt/vmx/fields.h"
+#include "arch/x86/virt/vmx/rip.h"
 
 #define PENDING_DEBUG_SINGLE_STEP (1u << 14)
 #define EXIT_NMI_UNBLOCKED        (1u << 12) // by an IRET; in the words of exceptions and memory
@@ -57,12 +59,37 @@ static enum virt_outcome entry_failed(struct virt_vcpu *vcpu, uint64_t result)
     }
     take_event_back(vmx, vcpu->page);
     vmx->instruction_error = (uint32_t)error;
-    vcpu->groups = VCPU_GROUP_ALL;
     *exit = (struct vm_exit){.kind = EXIT_ENTRY_REFUSED};
     exit->refused.reason =
         result == VMX_FAIL_VALID ? REFUSED_CONTROL_FIELDS : REFUSED_INVALID_STATE;
     exit->refused.error = (uint32_t)error;
+    vmx_vcpu_export(vcpu, VCPU_GROUP_ALL);
     return VIRT_TO_MONITOR;
+}
+
+// The page holds a value that cannot be loaded, so nothing was entered.
+static enum virt_outcome page_refused(struct virt_vcpu *vcpu)
+{
+    struct vcpu_page *page = vcpu->page;
+
+    page->exit = (struct vm_exit){.kind = EXIT_ENTRY_REFUSED};
+    page->exit.refused.reason = REFUSED_BY_KERNEL;
+    vmx_vcpu_export(vcpu, VCPU_GROUP_RIP | (page->wanted & ~page->dirty));
+    return VIRT_TO_MONITOR;
+}
+
+// Fills the groups that an exit needs.
+static inline void export_groups(struct virt_vcpu *vcpu, uint32_t groups)
+{
+    struct vmx_vcpu *vmx = vmx_of(vcpu);
+
+    vmx_export_rip(vmx, vcpu->page);
+    vmx->valid = VCPU_GROUP_RIP;
+    vcpu->page->valid = VCPU_GROUP_RIP;
+    groups |= vcpu->page->wanted;
+    if (UNLIKELY((groups & ~VCPU_GROUP_RIP) != 0)) {
+        vmx_vcpu_export(vcpu, groups);
+    }
 }
 
 // An IRET that unblocked NMIs and then faulted has to be seen as not done: "Resuming Guest Software
@@ -116,19 +143,20 @@ static inline enum virt_outcome decode(struct virt_vcpu *vcpu, const struct vmx_
     if (UNLIKELY((row->needs & ~NEED_LENGTH) != 0)) {
         read_rare(&raw, row->needs);
     }
-    vcpu->groups = VCPU_GROUP_RIP | row->groups;
     vmx_decode(&raw, row, exit);
     if (row->outcome == VIRT_PORT) {
         vcpu->port = exit->pio.port;
         if (UNLIKELY(exit->pio.string != 0)) {
             raw.information = vmcs_read_32(VMCS_EXIT_INSTRUCTION_INFORMATION);
             vmx_decode_string_port(&raw, exit);
-            vcpu->groups |= VCPU_GROUP_CONTROL | VCPU_GROUP_SEGMENTS;
+            export_groups(vcpu, VCPU_GROUP_CONTROL | VCPU_GROUP_SEGMENTS);
             return VIRT_TO_MONITOR;
         }
     } else if (UNLIKELY(vcpu->reason == VMX_REASON_EXCEPTION)) {
+        export_groups(vcpu, row->groups);
         return exception_outcome(raw.interruption);
     }
+    export_groups(vcpu, row->groups);
     return row->outcome;
 }
 
@@ -159,14 +187,46 @@ static inline enum virt_outcome exited(struct virt_vcpu *vcpu)
     return row->outcome;
 }
 
+// Makes the CPU and the VMCS what the page asks for. STATUS_INVALID: it cannot be loaded.
+static inline enum status prepare(struct virt_vcpu *vcpu)
+{
+    struct vmx_vcpu *vmx = vmx_of(vcpu);
+    struct vcpu_page *page = vcpu->page;
+    uint32_t dirty = page->dirty;
+    uint32_t exceptions = page->exception_bitmap;
+    uint64_t requests = page->request_window | (uint64_t)page->request_nmi_window << 32;
+
+    if (dirty != 0) {
+        if (UNLIKELY((dirty & VCPU_GROUP_ALL & ~VCPU_GROUP_RIP) != 0) &&
+            vmx_import_rare(vcpu, dirty) != STATUS_OK) {
+            return STATUS_INVALID;
+        }
+        if ((dirty & VCPU_GROUP_RIP) != 0) {
+            vmx_import_rip(vmx, page);
+        }
+        page->dirty = 0;
+    }
+    if (UNLIKELY(requests != vmx->requests || exceptions != vmx->exception_bitmap)) {
+        vmx_apply_requests(vmx, requests, exceptions);
+    }
+    if (UNLIKELY(this_cpu()->fpu_owner != vmx->fpu_area)) {
+        vmx_claim_fpu(vmx);
+    }
+    cr2_write(page->cr2);
+    return STATUS_OK;
+}
+
 enum virt_outcome vmx_vcpu_enter(struct virt_vcpu *vcpu, uint64_t deadline)
 {
     struct vmx_vcpu *vmx = vmx_of(vcpu);
     struct vcpu_page *page = vcpu->page;
-    uint64_t start = tsc_read();
-    uint64_t left = deadline - start;
-    uint64_t result, end;
+    uint64_t start, left, result, end;
 
+    if (UNLIKELY(prepare(vcpu) != STATUS_OK)) {
+        return page_refused(vcpu);
+    }
+    start = tsc_read();
+    left = deadline - start;
     if (UNLIKELY(left > TIMER_HORIZON)) {
         if (deadline <= start) {
             vcpu->reason = VMX_REASON_TIMER;
@@ -196,7 +256,7 @@ void vmx_vcpu_skip(struct virt_vcpu *vcpu)
     uint64_t rflags = vmcs_read_natural(VMCS_GUEST_RFLAGS);
     uint64_t next = vmcs_read_natural(VMCS_GUEST_RIP) + vmcs_read_32(VMCS_EXIT_INSTRUCTION_LENGTH);
 
-    (void)vcpu;
+    vmx_of(vcpu)->valid &= ~VCPU_GROUP_RIP;
     vmcs_write_natural(VMCS_GUEST_RIP, next);
     if (UNLIKELY((interruptibility & (VCPU_BLOCKED_BY_STI | VCPU_BLOCKED_BY_MOV_SS)) != 0)) {
         vmcs_write_32(VMCS_GUEST_INTERRUPTIBILITY,

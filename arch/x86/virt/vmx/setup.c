@@ -11,6 +11,7 @@
 #include "arch/x86/cpu/fpu.h"
 #include "arch/x86/cpu/registers.h"
 #include "arch/x86/virt/vmx/fields.h"
+#include "arch/x86/virt/vmx/rip.h"
 #include "kernel/lib/string.h"
 
 #define VPID_COUNT 4096u // identifiers we give out; 0 is the host's

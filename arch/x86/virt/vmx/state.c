@@ -9,6 +9,7 @@
 #include "arch/x86/cpu/fpu.h"
 #include "arch/x86/cpu/registers.h"
 #include "arch/x86/virt/vmx/fields.h"
+#include "arch/x86/virt/vmx/rip.h"
 
 // The values of VCPU_GROUP_CONTROL, checked.
 struct control_values {
@@ -19,21 +20,6 @@ struct control_values {
 };
 
 // -- export -----------------------------------------------------------------------------------
-
-void vmx_export_rip(struct vmx_vcpu *vmx, struct vcpu_page *page)
-{
-    uint64_t rsp = vmcs_read_natural(VMCS_GUEST_RSP);
-    uint64_t rflags = vmcs_read_natural(VMCS_GUEST_RFLAGS);
-    uint32_t interruptibility = (uint32_t)vmcs_read_raw(VMCS_GUEST_INTERRUPTIBILITY);
-
-    page->rip = vmcs_read_natural(VMCS_GUEST_RIP);
-    page->gpr[GPR_RSP] = rsp;
-    page->rflags = rflags;
-    page->interruptibility = interruptibility;
-    vmx->rsp = rsp;
-    vmx->rflags = rflags;
-    vmx->interruptibility = interruptibility;
-}
 
 static void export_control(struct vcpu_page *page)
 {
@@ -193,27 +179,6 @@ static enum status check_msrs(const struct vcpu_page *page, struct msr_values *v
 
 // -- import: loading --------------------------------------------------------------------------
 
-static void import_rip(struct vmx_vcpu *vmx, const struct vcpu_page *page)
-{
-    uint64_t rsp = page->gpr[GPR_RSP];
-    uint64_t rflags = page->rflags;
-    uint32_t interruptibility = page->interruptibility;
-
-    vmcs_write_natural(VMCS_GUEST_RIP, page->rip);
-    if (rsp != vmx->rsp) {
-        vmx->rsp = rsp;
-        vmcs_write_natural(VMCS_GUEST_RSP, rsp);
-    }
-    if (rflags != vmx->rflags) {
-        vmx->rflags = rflags;
-        vmcs_write_natural(VMCS_GUEST_RFLAGS, rflags);
-    }
-    if (interruptibility != vmx->interruptibility) {
-        vmx->interruptibility = interruptibility;
-        vmcs_write_32(VMCS_GUEST_INTERRUPTIBILITY, interruptibility);
-    }
-}
-
 static void import_control(const struct vmx_vcpu *vmx, const struct control_values *values)
 {
     uint32_t entry = vmx_controls()->entry;
@@ -279,7 +244,7 @@ static void import_debug(const struct vcpu_page *page, uint64_t dr6, uint64_t dr
 }
 
 // The groups besides RIP. Everything is read from the page once and checked before any is loaded.
-static enum status import_rare(struct virt_vcpu *vcpu, uint32_t groups)
+enum status vmx_import_rare(struct virt_vcpu *vcpu, uint32_t groups)
 {
     struct vmx_vcpu *vmx = vmx_of(vcpu);
     const struct vcpu_page *page = vcpu->page;
@@ -320,10 +285,10 @@ static enum status import_rare(struct virt_vcpu *vcpu, uint32_t groups)
 
 enum status vmx_import_all(struct virt_vcpu *vcpu)
 {
-    enum status status = import_rare(vcpu, VCPU_GROUP_ALL);
+    enum status status = vmx_import_rare(vcpu, VCPU_GROUP_ALL);
 
     if (status == STATUS_OK) {
-        import_rip(vmx_of(vcpu), vcpu->page);
+        vmx_import_rip(vmx_of(vcpu), vcpu->page);
     }
     return status;
 }
@@ -331,7 +296,7 @@ enum status vmx_import_all(struct virt_vcpu *vcpu)
 #define MACHINE_CHECK_BIT (1u << 18) // machine checks are the host's
 
 // Writes the controls that the page asks for, after they changed.
-static void apply_requests(struct vmx_vcpu *vmx, uint64_t requests, uint32_t exceptions)
+void vmx_apply_requests(struct vmx_vcpu *vmx, uint64_t requests, uint32_t exceptions)
 {
     uint32_t primary = vmx_controls()->primary;
 
@@ -349,39 +314,11 @@ static void apply_requests(struct vmx_vcpu *vmx, uint64_t requests, uint32_t exc
 
 // Puts the guest's FPU state and XCR0 into this CPU, guarded against ring 3 by CR0.TS, as the host
 // state of VM exits has it too.
-static void claim_fpu(struct vmx_vcpu *vmx)
+void vmx_claim_fpu(struct vmx_vcpu *vmx)
 {
     fpu_claim(vmx->fpu_area);
     fpu_guard();
     if (fpu_mask() != 0) {
         xcr0_write(vmx->xcr0);
     }
-}
-
-enum status vmx_vcpu_prepare(struct virt_vcpu *vcpu)
-{
-    struct vmx_vcpu *vmx = vmx_of(vcpu);
-    struct vcpu_page *page = vcpu->page;
-    uint32_t dirty = page->dirty;
-    uint32_t exceptions = page->exception_bitmap;
-    uint64_t requests = page->request_window | (uint64_t)page->request_nmi_window << 32;
-
-    if (dirty != 0) {
-        if (UNLIKELY((dirty & VCPU_GROUP_ALL & ~VCPU_GROUP_RIP) != 0) &&
-            import_rare(vcpu, dirty) != STATUS_OK) {
-            return STATUS_INVALID;
-        }
-        if ((dirty & VCPU_GROUP_RIP) != 0) {
-            import_rip(vmx, page);
-        }
-        page->dirty = 0;
-    }
-    if (UNLIKELY(requests != vmx->requests || exceptions != vmx->exception_bitmap)) {
-        apply_requests(vmx, requests, exceptions);
-    }
-    if (UNLIKELY(this_cpu()->fpu_owner != vmx->fpu_area)) {
-        claim_fpu(vmx);
-    }
-    cr2_write(page->cr2);
-    return STATUS_OK;
 }

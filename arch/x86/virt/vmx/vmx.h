@@ -176,11 +176,13 @@ void vmx_vcpu_unload(struct virt_vcpu *vcpu);
 
 // -- state.c ----------------------------------------------------------------------------------
 
-enum status vmx_vcpu_prepare(struct virt_vcpu *vcpu);
 void vmx_vcpu_export(struct virt_vcpu *vcpu, uint32_t groups);
-void vmx_export_rip(struct vmx_vcpu *vmx, struct vcpu_page *page);
+// Loads groups besides RIP. STATUS_INVALID: a value that cannot be loaded; nothing was changed.
+MUST_CHECK enum status vmx_import_rare(struct virt_vcpu *vcpu, uint32_t groups);
 // Loads all groups of the page, whatever `dirty` says.
 MUST_CHECK enum status vmx_import_all(struct virt_vcpu *vcpu);
+void vmx_apply_requests(struct vmx_vcpu *vmx, uint64_t requests, uint32_t exceptions);
+void vmx_claim_fpu(struct vmx_vcpu *vmx);
 size_t vmx_vcpu_dump(struct virt_vcpu *vcpu, struct vcpu_field *fields, size_t capacity);
 
 // -- run.c ------------------------------------------------------------------------------------
