@@ -12,29 +12,24 @@ bits 64
 
 %define GPR(number) rax + ASM_VMX_PAGE_GPR + number * 8 ; enum gpr_index; RAX points at the page
 
-%macro move_preserved 1                     ; the registers that C functions preserve
-    %1 5, rbp
-    %1 12, r12
-    %1 13, r13
-    %1 14, r14
-    %1 15, r15
-%endmacro
-%macro move_changed 1                       ; RBX too: CPUID writes it; RAX apart
-    %1 1, rcx
-    %1 2, rdx
-    %1 3, rbx
-    %1 6, rsi
-    %1 7, rdi
-    %1 8, r8
-    %1 9, r9
-    %1 10, r10
-    %1 11, r11
-%endmacro
+; Numbers and names of the registers that C functions preserve, and of those that they change (RBX
+; too: CPUID writes it; RAX apart).
+%define PRESERVED 5, rbp, 12, r12, 13, r13, 14, r14, 15, r15
+%define CHANGED   1, rcx, 2, rdx, 3, rbx, 6, rsi, 7, rdi, 8, r8, 9, r9, 10, r10, 11, r11
+
 %macro load_gpr 2
     mov %2, [GPR(%1)]
 %endmacro
 %macro save_gpr 2
     mov [GPR(%1)], %2
+%endmacro
+%macro each 3-*                             ; macro, then its arguments by twos
+%define action %1
+%rotate 1
+%rep %0 / 2
+    action %1, %2
+%rotate 2
+%endrep
 %endmacro
 
 section .text
@@ -56,9 +51,9 @@ vmx_guest_enter:
     jne .stack_moved
 .load:
     cmp qword [rdi + ASM_VMX_FRAME_LAUNCHED], 0
-    move_preserved load_gpr                 ; MOV keeps the flags
+    each load_gpr, %[PRESERVED]             ; MOV keeps the flags
 .enter:                                     ; ZF: not launched yet
-    move_changed load_gpr
+    each load_gpr, %[CHANGED]
     mov rax, [GPR(0)]
     jz .launch
     vmresume
@@ -71,7 +66,7 @@ vmx_guest_enter:
     inc ecx
     mov rax, [rsp]
 .leave:                                     ; RAX: page, ECX: result
-    move_preserved save_gpr
+    each save_gpr, %[PRESERVED]
     mov eax, ecx
     add rsp, 16
     pop r15
@@ -91,7 +86,7 @@ vmx_guest_exit:
     push rax
     mov rax, [rsp + 8]
     pop qword [GPR(0)]
-    move_changed save_gpr
+    each save_gpr, %[CHANGED]
     mov rdi, [rsp + 8]
     call vmx_fast_exit
     test al, al
