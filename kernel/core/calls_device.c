@@ -46,7 +46,7 @@ SYSTEM_CALL(sys_log_bind)
         return call_error(STATUS_BUSY);
     }
     if (!log_reader) {
-        thread_acquire(thread);
+        object_acquire(&thread->object);
         log_reader = thread;
     }
     log_reader_bits = 1ull << a;

@@ -162,7 +162,7 @@ SYSTEM_CALL(sys_process_create)
     status = process_handle_add(current_process(), HANDLE_PROCESS, created, &number);
     if (status != STATUS_OK) {
         process_kill(created, &unwanted);
-        process_release(created);
+        object_release(&created->object);
         return call_error(status);
     }
     return number;
@@ -226,7 +226,7 @@ SYSTEM_CALL(sys_channel_create)
     }
     enum status status = process_handle_add(process, HANDLE_CHANNEL, channel, &number);
     if (status != STATUS_OK) {
-        channel_release(channel);
+        object_release(&channel->object);
         return call_error(status);
     }
     return number;

@@ -87,7 +87,7 @@ SYSTEM_CALL(sys_serial_bind)
         return call_error(status);
     }
     begin();
-    thread_acquire(thread);
+    object_acquire(&thread->object);
     struct thread *before = bindings[a].thread;
     bindings[a] = (struct serial_binding){thread, 1ull << b, 1ull << c, bindings[a].masked};
     if (serial_console_count((unsigned)a) > 0) {
@@ -95,7 +95,7 @@ SYSTEM_CALL(sys_serial_bind)
     }
     (void)end(0);
     if (before) {
-        thread_release(before);
+        object_release(&before->object);
     }
     return 0;
 }

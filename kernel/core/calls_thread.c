@@ -30,7 +30,7 @@ SYSTEM_CALL(sys_thread_create)
     status = process_handle_add(process, HANDLE_THREAD, thread, &number);
     if (status != STATUS_OK) {
         thread_kill(thread); // it is of this CPU and has not run yet
-        thread_release(thread);
+        object_release(&thread->object);
         return call_error(status);
     }
     return number;
@@ -77,7 +77,7 @@ SYSTEM_CALL(sys_memory_allocate)
 
 SYSTEM_CALL(sys_memory_free)
 {
-    return call_error(address_space_free(caller_space(), a, b));
+    return call_error(address_space_free(caller_space(), a, b, REGION_MEMORY));
 }
 
 // Looks up a container's id through its handle.

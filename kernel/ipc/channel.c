@@ -7,41 +7,30 @@
 
 static_assert(sizeof(struct channel) <= PAGE_SIZE, "one page per channel, and one for its slot");
 
+static void destroy(struct object *object)
+{
+    struct channel *channel = CONTAINER_OF(object, struct channel, object);
+
+    if (channel->slot.page) {
+        memory_free_object(object->container, channel->slot.page);
+    }
+    if (channel->receiver.thread) {
+        object_release(&channel->receiver.thread->object);
+    }
+}
+
 struct channel *channel_create(uint32_t container)
 {
-    struct channel *channel = memory_allocate_object(container);
-    void *page = memory_allocate_object(container);
+    struct channel *channel = object_create(container, 1, destroy);
 
-    if (!channel || !page) {
-        if (channel) {
-            memory_free_object(container, channel);
+    if (channel) {
+        channel->slot.page = memory_allocate_object(container);
+        if (!channel->slot.page) {
+            object_release(&channel->object);
+            return NULL;
         }
-        if (page) {
-            memory_free_object(container, page);
-        }
-        return NULL;
     }
-    channel->slot.page = page;
-    channel->container = container;
-    atomic_init(&channel->references, 1);
     return channel;
-}
-
-void channel_acquire(struct channel *channel)
-{
-    atomic_fetch_add_explicit(&channel->references, 1, memory_order_relaxed);
-}
-
-void channel_release(struct channel *channel)
-{
-    if (atomic_fetch_sub_explicit(&channel->references, 1, memory_order_acq_rel) != 1) {
-        return;
-    }
-    if (channel->receiver) {
-        thread_release(channel->receiver);
-    }
-    memory_free_object(channel->container, channel->slot.page);
-    memory_free_object(channel->container, channel);
 }
 
 // Passes the slot on, or frees it: PRIMITIVES.md, "Receive".
@@ -76,10 +65,7 @@ static enum status send_locked(struct channel *channel, struct address_space *sp
         return status;
     }
     channel_slot_store(&channel->slot, count);
-    channel->sent++;
-    if (channel->receiver) {
-        thread_signal(channel->receiver, channel->receiver_bits);
-    }
+    event_send(&channel->receiver);
     return STATUS_OK;
 }
 
@@ -111,7 +97,6 @@ enum status channel_receive(struct channel *channel, struct address_space *space
     }
     if (status == STATUS_OK) {
         pass_slot(channel);
-        channel->received++;
         *count = stored;
     }
     ticket_lock_release(&channel->lock);
@@ -120,34 +105,19 @@ enum status channel_receive(struct channel *channel, struct address_space *space
 
 void channel_bind(struct channel *channel, uint32_t bit)
 {
-    struct thread *thread = current_thread();
     uint32_t stored;
 
-    thread_acquire(thread);
     ticket_lock_acquire(&channel->lock);
-    struct thread *before = channel->receiver;
-    channel->receiver = thread;
-    channel->receiver_bits = 1ull << bit;
+    event_bind(&channel->receiver, bit);
     if (channel_slot_peek(&channel->slot, CHANNEL_MESSAGE_MAXIMUM, &stored) == STATUS_OK) {
-        thread_signal(thread, channel->receiver_bits);
+        event_send(&channel->receiver);
     }
     ticket_lock_release(&channel->lock);
-    if (before) {
-        thread_release(before);
-    }
 }
 
 void channel_unbind(struct channel *channel, const struct process *process)
 {
     ticket_lock_acquire(&channel->lock);
-    struct thread *bound = channel->receiver;
-    if (bound && bound->process == process) {
-        channel->receiver = NULL;
-    } else {
-        bound = NULL;
-    }
+    event_unbind(&channel->receiver, process);
     ticket_lock_release(&channel->lock);
-    if (bound) {
-        thread_release(bound);
-    }
 }

@@ -10,24 +10,16 @@
 #include "kernel/thread/thread.h"
 
 struct channel {
+    struct object object; // references: handles, and calls under way
     struct ticket_lock lock;
     // Guarded by lock.
     struct channel_slot slot;
     struct condition senders;
-    struct thread *receiver; // who is told of messages; holds a reference; null: nobody
-    uint64_t receiver_bits;
-    uint64_t sent; // messages
-    uint64_t received;
-    // Constant.
-    uint32_t container;
-    // Any CPU.
-    _Atomic uint32_t references; // handles, and calls under way
+    struct event_binding receiver; // who is told of messages
 };
 
 // Makes a channel with one reference. Null: quota or memory is short.
 struct channel *channel_create(uint32_t container);
-void channel_acquire(struct channel *channel);
-void channel_release(struct channel *channel);
 
 // Sends `count` bytes at `buffer` of `space`. Sleeps while the slot is taken if `wait`, else
 // STATUS_BUSY. STATUS_INVALID: 0 or more than 4096 bytes; STATUS_FAULT; STATUS_DEAD: killed while

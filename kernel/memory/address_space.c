@@ -59,7 +59,7 @@ static void deferred_free(const struct address_space *space, struct deferred_tab
         hpa_t page = hpa(deferred->first);
 
         deferred->first = *(uint64_t *)memory_pointer(page);
-        memory_free(space->container, page);
+        memory_free(space->container, page, PAGE_SIZE);
     }
 }
 
@@ -104,11 +104,7 @@ static uint64_t drop_batch(struct address_space *space, uint64_t start, uint64_t
     invalidate(space, start, at - start);
     deferred_free(space, &deferred);
     for (uint32_t i = 0; owned && i < count; i++) {
-        if (leaves[i].size == LARGE_PAGE_SIZE) {
-            memory_free_large(space->container, leaves[i].physical);
-        } else {
-            memory_free(space->container, leaves[i].physical);
-        }
+        memory_free(space->container, leaves[i].physical, leaves[i].size);
     }
     return at;
 }
@@ -139,62 +135,86 @@ void address_space_destroy(struct address_space *space)
 
 // -- adding mappings ----------------------------------------------------------------------------
 
-// Maps one new zeroed frame at `address`: a 2 MiB one if `large`.
-static enum status map_new(struct address_space *space, uint64_t address, bool large,
+// Maps one new zeroed frame of `size` bytes at `address`.
+static enum status map_new(struct address_space *space, uint64_t address, uint64_t size,
                            uint32_t permission)
 {
     struct page_source source = memory_page_source(space->container);
-    uint64_t size = large ? LARGE_PAGE_SIZE : PAGE_SIZE;
     hpa_t frame;
-    enum status status = large ? memory_allocate_large(space->container, PAGE_ZEROED, &frame)
-                               : memory_allocate(space->container, PAGE_ZEROED, &frame);
+    enum status status = memory_allocate(space->container, size, PAGE_ZEROED, &frame);
 
     if (status != STATUS_OK) {
         return status;
     }
     status = page_table_map(&space->table, address, frame, size, page_permissions(permission),
                             MEMORY_WRITE_BACK, &source);
-    if (status != STATUS_OK && large) {
-        memory_free_large(space->container, frame);
-    } else if (status != STATUS_OK) {
-        memory_free(space->container, frame);
+    if (status != STATUS_OK) {
+        memory_free(space->container, frame, size);
     }
     return status;
 }
 
-// Fills [start, start + bytes) with new zeroed frames, 2 MiB ones where they fit and `large` says
-// so. On failure nothing stays mapped.
-static enum status fill_range(struct address_space *space, uint64_t start, uint64_t bytes,
-                              bool large, uint32_t permission)
+// Fills the region with new zeroed frames, 2 MiB ones where they fit. On failure nothing stays
+// mapped.
+static enum status fill(struct address_space *space, const struct region *region)
 {
-    uint64_t done = 0;
+    uint64_t end = region->start + region->bytes;
+    uint64_t at = region->start;
 
-    while (done < bytes) {
-        bool whole =
-            large && is_aligned(start + done, LARGE_PAGE_SIZE) && bytes - done >= LARGE_PAGE_SIZE;
-        enum status status = map_new(space, start + done, whole, permission);
+    while (at < end) {
+        bool large = is_aligned(at, LARGE_PAGE_SIZE) && end - at >= LARGE_PAGE_SIZE;
+        uint64_t size = large ? LARGE_PAGE_SIZE : PAGE_SIZE;
+        enum status status = map_new(space, at, size, region->permission);
 
         if (status != STATUS_OK) {
-            drop_range(space, start, done, true);
+            drop_range(space, region->start, at - region->start, true);
             return status;
         }
-        done += whole ? LARGE_PAGE_SIZE : PAGE_SIZE;
-        if (is_aligned(done, LARGE_PAGE_SIZE)) {
+        at += size;
+        if (is_aligned(at, LARGE_PAGE_SIZE)) {
             interrupt_window();
         }
     }
     return STATUS_OK;
 }
 
-static enum status add_filled(struct address_space *space, const struct region *region, bool large)
+// Maps a region at its start: to what `frames` starts if it is borrowed, else to new frames.
+static enum status add_region(struct address_space *space, const struct region *region,
+                              hpa_t frames)
 {
-    if (region->start == 0 || space->regions->count == REGION_MAXIMUM) {
+    struct page_source source = memory_page_source(space->container);
+    enum status status;
+
+    if (space->regions->count == REGION_MAXIMUM) {
         return STATUS_NO_MEMORY;
     }
-    enum status status = fill_range(space, region->start, region->bytes, large, region->permission);
-
+    if (region->kind == REGION_BORROWED) {
+        status = page_table_map(&space->table, region->start, frames, region->bytes,
+                                page_permissions(region->permission), MEMORY_WRITE_BACK, &source);
+    } else {
+        status = fill(space, region);
+    }
     if (status == STATUS_OK) {
         ASSERT(region_insert(space->regions, *region));
+    }
+    return status;
+}
+
+// The same at a multiple of `alignment` that the kernel chooses.
+static enum status add_anywhere(struct address_space *space, struct region region,
+                                uint64_t alignment, hpa_t frames, uint64_t *address)
+{
+    enum status status = STATUS_NO_MEMORY;
+
+    ticket_lock_acquire(&space->lock);
+    region.start = region_find_gap(space->regions, USER_DYNAMIC_BASE, USER_DYNAMIC_END,
+                                   region.bytes, alignment);
+    if (region.start) {
+        status = add_region(space, &region, frames);
+    }
+    ticket_lock_release(&space->lock);
+    if (status == STATUS_OK) {
+        *address = region.start;
     }
     return status;
 }
@@ -206,40 +226,26 @@ enum status address_space_allocate(struct address_space *space, uint64_t bytes, 
         return STATUS_INVALID;
     }
     bytes = align_up(bytes, PAGE_SIZE);
-    bool large = bytes >= LARGE_PAGE_SIZE;
-
-    ticket_lock_acquire(&space->lock);
     struct region region = {
-        .start = region_find_gap(space->regions, USER_DYNAMIC_BASE, USER_DYNAMIC_END, bytes,
-                                 large ? LARGE_PAGE_SIZE : PAGE_SIZE),
-        .bytes = bytes,
-        .kind = REGION_MEMORY,
-        .permission = (uint16_t)permission,
-    };
-    enum status status = add_filled(space, &region, large);
-    ticket_lock_release(&space->lock);
-    if (status == STATUS_OK) {
-        *address = region.start;
-    }
-    return status;
+        .bytes = bytes, .kind = REGION_MEMORY, .permission = (uint16_t)permission};
+
+    return add_anywhere(space, region, bytes >= LARGE_PAGE_SIZE ? LARGE_PAGE_SIZE : PAGE_SIZE,
+                        hpa(0), address);
 }
 
 enum status address_space_allocate_at(struct address_space *space, uint64_t address, uint64_t bytes,
                                       uint32_t permission)
 {
-    struct region region = {.start = address,
-                            .bytes = bytes,
-                            .kind = REGION_PROGRAM,
-                            .permission = (uint16_t)permission};
+    struct region region = {address, bytes, REGION_PROGRAM, (uint16_t)permission, 0};
+    enum status status = STATUS_BUSY;
 
     if (address == 0 || bytes == 0 || !is_aligned(address | bytes, PAGE_SIZE) ||
         !user_range(address, bytes)) {
         return STATUS_INVALID;
     }
     ticket_lock_acquire(&space->lock);
-    enum status status = STATUS_BUSY;
     if (region_is_free(space->regions, address, bytes)) {
-        status = add_filled(space, &region, false);
+        status = add_region(space, &region, hpa(0));
     }
     ticket_lock_release(&space->lock);
     return status;
@@ -248,66 +254,33 @@ enum status address_space_allocate_at(struct address_space *space, uint64_t addr
 enum status address_space_map_borrowed(struct address_space *space, hpa_t frames, uint64_t bytes,
                                        uint32_t permission, uint64_t *address)
 {
-    struct page_source source = memory_page_source(space->container);
+    struct region region = {
+        .bytes = bytes, .kind = REGION_BORROWED, .permission = (uint16_t)permission};
 
     if (bytes == 0 || !is_aligned(frames.value | bytes, PAGE_SIZE)) {
         return STATUS_INVALID;
     }
-    ticket_lock_acquire(&space->lock);
-    enum status status = STATUS_NO_MEMORY;
-    uint64_t start =
-        region_find_gap(space->regions, USER_DYNAMIC_BASE, USER_DYNAMIC_END, bytes, PAGE_SIZE);
-    if (start && space->regions->count < REGION_MAXIMUM) {
-        status = page_table_map(&space->table, start, frames, bytes, page_permissions(permission),
-                                MEMORY_WRITE_BACK, &source);
-    }
-    if (status == STATUS_OK) {
-        struct region region = {start, bytes, REGION_BORROWED, (uint16_t)permission, 0};
-        ASSERT(region_insert(space->regions, region));
-        *address = start;
-    }
-    ticket_lock_release(&space->lock);
-    return status;
+    return add_anywhere(space, region, PAGE_SIZE, frames, address);
 }
 
 // -- changing regions ---------------------------------------------------------------------------
 
-static enum status remove_region(struct address_space *space, struct region *region,
-                                 enum region_kind kind)
+enum status address_space_free(struct address_space *space, uint64_t address, uint64_t bytes,
+                               enum region_kind kind)
 {
-    if (region->kind != kind) {
-        return STATUS_DENIED;
-    }
-    if (region->pins) {
-        return STATUS_BUSY;
-    }
-    drop_range(space, region->start, region->bytes, kind != REGION_BORROWED);
-    region_remove(space->regions, region);
-    return STATUS_OK;
-}
-
-enum status address_space_free(struct address_space *space, uint64_t address, uint64_t bytes)
-{
-    enum status status = STATUS_NOT_FOUND;
+    enum status status = STATUS_OK;
 
     ticket_lock_acquire(&space->lock);
     struct region *region = region_find(space->regions, address);
-    if (region && region->start == address && bytes <= region->bytes &&
-        region->bytes - bytes < PAGE_SIZE) {
-        status = remove_region(space, region, REGION_MEMORY);
-    }
-    ticket_lock_release(&space->lock);
-    return status;
-}
-
-enum status address_space_unmap_borrowed(struct address_space *space, uint64_t address)
-{
-    enum status status = STATUS_NOT_FOUND;
-
-    ticket_lock_acquire(&space->lock);
-    struct region *region = region_find(space->regions, address);
-    if (region && region->start == address) {
-        status = remove_region(space, region, REGION_BORROWED);
+    if (!region || region->start != address || region->bytes != align_up(bytes, PAGE_SIZE)) {
+        status = STATUS_NOT_FOUND;
+    } else if (region->kind != kind) {
+        status = STATUS_DENIED;
+    } else if (region->pins) {
+        status = STATUS_BUSY;
+    } else {
+        drop_range(space, address, region->bytes, kind != REGION_BORROWED);
+        region_remove(space->regions, region);
     }
     ticket_lock_release(&space->lock);
     return status;

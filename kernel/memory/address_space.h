@@ -57,22 +57,22 @@ void address_space_destroy(struct address_space *space);
 MUST_CHECK enum status address_space_allocate(struct address_space *space, uint64_t bytes,
                                               uint32_t permission, uint64_t *address);
 
-// Maps zeroed 4 KiB pages at a fixed address (program segments, stacks). STATUS_INVALID: not page
-// aligned or outside user space; STATUS_BUSY: overlaps a region.
+// Maps zeroed memory at a fixed address (program segments). STATUS_INVALID: not page aligned or
+// outside user space; STATUS_BUSY: overlaps a region.
 MUST_CHECK enum status address_space_allocate_at(struct address_space *space, uint64_t address,
                                                  uint64_t bytes, uint32_t permission);
 
-// Frees a REGION_MEMORY. STATUS_NOT_FOUND: no region has just this start and size; STATUS_DENIED:
-// of another kind; STATUS_BUSY: pinned by a grant.
-MUST_CHECK enum status address_space_free(struct address_space *space, uint64_t address,
-                                          uint64_t bytes);
-
 // Maps physical memory [frames, frames + bytes) that somebody else owns, at an address the kernel
-// chooses. Undo: address_space_unmap_borrowed with the address returned.
+// chooses.
 MUST_CHECK enum status address_space_map_borrowed(struct address_space *space, hpa_t frames,
                                                   uint64_t bytes, uint32_t permission,
                                                   uint64_t *address);
-MUST_CHECK enum status address_space_unmap_borrowed(struct address_space *space, uint64_t address);
+
+// Undoes address_space_allocate (`kind` REGION_MEMORY) or address_space_map_borrowed
+// (REGION_BORROWED). STATUS_NOT_FOUND: no region has just this start and size; STATUS_DENIED: of
+// another kind; STATUS_BUSY: pinned by a grant.
+MUST_CHECK enum status address_space_free(struct address_space *space, uint64_t address,
+                                          uint64_t bytes, enum region_kind kind);
 
 // Pins the region that holds all of [address, address + bytes) so that a guest may use its frames:
 // while pinned, the mapping neither changes nor ends. Only REGION_MEMORY can be pinned, and

@@ -15,54 +15,35 @@ hpa_t memory_address(const void *pointer)
     return direct_map_physical(pointer);
 }
 
-static void uncharge(uint32_t container, uint64_t pages)
+static void uncharge(uint32_t container, uint64_t size)
 {
-    ASSERT(container_free(&kernel_containers, container, pages) == STATUS_OK);
+    ASSERT(container_free(&kernel_containers, container, size / PAGE_SIZE) == STATUS_OK);
 }
 
-enum status memory_allocate(uint32_t container, enum page_fill fill, hpa_t *page)
+enum status memory_allocate(uint32_t container, uint64_t size, enum page_fill fill, hpa_t *page)
 {
-    enum status status = container_alloc(&kernel_containers, container, 1);
+    enum status status = container_alloc(&kernel_containers, container, size / PAGE_SIZE);
 
     if (status == STATUS_OK) {
-        status = page_allocate(&kernel_pages, container, fill, page);
+        status = page_allocate(&kernel_pages, container, size, fill, page);
         if (status != STATUS_OK) {
-            uncharge(container, 1);
+            uncharge(container, size);
         }
     }
     return status;
 }
 
-enum status memory_allocate_large(uint32_t container, enum page_fill fill, hpa_t *page)
+void memory_free(uint32_t container, hpa_t page, uint64_t size)
 {
-    enum status status = container_alloc(&kernel_containers, container, PAGES_PER_BLOCK);
-
-    if (status == STATUS_OK) {
-        status = page_allocate_large(&kernel_pages, container, fill, page);
-        if (status != STATUS_OK) {
-            uncharge(container, PAGES_PER_BLOCK);
-        }
-    }
-    return status;
-}
-
-void memory_free(uint32_t container, hpa_t page)
-{
-    ASSERT(page_free(&kernel_pages, container, page) == STATUS_OK);
-    uncharge(container, 1);
-}
-
-void memory_free_large(uint32_t container, hpa_t page)
-{
-    ASSERT(page_free_large(&kernel_pages, container, page) == STATUS_OK);
-    uncharge(container, PAGES_PER_BLOCK);
+    ASSERT(page_free(&kernel_pages, container, page, size) == STATUS_OK);
+    uncharge(container, size);
 }
 
 void *memory_allocate_object(uint32_t container)
 {
     hpa_t page;
 
-    if (memory_allocate(container, PAGE_ZEROED, &page) != STATUS_OK) {
+    if (memory_allocate(container, PAGE_SIZE, PAGE_ZEROED, &page) != STATUS_OK) {
         return NULL;
     }
     return memory_pointer(page);
@@ -70,7 +51,7 @@ void *memory_allocate_object(uint32_t container)
 
 void memory_free_object(uint32_t container, void *object)
 {
-    memory_free(container, memory_address(object));
+    memory_free(container, memory_address(object), PAGE_SIZE);
 }
 
 // The context of a page source is the container id itself.
@@ -79,9 +60,9 @@ static enum status source_take(void *context, hpa_t *page)
     uint32_t container = (uint32_t)(uintptr_t)context;
 
     if (container == PAGE_OWNER_KERNEL) {
-        return page_allocate(&kernel_pages, container, PAGE_CONTENTS_KEPT, page);
+        return page_allocate(&kernel_pages, container, PAGE_SIZE, PAGE_CONTENTS_KEPT, page);
     }
-    return memory_allocate(container, PAGE_CONTENTS_KEPT, page);
+    return memory_allocate(container, PAGE_SIZE, PAGE_CONTENTS_KEPT, page);
 }
 
 static void source_give(void *context, hpa_t page)
@@ -89,9 +70,9 @@ static void source_give(void *context, hpa_t page)
     uint32_t container = (uint32_t)(uintptr_t)context;
 
     if (container == PAGE_OWNER_KERNEL) {
-        ASSERT(page_free(&kernel_pages, container, page) == STATUS_OK);
+        ASSERT(page_free(&kernel_pages, container, page, PAGE_SIZE) == STATUS_OK);
     } else {
-        memory_free(container, page);
+        memory_free(container, page, PAGE_SIZE);
     }
 }
 

@@ -16,14 +16,13 @@ void *memory_pointer(hpa_t address);
 // The host-physical address of a pointer that memory_pointer returned.
 hpa_t memory_address(const void *pointer);
 
-// Allocates one page (4 KiB) / one block (2 MiB, charged as 512 pages) for `container`.
-// STATUS_QUOTA, STATUS_NO_MEMORY, STATUS_NOT_FOUND (no such container).
-MUST_CHECK enum status memory_allocate(uint32_t container, enum page_fill fill, hpa_t *page);
-MUST_CHECK enum status memory_allocate_large(uint32_t container, enum page_fill fill, hpa_t *page);
+// Allocates one page of `size` bytes, PAGE_SIZE or LARGE_PAGE_SIZE (charged as 512 pages), for
+// `container`. STATUS_QUOTA, STATUS_NO_MEMORY, STATUS_NOT_FOUND (no such container).
+MUST_CHECK enum status memory_allocate(uint32_t container, uint64_t size, enum page_fill fill,
+                                       hpa_t *page);
 
-// Frees what the calls above gave to `container`. A wrong owner is a kernel bug: panics.
-void memory_free(uint32_t container, hpa_t page);
-void memory_free_large(uint32_t container, hpa_t page);
+// Frees what memory_allocate gave to `container`. A wrong owner is a kernel bug: panics.
+void memory_free(uint32_t container, hpa_t page, uint64_t size);
 
 // One zeroed page as an object; null when quota or memory is short.
 void *memory_allocate_object(uint32_t container);

@@ -13,6 +13,7 @@
 #include "kernel/lib/compiler.h"
 #include "kernel/lib/status.h"
 #include "kernel/lock/ticket_lock.h"
+#include "kernel/thread/run_queue.h"
 
 #define PAGES_PER_BLOCK 512u
 
@@ -33,18 +34,17 @@ struct page_range { // bytes, host physical; [start, end)
 
 struct page_block {
     uint64_t free_bits[PAGES_PER_BLOCK / 64]; // bit set: page is free
-    uint32_t next;                            // in the list that `state` names
-    uint32_t previous;
+    struct queue_node node;                   // in the queue that `state` names
     uint16_t free_count;
     uint8_t state; // enum page_block_state
     uint8_t reserved[5];
 };
 
 enum page_block_state {
-    BLOCK_WHOLE,   // all free, in list `whole`
-    BLOCK_PARTIAL, // some free, in list `partial`
-    BLOCK_FULL,    // none free, in no list
-    BLOCK_LARGE,   // given out as one 2 MiB page, in no list
+    BLOCK_WHOLE,   // all free, in queue `whole`
+    BLOCK_PARTIAL, // some free, in queue `partial`
+    BLOCK_FULL,    // none free, in no queue
+    BLOCK_LARGE,   // given out as one 2 MiB page, in no queue
 };
 
 struct page_allocator {
@@ -54,35 +54,31 @@ struct page_allocator {
     struct page_block *blocks;
     uint16_t *owners; // of each page
     uint32_t block_count;
-    uint32_t whole; // list heads, BLOCK_NONE when empty
-    uint32_t partial;
+    struct queue whole;
+    struct queue partial;
     uint64_t total_pages; // usable pages, the descriptors' own not counted
     uint64_t free_pages;
-    uint64_t whole_blocks;
 };
 
 extern struct page_allocator kernel_pages;
 
-// Takes over RAM. `usable` are the ranges of RAM that nobody uses (in any order, not overlapping;
-// partial pages at their ends are left alone); the descriptors are put into one of them. `memory`
-// is where host-physical 0 is mapped. STATUS_INVALID: a range is reversed; STATUS_NO_MEMORY: no
-// range can hold the descriptors.
+// Takes over RAM. `usable` are the ranges of RAM that nobody uses, in any order, not overlapping;
+// the descriptors are put into one of them. `memory` is where host-physical 0 is mapped.
+// STATUS_INVALID: a range is reversed or not page aligned; STATUS_NO_MEMORY: no range can hold the
+// descriptors.
 MUST_CHECK enum status page_allocator_init(struct page_allocator *allocator,
                                            const struct page_range *usable, size_t count,
                                            void *memory);
 
-// Gives out one 4 KiB page, or one aligned 2 MiB block, to `owner`. STATUS_NO_MEMORY;
-// STATUS_INVALID: `owner` is PAGE_OWNER_FREE or PAGE_OWNER_RESERVED.
+// Gives out one aligned page of `size` bytes, PAGE_SIZE or LARGE_PAGE_SIZE, to `owner`.
+// STATUS_NO_MEMORY; STATUS_INVALID: `owner` is PAGE_OWNER_FREE or PAGE_OWNER_RESERVED.
 MUST_CHECK enum status page_allocate(struct page_allocator *allocator, uint32_t owner,
-                                     enum page_fill fill, hpa_t *page);
-MUST_CHECK enum status page_allocate_large(struct page_allocator *allocator, uint32_t owner,
-                                           enum page_fill fill, hpa_t *page);
+                                     uint64_t size, enum page_fill fill, hpa_t *page);
 
-// Takes back what page_allocate / page_allocate_large gave out. STATUS_INVALID: not such an
-// address; STATUS_DENIED: `owner` does not own it.
-MUST_CHECK enum status page_free(struct page_allocator *allocator, uint32_t owner, hpa_t page);
-MUST_CHECK enum status page_free_large(struct page_allocator *allocator, uint32_t owner,
-                                       hpa_t page);
+// Takes back what page_allocate gave out. STATUS_INVALID: not the address of a page of that size;
+// STATUS_DENIED: `owner` does not own it.
+MUST_CHECK enum status page_free(struct page_allocator *allocator, uint32_t owner, hpa_t page,
+                                 uint64_t size);
 
 // The owner of the page that holds `address`; PAGE_OWNER_RESERVED outside RAM.
 uint32_t page_owner(struct page_allocator *allocator, hpa_t address);

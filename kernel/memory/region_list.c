@@ -4,43 +4,26 @@
 #include "kernel/lib/address.h"
 #include "kernel/lib/string.h"
 
-// How many regions start at or below `address`.
-static uint64_t count_up_to(const struct region_list *list, uint64_t address)
-{
-    uint64_t low = 0;
-    uint64_t high = list->count;
-
-    while (low < high) {
-        uint64_t middle = (low + high) / 2;
-
-        if (list->entries[middle].start <= address) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
 struct region *region_find(struct region_list *list, uint64_t address)
 {
-    uint64_t count = count_up_to(list, address);
-
-    if (count == 0) {
-        return NULL;
+    for (struct region *region = list->entries; region < &list->entries[list->count]; region++) {
+        if (address - region->start < region->bytes) {
+            return region;
+        }
     }
-    struct region *region = &list->entries[count - 1];
-    return address - region->start < region->bytes ? region : NULL;
+    return NULL;
 }
 
 bool region_is_free(const struct region_list *list, uint64_t start, uint64_t bytes)
 {
-    uint64_t count = count_up_to(list, start);
+    for (uint64_t i = 0; i < list->count; i++) {
+        const struct region *region = &list->entries[i];
 
-    if (count > 0 && start - list->entries[count - 1].start < list->entries[count - 1].bytes) {
-        return false;
+        if (start - region->start < region->bytes || region->start - start < bytes) {
+            return false;
+        }
     }
-    return count == list->count || list->entries[count].start - start >= bytes;
+    return true;
 }
 
 uint64_t region_find_gap(const struct region_list *list, uint64_t base, uint64_t end,
@@ -66,10 +49,13 @@ uint64_t region_find_gap(const struct region_list *list, uint64_t base, uint64_t
 
 bool region_insert(struct region_list *list, struct region region)
 {
-    uint64_t at = count_up_to(list, region.start);
+    uint64_t at = 0;
 
     if (list->count == REGION_MAXIMUM) {
         return false;
+    }
+    while (at < list->count && list->entries[at].start < region.start) {
+        at++;
     }
     memmove(&list->entries[at + 1], &list->entries[at],
             (list->count - at) * sizeof(list->entries[0]));

@@ -15,9 +15,9 @@ enum region_kind {
 struct region {
     uint64_t start; // user address, 4 KiB aligned
     uint64_t bytes;
-    uint16_t kind; // enum region_kind
-    uint16_t permission;
-    uint32_t pins; // how many grants to guests lie in it: not freed while there are any
+    uint16_t kind;       // enum region_kind
+    uint16_t permission; // enum user_permission
+    uint32_t pins;       // how many grants to guests lie in it: not freed while there are any
 };
 
 #define REGION_MAXIMUM 168u

@@ -13,42 +13,13 @@
 #include "kernel/process/process_private.h"
 
 static struct ticket_lock tree_lock;
-static struct process *processes; // live ones; guarded by tree_lock
-
-// -- references and the list ----------------------------------------------------------------------
-
-void process_acquire(struct process *process)
-{
-    atomic_fetch_add_explicit(&process->references, 1, memory_order_relaxed);
-}
-
-void process_release(struct process *process)
-{
-    if (atomic_fetch_sub_explicit(&process->references, 1, memory_order_acq_rel) != 1) {
-        return;
-    }
-    if (process->watcher) {
-        thread_release(process->watcher);
-    }
-    memory_free_object(process->struct_container, process);
-}
+static struct queue processes; // live ones; guarded by tree_lock
 
 void process_list_add(struct process *process)
 {
     ticket_lock_acquire(&tree_lock);
-    process->next = processes;
-    processes = process;
+    queue_push(&processes, &process->alive);
     ticket_lock_release(&tree_lock);
-}
-
-static void list_remove(struct process *process)
-{
-    struct process **link = &processes;
-
-    while (*link != process) {
-        link = &(*link)->next;
-    }
-    *link = process->next;
 }
 
 // -- threads --------------------------------------------------------------------------------------
@@ -67,9 +38,7 @@ static enum status join(struct process *process, struct thread *thread)
 
     ticket_lock_acquire(&process->lock);
     if (!process->ending) {
-        thread->next_in_process = process->threads;
-        process->threads = thread;
-        process->threads_running++;
+        queue_push(&process->threads, &thread->in_process);
         process->threads_allocated++;
         status = STATUS_OK;
     }
@@ -99,7 +68,7 @@ enum status process_add_thread(struct process *process, uint64_t entry, uint64_t
         thread_discard(thread);
         return status;
     }
-    thread_start(thread);
+    thread_wake(thread);
     *created = thread;
     return STATUS_OK;
 }
@@ -116,8 +85,8 @@ void process_kill(struct process *process, const struct process_status *status)
     }
     ticket_lock_acquire(&process->lock);
     process->ending = true;
-    for (struct thread *thread = process->threads; thread; thread = thread->next_in_process) {
-        thread_kill(thread);
+    for (struct queue_node *node = process->threads.head; node; node = node->next) {
+        thread_kill(CONTAINER_OF(node, struct thread, in_process));
     }
     ticket_lock_release(&process->lock);
     ticket_lock_release(&tree_lock);
@@ -133,14 +102,9 @@ static void tear_down(struct process *process)
 
 void process_thread_ended(struct process *process, struct thread *thread)
 {
-    struct thread **link = &process->threads;
-
     ticket_lock_acquire(&process->lock);
-    while (*link != thread) {
-        link = &(*link)->next_in_process;
-    }
-    *link = thread->next_in_process;
-    bool last = --process->threads_running == 0;
+    queue_remove(&thread->in_process);
+    bool last = process->threads.length == 0;
     if (last) {
         process->ending = true;
     }
@@ -154,11 +118,9 @@ void process_thread_ended(struct process *process, struct thread *thread)
 static void announce_end(struct process *process)
 {
     ticket_lock_acquire(&tree_lock);
-    list_remove(process);
+    queue_remove(&process->alive);
     process->status.ended = 1;
-    if (process->watcher) {
-        thread_signal(process->watcher, process->watcher_bits);
-    }
+    event_send(&process->watcher);
     condition_wake_all(&process->ended);
     ticket_lock_release(&tree_lock);
     if (process->is_root) {
@@ -166,7 +128,7 @@ static void announce_end(struct process *process)
                  process->status.code);
         run_end(RUN_HOST_PANIC);
     }
-    process_release(process);
+    object_release(&process->object);
 }
 
 void process_thread_freed(struct process *process)
@@ -198,17 +160,19 @@ enum status process_destroy(struct process *process)
 
 static struct process *find_within(uint32_t container)
 {
-    struct process *process;
+    struct process *found = NULL;
 
     ticket_lock_acquire(&tree_lock);
-    for (process = processes; process; process = process->next) {
+    for (struct queue_node *node = processes.head; node && !found; node = node->next) {
+        struct process *process = CONTAINER_OF(node, struct process, alive);
+
         if (container_is_within(&kernel_containers, process->container, container)) {
-            process_acquire(process);
-            break;
+            object_acquire(&process->object);
+            found = process;
         }
     }
     ticket_lock_release(&tree_lock);
-    return process;
+    return found;
 }
 
 enum status process_destroy_within(uint32_t container)
@@ -218,7 +182,7 @@ enum status process_destroy_within(uint32_t container)
 
     while (status == STATUS_OK && (process = find_within(container)) != NULL) {
         status = process_destroy(process);
-        process_release(process);
+        object_release(&process->object);
     }
     return status;
 }
@@ -227,35 +191,19 @@ enum status process_destroy_within(uint32_t container)
 
 void process_watch(struct process *process, uint32_t bit)
 {
-    struct thread *thread = current_thread();
-
-    thread_acquire(thread);
     ticket_lock_acquire(&tree_lock);
-    struct thread *before = process->watcher;
-    process->watcher = thread;
-    process->watcher_bits = 1ull << bit;
+    event_bind(&process->watcher, bit);
     if (process->status.ended) {
-        thread_signal(thread, process->watcher_bits);
+        event_send(&process->watcher);
     }
     ticket_lock_release(&tree_lock);
-    if (before) {
-        thread_release(before);
-    }
 }
 
 void process_unwatch(struct process *process, const struct process *watcher)
 {
     ticket_lock_acquire(&tree_lock);
-    struct thread *thread = process->watcher;
-    if (thread && thread->process == watcher) {
-        process->watcher = NULL;
-    } else {
-        thread = NULL;
-    }
+    event_unbind(&process->watcher, watcher);
     ticket_lock_release(&tree_lock);
-    if (thread) {
-        thread_release(thread);
-    }
 }
 
 void process_get_status(struct process *process, struct process_status *status)

@@ -16,9 +16,10 @@
 #include "kernel/thread/thread.h"
 
 struct process {
+    struct object object; // references: itself while alive, and handles
+
     // Constant after creation.
-    uint32_t container;        // what it may use
-    uint32_t struct_container; // what this struct is charged to
+    uint32_t container; // what it may use
     uint32_t priority;
     bool is_root; // the device owner
     char name[32];
@@ -28,8 +29,7 @@ struct process {
     struct ticket_lock lock;
     // Guarded by lock.
     struct handle_table handles;
-    struct thread *threads;
-    uint32_t threads_running;   // not yet at their end
+    struct queue threads;       // not yet at their end
     uint32_t threads_allocated; // their stacks not yet freed
     bool ending;                // no new threads or handles
 
@@ -37,12 +37,8 @@ struct process {
     struct process_status status;
     bool doomed; // status says why it ends
     struct condition ended;
-    struct thread *watcher; // who is told of the end; holds a reference; null: nobody
-    uint64_t watcher_bits;
-    struct process *next; // list of all live processes
-
-    // Any CPU.
-    _Atomic uint32_t references; // itself while alive, and handles
+    struct event_binding watcher; // who is told of the end
+    struct queue_node alive;      // in the queue of all live processes
 };
 static_assert(sizeof(struct process) <= 4096, "one page per process");
 
@@ -86,9 +82,6 @@ void process_thread_ended(struct process *process, struct thread *thread);
 // Called when the stack of an ended thread is freed; after the last one the process is over.
 void process_thread_freed(struct process *process);
 
-void process_acquire(struct process *process);
-void process_release(struct process *process);
-
 // Enters an object into the handle table of the running process, and looks one up.
 // The lookup of VM and vCPU handles needs no reference: they end with their process, or when it
 // closes them, which kernel/vm refuses while a vCPU runs.
@@ -104,7 +97,6 @@ MUST_CHECK enum status process_handle_take(struct process *process, uint64_t num
                                            enum handle_kind kind, struct handle *handle);
 MUST_CHECK enum status process_handle_take_any(struct process *process, uint64_t number,
                                                struct handle *handle);
-void handle_acquire(const struct handle *handle);
 void handle_release(const struct handle *handle);
 
 // A handle for a container in use.

@@ -97,7 +97,7 @@ static void fill_handles(struct process *process, const struct process_options *
     static_assert(HANDLE_FIRST_PASSED + HANDLES_PASSED_MAXIMUM <= HANDLE_MAXIMUM, "they fit");
     entries[HANDLE_SELF_CONTAINER] = container_handle(process->container);
     entries[HANDLE_SELF_PROCESS] = (struct handle){HANDLE_PROCESS, {process}};
-    process_acquire(process);
+    object_acquire(&process->object);
     memcpy(&entries[HANDLE_FIRST_PASSED], options->passed,
            options->passed_count * sizeof(struct handle));
 }
@@ -119,24 +119,31 @@ static enum status populate(struct process *process, const struct process_option
     status = process_add_thread(process, entry, USER_DYNAMIC_BASE, information, &thread);
     if (status == STATUS_OK) {
         // The new thread is of this CPU, so it has not run yet.
-        thread_release(thread);
+        object_release(&thread->object);
         process_list_add(process);
     }
     return status;
 }
 
+static void destroy(struct object *object)
+{
+    const struct process *process = CONTAINER_OF(object, struct process, object);
+
+    if (process->watcher.thread) {
+        object_release(&process->watcher.thread->object);
+    }
+}
+
 static struct process *allocate_struct(const struct process_options *options)
 {
-    struct process *process = memory_allocate_object(options->struct_container);
+    struct process *process = object_create(options->struct_container, 2, destroy);
     struct module_info info;
 
     if (process && module_describe(options->module, &info) == STATUS_OK) {
         memcpy(process->name, info.name, sizeof(process->name) - 1);
         process->container = options->container;
-        process->struct_container = options->struct_container;
         process->priority = options->priority;
         process->is_root = options->is_root;
-        atomic_init(&process->references, 2);
     }
     return process;
 }

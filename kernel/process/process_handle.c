@@ -20,39 +20,19 @@ enum status process_handle_add(struct process *process, enum handle_kind kind, v
     return status;
 }
 
-enum status process_handle_get(struct process *process, uint64_t number, enum handle_kind kind,
-                               void **object)
+// The object that counts references to what a handle names; null: nothing does.
+static struct object *counted(const struct handle *handle)
 {
-    struct handle handle;
+    bool is_counted = handle->kind == HANDLE_CHANNEL || handle->kind == HANDLE_PROCESS ||
+                      handle->kind == HANDLE_THREAD;
 
-    ticket_lock_acquire(&process->lock);
-    enum status status = handle_table_get(&process->handles, number, kind, &handle);
-    ticket_lock_release(&process->lock);
-    if (status == STATUS_OK) {
-        *object = handle.object;
-    }
-    return status;
-}
-
-void handle_acquire(const struct handle *handle)
-{
-    if (handle->kind == HANDLE_CHANNEL) {
-        channel_acquire(handle->object);
-    } else if (handle->kind == HANDLE_PROCESS) {
-        process_acquire(handle->object);
-    } else if (handle->kind == HANDLE_THREAD) {
-        thread_acquire(handle->object);
-    }
+    return is_counted ? handle->object : NULL;
 }
 
 void handle_release(const struct handle *handle)
 {
-    if (handle->kind == HANDLE_CHANNEL) {
-        channel_release(handle->object);
-    } else if (handle->kind == HANDLE_PROCESS) {
-        process_release(handle->object);
-    } else if (handle->kind == HANDLE_THREAD) {
-        thread_release(handle->object);
+    if (counted(handle)) {
+        object_release(counted(handle));
     }
 }
 
@@ -74,10 +54,22 @@ enum status process_handle_take(struct process *process, uint64_t number, enum h
     if (status == STATUS_OK && kind == HANDLE_CONTAINER) {
         status = check_container(handle);
     }
-    if (status == STATUS_OK) {
-        handle_acquire(handle);
+    if (status == STATUS_OK && counted(handle)) {
+        object_acquire(counted(handle));
     }
     ticket_lock_release(&process->lock);
+    return status;
+}
+
+enum status process_handle_get(struct process *process, uint64_t number, enum handle_kind kind,
+                               void **object)
+{
+    struct handle handle;
+    enum status status = process_handle_take(process, number, kind, &handle);
+
+    if (status == STATUS_OK) {
+        *object = handle.object;
+    }
     return status;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Condition variables (thread.h). Guarded by the lock of what they belong to.
-#include "kernel/thread/thread.h"
+#include "kernel/thread/scheduler.h"
 
 struct condition_waiter {
     struct queue_node node;
@@ -14,7 +14,10 @@ bool condition_wait(struct condition *condition, struct ticket_lock *lock)
 
     queue_push(&condition->waiters, &waiter.node);
     while (!waiter.woken && !thread_killed()) {
-        thread_sleep(lock);
+        // A waker takes the lock after this, and so finds the thread asleep.
+        waiter.thread->state = THREAD_SLEEPING;
+        ticket_lock_release(lock);
+        scheduler_switch();
         ticket_lock_acquire(lock);
     }
     queue_remove(&waiter.node);

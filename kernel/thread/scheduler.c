@@ -32,11 +32,6 @@ struct scheduler *scheduler_of(uint32_t cpu)
     return &schedulers[cpu];
 }
 
-static struct thread *thread_of_run(struct queue_node *node)
-{
-    return CONTAINER_OF(node, struct thread, run);
-}
-
 void scheduler_ready(struct thread *thread)
 {
     struct scheduler *scheduler = this_scheduler();
@@ -69,7 +64,7 @@ static void load_context(struct thread *thread)
     if (thread->process) {
         root = thread->process->space.table.root;
         cpu_set_kernel_stack(this_cpu(),
-                             kernel_stack_start(stack_slot_address(thread->stack_slot)));
+                             kernel_stack_start(stack_slot_address(thread->stack.slot)));
         fpu_guard();
     }
     if (cr3_read() != root.value) {
@@ -87,10 +82,10 @@ void scheduler_switch(void)
         run_queue_push(&scheduler->ready, &from->run, from->priority);
     }
     struct queue_node *node = run_queue_pop(&scheduler->ready);
-    struct thread *to = node ? thread_of_run(node) : &scheduler->idle;
+    struct thread *to = node ? CONTAINER_OF(node, struct thread, run) : &scheduler->idle;
     to->state = THREAD_RUNNING;
     to->slice_end = tsc_read() + scheduler->slice;
-    scheduler->attention = ATTENTION_TIMER | (thread_killed_by_other(to) ? ATTENTION_YIELD : 0);
+    scheduler->attention = ATTENTION_TIMER | (thread_is_killed(to) ? ATTENTION_YIELD : 0);
     if (to == from) {
         return;
     }
@@ -98,7 +93,6 @@ void scheduler_switch(void)
         scheduler->dead = from;
     }
     scheduler->running = to;
-    scheduler->switches++;
     load_context(to);
     switch_context(&from->saved_rsp, to->saved_rsp);
     scheduler_reap();
@@ -118,7 +112,7 @@ static void run_woken(struct scheduler *scheduler)
         struct thread *next = thread->next_woken;
 
         thread_wake(thread);
-        thread_release(thread);
+        object_release(&thread->object);
         thread = next;
     }
 }

@@ -18,9 +18,8 @@ struct scheduler {
     struct thread *dead; // ended and switched away from; freed by the next thread
     struct run_queue ready;
     struct deadline_queue sleepers;
-    uint64_t slice; // TSC ticks
-    uint64_t armed; // TSC the timer is set to; DEADLINE_NONE: off
-    uint64_t switches;
+    uint64_t slice;     // TSC ticks
+    uint64_t armed;     // TSC the timer is set to; DEADLINE_NONE: off
     uint32_t attention; // enum scheduler_attention: what to see to before ring 3 runs on
     struct thread idle; // runs when nobody is ready; in no queue
 

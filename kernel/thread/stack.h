@@ -4,13 +4,22 @@
 #pragma once
 
 #include <stdint.h>
+#include "arch/x86/cpu/cpu.h"
+#include "kernel/lib/address.h"
 #include "kernel/lib/compiler.h"
 #include "kernel/lib/status.h"
 
 #define STACK_MAXIMUM 1024u // threads at a time
+#define STACK_PAGES   (KERNEL_STACK_SIZE / PAGE_SIZE)
+static_assert(STACK_PAGES == 4, "kernel_space_map_stack takes four pages");
 
-// Makes a stack and returns its slot and lowest address. STATUS_QUOTA, STATUS_NO_MEMORY.
-MUST_CHECK enum status stack_create(uint32_t container, uint32_t *slot, uint64_t *address);
+struct stack {
+    uint32_t slot;            // of the stack area; 0: none
+    hpa_t pages[STACK_PAGES]; // lowest first; 0: none
+};
 
-// Unmaps it and frees its pages. Nobody may run on it.
-void stack_destroy(uint32_t container, uint32_t slot);
+// Makes a stack. STATUS_QUOTA, STATUS_NO_MEMORY.
+MUST_CHECK enum status stack_create(uint32_t container, struct stack *stack);
+
+// Unmaps the stack and frees its pages; nothing happens if there is none. Nobody may run on it.
+void stack_destroy(uint32_t container, struct stack *stack);

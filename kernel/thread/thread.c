@@ -2,7 +2,6 @@
 // Threads (thread.h): creation, end, sleeping, waking, preemption points.
 #include "kernel/thread/thread.h"
 #include "arch/x86/cpu/context.h"
-#include "arch/x86/cpu/cpu.h"
 #include "arch/x86/cpu/fpu.h"
 #include "arch/x86/cpu/registers.h"
 #include "arch/x86/paging/layout.h"
@@ -10,23 +9,12 @@
 #include "kernel/memory/memory.h"
 #include "kernel/process/process.h"
 #include "kernel/thread/scheduler.h"
-#include "kernel/thread/stack.h"
 #include "kernel/thread/thread_private.h"
 #include "kernel/vm/vm.h"
 
 #define FPU_INITIAL_CONTROL 0x37f
 
 void (*thread_wake_other_cpu)(uint32_t cpu);
-
-struct thread *current_thread(void)
-{
-    return kernel_stack_top()->thread;
-}
-
-struct process *current_process(void)
-{
-    return current_thread()->process;
-}
 
 // -- creation and end -----------------------------------------------------------------------------
 
@@ -49,66 +37,51 @@ static void prepare_stack(struct thread *thread, uint64_t stack)
     thread->saved_rsp = context_prepare(start, thread_main, thread);
 }
 
-static enum status allocate_fpu(struct thread *thread)
+static void free_parts(struct thread *thread)
 {
-    if (!thread->process) {
-        return STATUS_OK;
+    if (thread->fpu_area) {
+        fpu_release(thread->fpu_area);
+        memory_free_object(thread->object.container, thread->fpu_area);
     }
-    thread->fpu_area = memory_allocate_object(thread->container);
-    if (!thread->fpu_area) {
-        return STATUS_QUOTA;
-    }
-    fpu_area_initialize(thread->fpu_area, FPU_INITIAL_CONTROL);
-    return STATUS_OK;
+    stack_destroy(thread->object.container, &thread->stack);
 }
 
 static enum status allocate_parts(struct thread *thread)
 {
-    uint64_t stack;
-    enum status status = allocate_fpu(thread);
+    enum status status = stack_create(thread->object.container, &thread->stack);
 
-    if (status != STATUS_OK) {
-        return status;
+    if (status == STATUS_OK && thread->process) {
+        thread->fpu_area = memory_allocate_object(thread->object.container);
+        status = thread->fpu_area ? STATUS_OK : STATUS_QUOTA;
     }
-    status = stack_create(thread->container, &thread->stack_slot, &stack);
-    if (status != STATUS_OK) {
-        if (thread->fpu_area) {
-            memory_free_object(thread->container, thread->fpu_area);
-        }
-        return status;
+    if (status == STATUS_OK && thread->process) {
+        fpu_area_initialize(thread->fpu_area, FPU_INITIAL_CONTROL);
     }
-    prepare_stack(thread, stack);
-    return STATUS_OK;
+    return status;
 }
 
 enum status thread_create(struct process *process, uint32_t container, uint32_t priority,
                           void (*entry)(void *), void *argument, struct thread **created)
 {
-    struct thread *thread = memory_allocate_object(container);
+    struct thread *thread = object_create(container, 2, NULL);
 
     if (!thread) {
         return STATUS_QUOTA;
     }
     thread->cpu = this_cpu()->id;
     thread->priority = priority;
-    thread->container = container;
     thread->process = process;
     thread->entry = entry;
     thread->argument = argument;
     thread->state = THREAD_SLEEPING;
-    atomic_init(&thread->references, 2);
     enum status status = allocate_parts(thread);
     if (status != STATUS_OK) {
-        memory_free_object(container, thread);
+        thread_discard(thread);
         return status;
     }
+    prepare_stack(thread, stack_slot_address(thread->stack.slot));
     *created = thread;
     return STATUS_OK;
-}
-
-void thread_start(struct thread *thread)
-{
-    scheduler_ready(thread);
 }
 
 NORETURN void thread_exit(void)
@@ -124,19 +97,10 @@ NORETURN void thread_exit(void)
     panic("a thread ran on after its end");
 }
 
-static void free_parts(struct thread *thread)
-{
-    if (thread->fpu_area) {
-        fpu_release(thread->fpu_area);
-        memory_free_object(thread->container, thread->fpu_area);
-    }
-    stack_destroy(thread->container, thread->stack_slot);
-}
-
 void thread_discard(struct thread *thread)
 {
     free_parts(thread);
-    memory_free_object(thread->container, thread);
+    memory_free_object(thread->object.container, thread);
 }
 
 void thread_free(struct thread *thread)
@@ -144,38 +108,15 @@ void thread_free(struct thread *thread)
     struct process *process = thread->process;
 
     free_parts(thread);
-    thread_release(thread);
+    object_release(&thread->object);
     if (process) {
         process_thread_freed(process);
     }
 }
 
-void thread_acquire(struct thread *thread)
-{
-    atomic_fetch_add_explicit(&thread->references, 1, memory_order_relaxed);
-}
-
-void thread_release(struct thread *thread)
-{
-    // Release: what this holder wrote is visible to the one who frees the page.
-    if (atomic_fetch_sub_explicit(&thread->references, 1, memory_order_acq_rel) == 1) {
-        memory_free_object(thread->container, thread);
-    }
-}
-
-bool thread_killed_by_other(const struct thread *thread)
-{
-    return atomic_load_explicit(&thread->killed, memory_order_acquire);
-}
-
-bool thread_killed(void)
-{
-    return thread_killed_by_other(current_thread());
-}
-
 void thread_kill(struct thread *thread)
 {
-    // Pairs with the acquire load in thread_killed_by_other.
+    // Pairs with the acquire load in thread_is_killed.
     atomic_store_explicit(&thread->killed, true, memory_order_release);
     if (thread == current_thread()) {
         this_scheduler()->attention |= ATTENTION_YIELD;
@@ -195,7 +136,7 @@ static void wake_on_other_cpu(struct thread *thread)
     bool pending = thread->wake_pending;
     if (!pending) {
         thread->wake_pending = true;
-        thread_acquire(thread);
+        object_acquire(&thread->object);
         thread->next_woken = scheduler->woken;
         scheduler->woken = thread;
     }
@@ -252,13 +193,35 @@ uint64_t thread_sleep_until_event(uint64_t deadline)
     return bits;
 }
 
-void thread_sleep(struct ticket_lock *lock)
+// -- bindings -------------------------------------------------------------------------------------
+
+void event_bind(struct event_binding *binding, uint32_t bit)
 {
+    struct thread *before = binding->thread;
     struct thread *thread = current_thread();
 
-    thread->state = THREAD_SLEEPING;
-    ticket_lock_release(lock);
-    scheduler_switch();
+    object_acquire(&thread->object);
+    *binding = (struct event_binding){thread, 1ull << bit};
+    if (before) {
+        object_release(&before->object);
+    }
+}
+
+void event_unbind(struct event_binding *binding, const struct process *process)
+{
+    struct thread *thread = binding->thread;
+
+    if (thread && thread->process == process) {
+        binding->thread = NULL;
+        object_release(&thread->object);
+    }
+}
+
+void event_send(const struct event_binding *binding)
+{
+    if (binding->thread) {
+        thread_signal(binding->thread, binding->bits);
+    }
 }
 
 // -- giving up the CPU ----------------------------------------------------------------------------

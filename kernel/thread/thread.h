@@ -8,10 +8,13 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include "arch/x86/cpu/cpu.h"
 #include "kernel/lib/compiler.h"
 #include "kernel/lib/status.h"
 #include "kernel/lock/ticket_lock.h"
+#include "kernel/memory/object.h"
 #include "kernel/thread/run_queue.h"
+#include "kernel/thread/stack.h"
 
 struct process;
 struct vcpu;
@@ -22,11 +25,12 @@ enum thread_state { THREAD_READY, THREAD_RUNNING, THREAD_SLEEPING, THREAD_DEAD }
 
 // One page, charged to the process's container, as are its stack and FPU area.
 struct thread {
+    struct object object; // references: itself while alive, each handle, each binding
+
     // Constant after creation.
     uint32_t cpu; // index of the CPU it belongs to
     uint32_t priority;
-    uint32_t container;
-    uint32_t stack_slot;
+    struct stack stack;      // none after its end
     struct process *process; // null: a thread of the kernel
     void (*entry)(void *argument);
     void *argument;
@@ -44,38 +48,32 @@ struct thread {
     struct vcpu *vcpu;  // the vCPU that this thread runs; set by kernel/vm, null otherwise
 
     // Any CPU.
-    _Atomic uint64_t events;     // set by thread_signal, taken by thread_take_events
-    _Atomic bool killed;         // it shall end: every sleep returns at once, no way back to ring 3
-    _Atomic uint32_t references; // itself while alive, and each handle; the last one frees the page
+    _Atomic uint64_t events; // set by thread_signal, taken by thread_take_events
+    _Atomic bool killed;     // it shall end: every sleep returns at once, no way back to ring 3
 
     // Guarded by the wake queue's lock of its CPU.
     struct thread *next_woken;
     bool wake_pending;
 
     // Guarded by the process's lock.
-    struct thread *next_in_process;
+    struct queue_node in_process;
 };
 static_assert(sizeof(struct thread) <= 4096, "one page per thread");
 
 // -- creation and end ---------------------------------------------------------------------
 
 // Makes a thread of `process` (null: of the kernel, no FPU area) on this CPU, charged to
-// `container`, that will run entry(argument) in ring 0 once thread_start is called. When entry
+// `container`, that sleeps until thread_wake and then runs entry(argument) in ring 0. When entry
 // returns, the thread ends. STATUS_QUOTA, STATUS_NO_MEMORY. `*thread` carries one reference of the
-// caller's besides the thread's own: drop it with thread_release.
+// caller's besides the thread's own: drop it with object_release.
 MUST_CHECK enum status thread_create(struct process *process, uint32_t container, uint32_t priority,
                                      void (*entry)(void *), void *argument, struct thread **thread);
-void thread_start(struct thread *thread);
 
-// Frees a thread that was never started, with both references.
+// Frees a thread that was never woken, with both references.
 void thread_discard(struct thread *thread);
 
 // Ends the running thread. Its stack and FPU area are freed by whoever runs next on this CPU.
 NORETURN void thread_exit(void);
-
-// Takes and gives up a reference.
-void thread_acquire(struct thread *thread);
-void thread_release(struct thread *thread);
 
 // Makes the thread end soon: wakes it from whatever sleep it is in.
 void thread_kill(struct thread *thread);
@@ -83,10 +81,16 @@ void thread_kill(struct thread *thread);
 // -- running ------------------------------------------------------------------------------
 
 // The running thread, from the top of the kernel stack.
-struct thread *current_thread(void);
+static inline struct thread *current_thread(void)
+{
+    return kernel_stack_top()->thread;
+}
 
 // The process of the running thread; null in kernel threads.
-struct process *current_process(void);
+static inline struct process *current_process(void)
+{
+    return current_thread()->process;
+}
 
 // Lets the other ready threads of at least the same priority run first.
 void thread_yield(void);
@@ -104,10 +108,20 @@ uint64_t thread_take_events(void);
 // Sets event bits and wakes the thread, or gets it out of its guest if it runs on another CPU.
 void thread_signal(struct thread *thread, uint64_t bits);
 
-// Blocks the running thread until thread_wake, and releases `lock` in the same step: a waker that
-// takes the lock afterwards finds it asleep. The lock is not taken again. May return early (a late
-// wake-up, a kill): callers loop on their condition.
-void thread_sleep(struct ticket_lock *lock);
+// Who is told of something: a thread, by event bits. Guarded by the lock of what it belongs to.
+struct event_binding {
+    struct thread *thread; // holds a reference; null: nobody
+    uint64_t bits;
+};
+
+// Binds the running thread with event bit `bit`, in place of who was bound before.
+void event_bind(struct event_binding *binding, uint32_t bit);
+
+// Ends the binding if it is of a thread of `process`, which is going away.
+void event_unbind(struct event_binding *binding, const struct process *process);
+
+// Tells who is bound, if anybody is.
+void event_send(const struct event_binding *binding);
 
 // Interrupts another CPU so that it looks at its wake queue; null while only one CPU runs.
 extern void (*thread_wake_other_cpu)(uint32_t cpu);
@@ -143,5 +157,12 @@ uint64_t scheduler_slice_end_tsc(void);
 // unwinds to ring 3's border, where it ends.
 bool thread_preempt_point(void);
 
-// True when the running thread was killed.
-bool thread_killed(void);
+// True when the thread / the running thread was killed. Pairs with the store in thread_kill.
+static inline bool thread_is_killed(const struct thread *thread)
+{
+    return atomic_load_explicit(&thread->killed, memory_order_acquire);
+}
+static inline bool thread_killed(void)
+{
+    return thread_is_killed(current_thread());
+}

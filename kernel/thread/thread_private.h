@@ -7,6 +7,3 @@
 // Frees the stack and FPU area of a thread that ended, drops its own reference and tells its
 // process. Runs on another stack of the same CPU.
 void thread_free(struct thread *thread);
-
-// True when `thread` is to end.
-bool thread_killed_by_other(const struct thread *thread);

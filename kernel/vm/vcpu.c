@@ -76,7 +76,7 @@ static enum status start(struct vcpu *vcpu, struct vcpu_page *page)
     unload_current();
     status = virt_backend->vcpu_init(&vcpu->virt, &vcpu->vm->virt, page, vcpu->pages);
     if (status != STATUS_OK) {
-        (void)!address_space_unmap_borrowed(space, vcpu->user_page);
+        (void)!address_space_free(space, vcpu->user_page, PAGE_SIZE, REGION_BORROWED);
         return status;
     }
     set_loaded(vcpu);
@@ -137,6 +137,7 @@ void vcpu_free(struct vcpu *vcpu)
         vcpu->thread->vcpu = NULL;
     }
     virt_backend->vcpu_destroy(&vcpu->virt);
-    (void)!address_space_unmap_borrowed(&vcpu->vm->process->space, vcpu->user_page);
+    (void)!address_space_free(&vcpu->vm->process->space, vcpu->user_page, PAGE_SIZE,
+                              REGION_BORROWED);
     free_pages(vcpu, vcpu->virt.page);
 }

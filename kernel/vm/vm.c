@@ -26,7 +26,8 @@ enum status virt_init(void)
     if (support != STATUS_OK) {
         return support;
     }
-    support = page_allocate(&kernel_pages, PAGE_OWNER_KERNEL, PAGE_ZEROED, &page.physical);
+    support =
+        page_allocate(&kernel_pages, PAGE_OWNER_KERNEL, PAGE_SIZE, PAGE_ZEROED, &page.physical);
     if (support == STATUS_OK) {
         page.address = memory_pointer(page.physical);
         support = ops->cpu_start(&page);
@@ -54,23 +55,9 @@ const char *virt_support_reason(void)
 
 // -- page tables ------------------------------------------------------------------------------
 
-static enum status take_page(void *context, hpa_t *page)
-{
-    const struct vm *vm = context;
-
-    return memory_allocate(vm->container, PAGE_ZEROED, page);
-}
-
-static void give_page(void *context, hpa_t page)
-{
-    const struct vm *vm = context;
-
-    memory_free(vm->container, page);
-}
-
 static struct page_source page_source(struct vm *vm)
 {
-    return (struct page_source){take_page, give_page, vm};
+    return memory_page_source(vm->container);
 }
 
 // -- creation and end -------------------------------------------------------------------------

@@ -50,9 +50,10 @@ static void test_address_space(void)
     expect("kernel address", copy_from_user(&space, &read, DIRECT_MAP_BASE, sizeof(read)),
            STATUS_FAULT);
     expect("pin", address_space_pin(&space, address, PAGE_SIZE, true), STATUS_OK);
-    expect("free while pinned", address_space_free(&space, address, bytes), STATUS_BUSY);
+    expect("free while pinned", address_space_free(&space, address, bytes, REGION_MEMORY),
+           STATUS_BUSY);
     address_space_unpin(&space, address);
-    expect("free", address_space_free(&space, address, bytes), STATUS_OK);
+    expect("free", address_space_free(&space, address, bytes, REGION_MEMORY), STATUS_OK);
     expect("freed", address_space_translate(&space, address, &mapping), STATUS_FAULT);
     address_space_destroy(&space);
 }
@@ -116,8 +117,8 @@ static void start(void (*entry)(void *), void *argument)
 
     expect("thread_create", status, STATUS_OK);
     if (status == STATUS_OK) {
-        thread_start(thread);
-        thread_release(thread);
+        thread_wake(thread);
+        object_release(&thread->object);
     }
 }
 
@@ -254,7 +255,7 @@ static void test_channels(void)
         channel_unbind(talk.channel, NULL);
         thread_yield();
         expect("senders left", talk.senders, 0);
-        channel_release(talk.channel);
+        object_release(&talk.channel->object);
     }
     expect("messages", received, 3 * MESSAGES);
     expect("bytes", bytes, 3 * (MESSAGES * (MESSAGES + 1) / 2));

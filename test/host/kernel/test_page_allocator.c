@@ -30,7 +30,7 @@ static void init_usual(void)
     // The first MiB and a hole in the middle are not RAM.
     const struct page_range usable[] = {
         {10 * LARGE_PAGE_SIZE, RAM_BYTES},
-        {1 << 20, 8 * LARGE_PAGE_SIZE + 100},
+        {1 << 20, 8 * LARGE_PAGE_SIZE},
     };
     assert_int_equal(page_allocator_init(&allocator, usable, 2, ram), STATUS_OK);
 }
@@ -44,7 +44,7 @@ static void test_init(void **state)
 
     assert_true(taken > 0 && taken < 20);
     assert_int_equal(page_free_count(&allocator), allocator.total_pages);
-    assert_int_equal(allocator.whole_blocks, 7 + 5);
+    assert_int_equal(allocator.whole.length, 7 + 5);
     assert_int_equal(page_owner(&allocator, hpa(0)), PAGE_OWNER_RESERVED);
     assert_int_equal(page_owner(&allocator, hpa(9 * LARGE_PAGE_SIZE)), PAGE_OWNER_RESERVED);
     assert_int_equal(page_owner(&allocator, hpa(8 * LARGE_PAGE_SIZE)), PAGE_OWNER_RESERVED);
@@ -55,10 +55,12 @@ static void test_init(void **state)
 static void test_init_refuses(void **state)
 {
     const struct page_range reversed[] = {{0x5000, 0x4000}};
-    const struct page_range tiny[] = {{0x1000, 0x2000}, {0x1800, 0x1900}};
+    const struct page_range odd[] = {{0x1000, 0x2800}};
+    const struct page_range tiny[] = {{0x1000, 0x2000}, {0x3000, 0x3000}};
     (void)state;
 
     assert_int_equal(page_allocator_init(&allocator, reversed, 1, ram), STATUS_INVALID);
+    assert_int_equal(page_allocator_init(&allocator, odd, 1, ram), STATUS_INVALID);
     assert_int_equal(page_allocator_init(&allocator, tiny, 2, ram), STATUS_NO_MEMORY);
     assert_int_equal(page_allocator_init(&allocator, tiny, 0, ram), STATUS_NO_MEMORY);
 }
@@ -72,7 +74,7 @@ static void test_all_pages_once(void **state)
 
     init_usual();
     memset(seen, 0, sizeof(seen));
-    while (page_allocate(&allocator, 7, PAGE_ZEROED, &page) == STATUS_OK) {
+    while (page_allocate(&allocator, 7, PAGE_SIZE, PAGE_ZEROED, &page) == STATUS_OK) {
         assert_true(is_aligned(page.value, PAGE_SIZE) && page.value < RAM_BYTES);
         assert_int_equal(seen[page.value / PAGE_SIZE]++, 0);
         assert_int_equal(page_owner(&allocator, page), 7);
@@ -85,11 +87,11 @@ static void test_all_pages_once(void **state)
     assert_int_equal(page_free_count(&allocator), 0);
     for (uint64_t i = 0; i < RAM_BYTES / PAGE_SIZE; i++) {
         if (seen[i]) {
-            assert_int_equal(page_free(&allocator, 7, hpa(i * PAGE_SIZE)), STATUS_OK);
+            assert_int_equal(page_free(&allocator, 7, hpa(i * PAGE_SIZE), PAGE_SIZE), STATUS_OK);
         }
     }
     assert_int_equal(page_free_count(&allocator), allocator.total_pages);
-    assert_int_equal(allocator.whole_blocks, 12);
+    assert_int_equal(allocator.whole.length, 12);
 }
 
 static void test_freed_page_is_zeroed(void **state)
@@ -98,11 +100,11 @@ static void test_freed_page_is_zeroed(void **state)
     (void)state;
 
     init_usual();
-    assert_int_equal(page_allocate(&allocator, 1, PAGE_CONTENTS_KEPT, &page), STATUS_OK);
+    assert_int_equal(page_allocate(&allocator, 1, PAGE_SIZE, PAGE_CONTENTS_KEPT, &page), STATUS_OK);
     memset(ram + page.value, 0xee, PAGE_SIZE);
-    assert_int_equal(page_free(&allocator, 1, page), STATUS_OK);
+    assert_int_equal(page_free(&allocator, 1, page, PAGE_SIZE), STATUS_OK);
     hpa_t again;
-    assert_int_equal(page_allocate(&allocator, 2, PAGE_ZEROED, &again), STATUS_OK);
+    assert_int_equal(page_allocate(&allocator, 2, PAGE_SIZE, PAGE_ZEROED, &again), STATUS_OK);
     assert_int_equal(again.value, page.value);
     for (uint32_t i = 0; i < PAGE_SIZE; i++) {
         assert_int_equal(ram[page.value + i], 0);
@@ -116,22 +118,24 @@ static void test_large(void **state)
     (void)state;
 
     init_usual();
-    uint64_t blocks = allocator.whole_blocks;
-    assert_int_equal(page_allocate_large(&allocator, 3, PAGE_ZEROED, &large), STATUS_OK);
+    uint64_t blocks = allocator.whole.length;
+    assert_int_equal(page_allocate(&allocator, 3, LARGE_PAGE_SIZE, PAGE_ZEROED, &large), STATUS_OK);
     assert_true(is_aligned(large.value, LARGE_PAGE_SIZE));
     assert_int_equal(ram[large.value + LARGE_PAGE_SIZE - 1], 0);
     assert_int_equal(page_owner(&allocator, hpa(large.value + 5 * PAGE_SIZE)), 3);
-    assert_int_equal(page_free(&allocator, 3, large), STATUS_INVALID);
-    assert_int_equal(page_free_large(&allocator, 4, large), STATUS_DENIED);
-    assert_int_equal(page_free_large(&allocator, 3, hpa(large.value + PAGE_SIZE)), STATUS_INVALID);
-    assert_int_equal(page_free_large(&allocator, 3, large), STATUS_OK);
-    assert_int_equal(page_free_large(&allocator, 3, large), STATUS_DENIED);
-    assert_int_equal(allocator.whole_blocks, blocks);
+    assert_int_equal(page_free(&allocator, 3, large, PAGE_SIZE), STATUS_INVALID);
+    assert_int_equal(page_free(&allocator, 4, large, LARGE_PAGE_SIZE), STATUS_DENIED);
+    assert_int_equal(page_free(&allocator, 3, hpa(large.value + PAGE_SIZE), LARGE_PAGE_SIZE),
+                     STATUS_INVALID);
+    assert_int_equal(page_free(&allocator, 3, large, LARGE_PAGE_SIZE), STATUS_OK);
+    assert_int_equal(page_free(&allocator, 3, large, LARGE_PAGE_SIZE), STATUS_DENIED);
+    assert_int_equal(allocator.whole.length, blocks);
     // Small pages come from broken blocks first.
     for (uint32_t i = 0; i < 100; i++) {
-        assert_int_equal(page_allocate(&allocator, 3, PAGE_CONTENTS_KEPT, &small), STATUS_OK);
+        assert_int_equal(page_allocate(&allocator, 3, PAGE_SIZE, PAGE_CONTENTS_KEPT, &small),
+                         STATUS_OK);
     }
-    assert_int_equal(allocator.whole_blocks, blocks);
+    assert_int_equal(allocator.whole.length, blocks);
 }
 
 static void test_refusals(void **state)
@@ -140,18 +144,21 @@ static void test_refusals(void **state)
     (void)state;
 
     init_usual();
-    assert_int_equal(page_allocate(&allocator, PAGE_OWNER_FREE, PAGE_ZEROED, &page),
+    assert_int_equal(page_allocate(&allocator, PAGE_OWNER_FREE, PAGE_SIZE, PAGE_ZEROED, &page),
                      STATUS_INVALID);
-    assert_int_equal(page_allocate(&allocator, PAGE_OWNER_RESERVED, PAGE_ZEROED, &page),
+    assert_int_equal(page_allocate(&allocator, PAGE_OWNER_RESERVED, PAGE_SIZE, PAGE_ZEROED, &page),
                      STATUS_INVALID);
-    assert_int_equal(page_allocate(&allocator, PAGE_OWNER_KERNEL, PAGE_ZEROED, &page), STATUS_OK);
-    assert_int_equal(page_free(&allocator, 1, page), STATUS_DENIED);
-    assert_int_equal(page_free(&allocator, PAGE_OWNER_KERNEL, hpa(page.value + 1)), STATUS_INVALID);
-    assert_int_equal(page_free(&allocator, PAGE_OWNER_KERNEL, hpa(1ull << 45)), STATUS_INVALID);
-    assert_int_equal(page_free(&allocator, PAGE_OWNER_KERNEL, page), STATUS_OK);
-    assert_int_equal(page_free(&allocator, PAGE_OWNER_KERNEL, page), STATUS_DENIED);
-    assert_int_equal(page_free(&allocator, PAGE_OWNER_FREE, page), STATUS_INVALID);
-    assert_int_equal(page_free(&allocator, PAGE_OWNER_RESERVED, hpa(0)), STATUS_INVALID);
+    assert_int_equal(page_allocate(&allocator, PAGE_OWNER_KERNEL, PAGE_SIZE, PAGE_ZEROED, &page),
+                     STATUS_OK);
+    assert_int_equal(page_free(&allocator, 1, page, PAGE_SIZE), STATUS_DENIED);
+    assert_int_equal(page_free(&allocator, PAGE_OWNER_KERNEL, hpa(page.value + 1), PAGE_SIZE),
+                     STATUS_INVALID);
+    assert_int_equal(page_free(&allocator, PAGE_OWNER_KERNEL, hpa(1ull << 45), PAGE_SIZE),
+                     STATUS_INVALID);
+    assert_int_equal(page_free(&allocator, PAGE_OWNER_KERNEL, page, PAGE_SIZE), STATUS_OK);
+    assert_int_equal(page_free(&allocator, PAGE_OWNER_KERNEL, page, PAGE_SIZE), STATUS_DENIED);
+    assert_int_equal(page_free(&allocator, PAGE_OWNER_FREE, page, PAGE_SIZE), STATUS_INVALID);
+    assert_int_equal(page_free(&allocator, PAGE_OWNER_RESERVED, hpa(0), PAGE_SIZE), STATUS_INVALID);
 }
 
 struct held {
@@ -164,9 +171,10 @@ static void release(const struct held *held)
 {
     assert_int_equal(page_owner(&allocator, held->page), held->owner);
     if (held->large) {
-        assert_int_equal(page_free_large(&allocator, held->owner, held->page), STATUS_OK);
+        assert_int_equal(page_free(&allocator, held->owner, held->page, LARGE_PAGE_SIZE),
+                         STATUS_OK);
     } else {
-        assert_int_equal(page_free(&allocator, held->owner, held->page), STATUS_OK);
+        assert_int_equal(page_free(&allocator, held->owner, held->page, PAGE_SIZE), STATUS_OK);
     }
 }
 
@@ -183,10 +191,10 @@ static void test_random(void **state)
         struct held each = {.owner = next_random(&seed) % 9, .large = next_random(&seed) % 64 == 0};
 
         if (next_random(&seed) % 100 < 52 && count < 4096) {
-            enum status status =
-                each.large
-                    ? page_allocate_large(&allocator, each.owner, PAGE_CONTENTS_KEPT, &each.page)
-                    : page_allocate(&allocator, each.owner, PAGE_CONTENTS_KEPT, &each.page);
+            enum status status = each.large ? page_allocate(&allocator, each.owner, LARGE_PAGE_SIZE,
+                                                            PAGE_CONTENTS_KEPT, &each.page)
+                                            : page_allocate(&allocator, each.owner, PAGE_SIZE,
+                                                            PAGE_CONTENTS_KEPT, &each.page);
             if (status == STATUS_OK) {
                 held[count++] = each;
                 pages += each.large ? 512 : 1;
@@ -203,7 +211,7 @@ static void test_random(void **state)
     while (count > 0) {
         release(&held[--count]);
     }
-    assert_int_equal(allocator.whole_blocks, 12);
+    assert_int_equal(allocator.whole.length, 12);
 }
 
 int main(void)
