@@ -94,16 +94,6 @@ enum status acpi_find_table(const struct acpi_memory *memory, const uint8_t *rsd
     return STATUS_NOT_FOUND;
 }
 
-static void add_local_apic(struct acpi_information *information, const uint8_t *entry)
-{
-    information->cpu_count += get32(entry + 4) & 1; // enabled
-}
-
-static void add_x2apic(struct acpi_information *information, const uint8_t *entry)
-{
-    information->cpu_count += get32(entry + 8) & 1;
-}
-
 static void add_io_apic(struct acpi_information *information, const uint8_t *entry)
 {
     if (information->io_apic_count < ACPI_IO_APIC_MAXIMUM) { // ISA lines are on the first one
@@ -138,8 +128,9 @@ static const struct madt_row {
     uint8_t size;
     void (*add)(struct acpi_information *information, const uint8_t *entry);
 } madt_rows[] = {
-    {0, 8, add_local_apic}, {1, 12, add_io_apic}, {2, 10, add_override},
-    {5, 12, set_address},   {9, 16, add_x2apic},
+    {1, 12, add_io_apic},
+    {2, 10, add_override},
+    {5, 12, set_address},
 };
 
 static enum status parse_entry(struct acpi_information *information, const uint8_t *entry)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The ACPI tables that tell of processors and interrupt controllers: RSDP, RSDT or XSDT, MADT
-// ("ACPI Software Programming Model"). A pure parser: tables are reached through a callback, so
-// host tests give it bytes. Called once at boot.
+// The ACPI tables that tell of interrupt controllers: RSDP, RSDT or XSDT, MADT ("ACPI Software
+// Programming Model"). A pure parser: tables are reached through a callback, so host tests give it
+// bytes. Called once at boot.
 #pragma once
 
 #include <stdbool.h>
@@ -33,7 +33,6 @@ struct acpi_isa_irq {
 
 struct acpi_information {
     uint64_t local_apic_address;
-    uint32_t cpu_count; // enabled ones
     uint32_t io_apic_count;
     struct acpi_io_apic io_apics[ACPI_IO_APIC_MAXIMUM];
     struct acpi_isa_irq isa_irqs[ACPI_ISA_IRQ_COUNT];

@@ -32,14 +32,7 @@ uint64_t time_base_tsc_hz(void)
 
 uint64_t time_base_microseconds(uint64_t microseconds)
 {
-    uint64_t seconds = microseconds / 1000000u;
-    uint64_t rest = microseconds % 1000000u * tsc_hz / 1000000u;
-    uint64_t ticks;
-    if (__builtin_mul_overflow(seconds, tsc_hz, &ticks) ||
-        __builtin_add_overflow(ticks, rest, &ticks)) {
-        return UINT64_MAX;
-    }
-    return ticks;
+    return microseconds * tsc_hz / 1000000u;
 }
 
 // Counts both clocks over PIT_COUNT periods of the PIT; false when it does not finish.

@@ -14,5 +14,5 @@ MUST_CHECK enum status time_base_calibrate(void);
 
 uint64_t time_base_tsc_hz(void);
 
-// Converts a duration to TSC ticks; saturates.
+// Converts a duration of at most 1000 s to TSC ticks.
 uint64_t time_base_microseconds(uint64_t microseconds);

@@ -86,8 +86,7 @@ static void start_interrupts(const struct boot_information *boot)
             "local APIC");
     require(io_apic_initialize(&acpi, &source), "I/O APIC");
     require(time_base_calibrate(), "time base");
-    log_line(LOG_INFO, "clock: %lu kHz; local APIC %u; %u CPU(s) present",
-             time_base_tsc_hz() / 1000, local_apic_id(), acpi.cpu_count);
+    log_line(LOG_INFO, "clock: %lu kHz; local APIC %u", time_base_tsc_hz() / 1000, local_apic_id());
 }
 
 static void start_virtualisation(void)

@@ -47,7 +47,7 @@ static void read_loader_information(uint32_t magic, uint64_t address)
                                        "module's line is too long.");
     demand(status == STATUS_OK, "the boot loader's information is malformed.");
     status = memory_map_add_bytes(&information, image_physical(image_start).value,
-                                  (uint64_t)(image_end - image_start), BOOT_MEMORY_KERNEL);
+                                  (uint64_t)image_end - (uint64_t)image_start, BOOT_MEMORY_KERNEL);
     demand(status == STATUS_OK, "the memory map has too many regions.");
 }
 
