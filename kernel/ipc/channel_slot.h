@@ -20,17 +20,63 @@ struct channel_slot {
     uint32_t busy;
 };
 
+/*@
+  // One of the three states above.
+  predicate channel_slot_valid(struct channel_slot *slot) =
+    \valid(slot) && (slot->busy == 0 || slot->busy == 1) &&
+    slot->count <= CHANNEL_MESSAGE_MAXIMUM && (slot->busy == 0 ==> slot->count == 0);
+*/
+
 // Takes a free slot; false when it is taken.
+/*@
+  requires channel_slot_valid(slot);
+  terminates \true;
+  assigns slot->busy;
+  ensures channel_slot_valid(slot) && slot->busy == 1;
+  ensures \result <==> \old(slot->busy) == 0;
+*/
 bool channel_slot_claim(struct channel_slot *slot);
 
 // Records the message that was copied to slot->page. The slot must be claimed and empty.
+/*@
+  requires channel_slot_valid(slot) && slot->busy == 1 && slot->count == 0;
+  requires 0 < count <= CHANNEL_MESSAGE_MAXIMUM;
+  terminates \true;
+  assigns slot->count;
+  ensures channel_slot_valid(slot) && slot->count == count;
+*/
 void channel_slot_store(struct channel_slot *slot, uint32_t count);
 
 // How much there is to receive. STATUS_EMPTY: no message; STATUS_TOO_SMALL: more than `capacity`,
 // and it is kept.
+/*@
+  requires channel_slot_valid(slot) && \valid(count) && \separated(slot, count);
+  terminates \true;
+  assigns *count;
+  behavior empty:
+    assumes slot->count == 0;
+    assigns \nothing;
+    ensures \result == STATUS_EMPTY;
+  behavior too_small:
+    assumes slot->count > capacity;
+    assigns \nothing;
+    ensures \result == STATUS_TOO_SMALL;
+  behavior fits:
+    assumes 0 < slot->count <= capacity;
+    ensures \result == STATUS_OK && *count == slot->count && slot->busy == 1;
+  complete behaviors;
+  disjoint behaviors;
+*/
 MUST_CHECK enum status channel_slot_peek(const struct channel_slot *slot, size_t capacity,
                                          uint32_t *count);
 
 // Ends a receive: the message is gone. `sender_woken`: the slot passes straight to that sender and
 // stays busy.
+/*@
+  requires channel_slot_valid(slot) && slot->busy == 1;
+  terminates \true;
+  assigns slot->count, slot->busy;
+  ensures channel_slot_valid(slot) && slot->count == 0;
+  ensures slot->busy == 1 <==> sender_woken;
+*/
 void channel_slot_finish(struct channel_slot *slot, bool sender_woken);

@@ -31,17 +31,41 @@ struct ticket_lock {
         0, 0                                                                                       \
     }
 
+/*@
+  // What one processor sees of a lock that no other one draws tickets of meanwhile.
+  predicate ticket_lock_free(struct ticket_lock *lock) = lock->next == lock->serving;
+  predicate ticket_lock_held(struct ticket_lock *lock) =
+    lock->next == (uint32_t)(lock->serving + 1);
+*/
+
 // Waits for the lock. The acquire load pairs with the release store in ticket_lock_release.
+/*@
+  requires \valid(lock) && ticket_lock_free(lock);
+  terminates \true;
+  assigns lock->next;
+  ensures ticket_lock_held(lock) && lock->serving == \old(lock->next);
+*/
 static inline void ticket_lock_acquire(struct ticket_lock *lock)
 {
     uint32_t ticket = atomic_fetch_add_explicit(&lock->next, 1, memory_order_relaxed);
 
+    /*@
+      loop invariant lock->serving == ticket;
+      loop assigns \nothing;
+      loop variant (uint32_t)(ticket - lock->serving);
+    */
     while (atomic_load_explicit(&lock->serving, memory_order_acquire) != ticket) {
         __builtin_ia32_pause();
     }
 }
 
 // Frees the lock that this CPU holds and publishes all it wrote to the next holder.
+/*@
+  requires \valid(lock) && ticket_lock_held(lock);
+  terminates \true;
+  assigns lock->serving;
+  ensures ticket_lock_free(lock) && lock->serving == (uint32_t)(\old(lock->serving) + 1);
+*/
 static inline void ticket_lock_release(struct ticket_lock *lock)
 {
     uint32_t ticket = atomic_load_explicit(&lock->serving, memory_order_relaxed);

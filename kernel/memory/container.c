@@ -12,6 +12,12 @@ void container_tree_init(struct container_tree *tree, uint64_t quota)
         (struct container){.quota = quota, .parent = CONTAINER_ROOT, .generation = 1, .used = 1};
 }
 
+/*@
+  requires container_tree_valid(tree);
+  terminates \true;
+  assigns \result \from tree, id, tree->slots[0 .. CONTAINER_MAXIMUM - 1];
+  ensures container_used(tree, id) ? \result == &tree->slots[id] : \result == \null;
+*/
 static struct container *container_find(struct container_tree *tree, uint32_t id)
 {
     if (id >= CONTAINER_MAXIMUM || !tree->slots[id].used) {
@@ -20,21 +26,67 @@ static struct container *container_find(struct container_tree *tree, uint32_t id
     return &tree->slots[id];
 }
 
+/*@
+  requires \valid_read(container) && container->usage <= container->quota;
+  terminates \true;
+  assigns \nothing;
+  ensures \result <==> container->usage + pages <= container->quota;
+*/
 static bool container_has_room(const struct container *container, uint64_t pages)
 {
     return pages <= container->quota - container->usage;
 }
 
+/*@
+  requires container_tree_valid(tree);
+  terminates \true;
+  assigns \nothing;
+  ensures CONTAINER_ROOT < \result <= CONTAINER_MAXIMUM;
+  ensures \result < CONTAINER_MAXIMUM ==> !container_used(tree, \result);
+  ensures \forall integer id; 0 <= id < \result ==> container_used(tree, id);
+*/
 static uint32_t container_free_slot(const struct container_tree *tree)
 {
     uint32_t id = CONTAINER_ROOT + 1;
 
+    /*@
+      loop invariant CONTAINER_ROOT < id <= CONTAINER_MAXIMUM;
+      loop invariant \forall integer i; 0 <= i < id ==> container_used(tree, i);
+      loop assigns id;
+      loop variant CONTAINER_MAXIMUM - id;
+    */
     while (id < CONTAINER_MAXIMUM && tree->slots[id].used) {
         id++;
     }
     return id;
 }
 
+// The public functions take the lock; what they do under it is in the functions called ..._locked.
+/*@
+  requires container_tree_valid(tree) && \valid(child) && \separated(tree, child);
+  terminates \true;
+  assigns tree->slots[0 .. CONTAINER_MAXIMUM - 1], *child;
+  ensures container_tree_valid(tree);
+  ensures \result == STATUS_OK || (container_all_same{Pre, Post}(tree) && *child == \old(*child));
+  ensures \result == STATUS_NOT_FOUND <==> !container_used{Pre}(tree, parent_id);
+  ensures \result == STATUS_INVALID <==> container_used{Pre}(tree, parent_id) && quota == 0;
+  ensures \result == STATUS_QUOTA <==> container_used{Pre}(tree, parent_id) &&
+    quota > \old(tree->slots[parent_id].quota) - \old(tree->slots[parent_id].usage);
+  ensures \result == STATUS_NO_MEMORY ==>
+    \forall integer id; 0 <= id < CONTAINER_MAXIMUM ==> container_used{Pre}(tree, id);
+  ensures \result == STATUS_OK ==> !container_used{Pre}(tree, *child) &&
+    0 < *child < CONTAINER_MAXIMUM;
+  ensures \result == STATUS_OK ==> container_others_same{Pre, Post}(tree, parent_id, *child);
+  ensures \result == STATUS_OK ==>
+    tree->slots[parent_id].usage == \old(tree->slots[parent_id].usage) + quota &&
+    tree->slots[parent_id].children == \old(tree->slots[parent_id].children) + 1;
+  ensures \result == STATUS_OK ==>
+    tree->slots[*child].quota == quota && tree->slots[*child].usage == 0 &&
+    tree->slots[*child].parent == parent_id && tree->slots[*child].children == 0 &&
+    tree->slots[*child].used == 1;
+  ensures \result == STATUS_OK || \result == STATUS_NOT_FOUND || \result == STATUS_INVALID ||
+    \result == STATUS_QUOTA || \result == STATUS_NO_MEMORY;
+*/
 static enum status container_split_locked(struct container_tree *tree, uint32_t parent_id,
                                           uint64_t quota, uint32_t *child)
 {
@@ -53,6 +105,18 @@ static enum status container_split_locked(struct container_tree *tree, uint32_t 
     if (id == CONTAINER_MAXIMUM) {
         return STATUS_NO_MEMORY;
     }
+    /*@
+      ghost
+      /@
+        loop invariant 0 <= end <= CONTAINER_MAXIMUM;
+        loop invariant container_sums_sane{Here}(tree, end);
+        loop invariant container_count(tree, id, end) == 0 && container_lent(tree, id, end) == 0;
+        loop assigns end;
+        loop variant CONTAINER_MAXIMUM - end;
+      @/
+      for (uint32_t end = 0; end < CONTAINER_MAXIMUM; end++) {
+      }
+    */
     parent->usage += quota;
     parent->children++;
     tree->slots[id] = (struct container){.quota = quota,
@@ -60,6 +124,20 @@ static enum status container_split_locked(struct container_tree *tree, uint32_t 
                                          .generation = tree->slots[id].generation + 1,
                                          .used = 1};
     *child = id;
+    /*@
+      ghost
+      /@
+        loop invariant 0 <= end <= CONTAINER_MAXIMUM;
+        loop invariant container_counts{Pre, Here}(tree, end, id, parent_id, 1);
+        loop invariant container_loans{Pre, Here}(tree, end, id, parent_id, quota);
+        loop assigns end;
+        loop variant CONTAINER_MAXIMUM - end;
+      @/
+      for (uint32_t end = 0; end < CONTAINER_MAXIMUM; end++) {
+      }
+    */
+    //@ assert container_slot_valid(tree, parent_id);
+    //@ assert container_slot_valid(tree, id);
     return STATUS_OK;
 }
 
@@ -81,27 +159,81 @@ bool container_can_consume(struct container_tree *tree, uint32_t id, uint64_t pa
     return can;
 }
 
+/*@
+  requires container_tree_valid(tree);
+  terminates \true;
+  assigns tree->slots[0 .. CONTAINER_MAXIMUM - 1].usage;
+  ensures container_tree_valid(tree);
+  ensures \result == STATUS_OK || container_all_same{Pre, Post}(tree);
+  ensures \result == STATUS_NOT_FOUND <==> !container_used{Pre}(tree, id);
+  ensures \result == STATUS_QUOTA <==> container_used{Pre}(tree, id) &&
+    \old(tree->slots[id].usage) + pages > \old(tree->slots[id].quota);
+  ensures \result == STATUS_OK ==> container_others_same{Pre, Post}(tree, id, id) &&
+    tree->slots[id].usage == \old(tree->slots[id].usage) + pages;
+  ensures \result == STATUS_OK || \result == STATUS_NOT_FOUND || \result == STATUS_QUOTA;
+*/
+static enum status container_alloc_locked(struct container_tree *tree, uint32_t id, uint64_t pages)
+{
+    struct container *container = container_find(tree, id);
+
+    if (!container) {
+        return STATUS_NOT_FOUND;
+    }
+    if (!container_has_room(container, pages)) {
+        return STATUS_QUOTA;
+    }
+    container->usage += pages;
+    /*@
+      ghost
+      /@
+        loop invariant 0 <= end <= CONTAINER_MAXIMUM;
+        loop invariant container_counts{Pre, Here}(tree, end, 0, 0, 0);
+        loop invariant container_loans{Pre, Here}(tree, end, 0, 0, 0);
+        loop assigns end;
+        loop variant CONTAINER_MAXIMUM - end;
+      @/
+      for (uint32_t end = 0; end < CONTAINER_MAXIMUM; end++) {
+      }
+    */
+    return STATUS_OK;
+}
+
 enum status container_alloc(struct container_tree *tree, uint32_t id, uint64_t pages)
 {
-    enum status status = STATUS_OK;
-
     ticket_lock_acquire(&tree->lock);
-    struct container *container = container_find(tree, id);
-    if (!container) {
-        status = STATUS_NOT_FOUND;
-    } else if (!container_has_room(container, pages)) {
-        status = STATUS_QUOTA;
-    } else {
-        container->usage += pages;
-    }
+    enum status status = container_alloc_locked(tree, id, pages);
     ticket_lock_release(&tree->lock);
     return status;
 }
 
+// What is charged to the container itself, its children left out.
+/*@
+  requires container_tree_valid(tree) && container_used(tree, id);
+  terminates \true;
+  assigns \nothing;
+  ensures \result == container_own(tree, id);
+*/
 static uint64_t container_own_usage(const struct container_tree *tree, uint32_t id)
 {
     uint64_t own = tree->slots[id].usage;
 
+    /*@
+      ghost
+      /@
+        loop invariant 0 <= end <= CONTAINER_MAXIMUM;
+        loop invariant container_sums_sane{Here}(tree, end);
+        loop assigns end;
+        loop variant CONTAINER_MAXIMUM - end;
+      @/
+      for (uint32_t end = 0; end < CONTAINER_MAXIMUM; end++) {
+      }
+    */
+    /*@
+      loop invariant CONTAINER_ROOT < i <= CONTAINER_MAXIMUM;
+      loop invariant own == tree->slots[id].usage - container_lent(tree, id, i);
+      loop assigns i, own;
+      loop variant CONTAINER_MAXIMUM - i;
+    */
     for (uint32_t i = CONTAINER_ROOT + 1; i < CONTAINER_MAXIMUM && tree->slots[id].children; i++) {
         if (tree->slots[i].used && tree->slots[i].parent == id) {
             own -= tree->slots[i].quota;
@@ -110,41 +242,134 @@ static uint64_t container_own_usage(const struct container_tree *tree, uint32_t 
     return own;
 }
 
+/*@
+  requires container_tree_valid(tree);
+  terminates \true;
+  assigns tree->slots[0 .. CONTAINER_MAXIMUM - 1].usage;
+  ensures container_tree_valid(tree);
+  ensures \result == STATUS_OK || container_all_same{Pre, Post}(tree);
+  ensures \result == STATUS_NOT_FOUND <==> !container_used{Pre}(tree, id);
+  ensures \result == STATUS_STATE <==> container_used{Pre}(tree, id) &&
+    pages > container_own{Pre}(tree, id);
+  ensures \result == STATUS_OK ==> container_others_same{Pre, Post}(tree, id, id) &&
+    tree->slots[id].usage == \old(tree->slots[id].usage) - pages;
+  ensures \result == STATUS_OK || \result == STATUS_NOT_FOUND || \result == STATUS_STATE;
+*/
+static enum status container_free_locked(struct container_tree *tree, uint32_t id, uint64_t pages)
+{
+    struct container *container = container_find(tree, id);
+
+    if (!container) {
+        return STATUS_NOT_FOUND;
+    }
+    if (pages > container_own_usage(tree, id)) {
+        return STATUS_STATE;
+    }
+    /*@
+      ghost
+      /@
+        loop invariant 0 <= end <= CONTAINER_MAXIMUM;
+        loop invariant container_sums_sane{Here}(tree, end);
+        loop assigns end;
+        loop variant CONTAINER_MAXIMUM - end;
+      @/
+      for (uint32_t end = 0; end < CONTAINER_MAXIMUM; end++) {
+      }
+    */
+    container->usage -= pages;
+    /*@
+      ghost
+      /@
+        loop invariant 0 <= end <= CONTAINER_MAXIMUM;
+        loop invariant container_counts{Pre, Here}(tree, end, 0, 0, 0);
+        loop invariant container_loans{Pre, Here}(tree, end, 0, 0, 0);
+        loop assigns end;
+        loop variant CONTAINER_MAXIMUM - end;
+      @/
+      for (uint32_t end = 0; end < CONTAINER_MAXIMUM; end++) {
+      }
+    */
+    return STATUS_OK;
+}
+
 enum status container_free(struct container_tree *tree, uint32_t id, uint64_t pages)
 {
-    enum status status = STATUS_OK;
-
     ticket_lock_acquire(&tree->lock);
-    struct container *container = container_find(tree, id);
-    if (!container) {
-        status = STATUS_NOT_FOUND;
-    } else if (pages > container_own_usage(tree, id)) {
-        status = STATUS_STATE;
-    } else {
-        container->usage -= pages;
-    }
+    enum status status = container_free_locked(tree, id, pages);
     ticket_lock_release(&tree->lock);
     return status;
 }
 
+/*@
+  requires container_tree_valid(tree);
+  terminates \true;
+  assigns tree->slots[0 .. CONTAINER_MAXIMUM - 1];
+  ensures container_tree_valid(tree);
+  ensures \result == STATUS_OK || container_all_same{Pre, Post}(tree);
+  ensures \result == STATUS_NOT_FOUND <==> !container_used{Pre}(tree, id);
+  ensures \result == STATUS_DENIED <==> id == CONTAINER_ROOT;
+  ensures \result == STATUS_BUSY <==> container_used{Pre}(tree, id) && id != CONTAINER_ROOT &&
+    (\old(tree->slots[id].usage) != 0 || \old(tree->slots[id].children) != 0);
+  ensures \result == STATUS_OK ==>
+    container_others_same{Pre, Post}(tree, id, \old(tree->slots[id].parent));
+  ensures \result == STATUS_OK ==>
+    tree->slots[id].used == 0 &&
+    tree->slots[id].generation == \old(tree->slots[id].generation) &&
+    tree->slots[\old(tree->slots[id].parent)].usage ==
+      \old(tree->slots[tree->slots[id].parent].usage) - \old(tree->slots[id].quota);
+  ensures \result == STATUS_OK || \result == STATUS_NOT_FOUND || \result == STATUS_DENIED ||
+    \result == STATUS_BUSY;
+*/
+static enum status container_revoke_locked(struct container_tree *tree, uint32_t id)
+{
+    struct container *container = container_find(tree, id);
+
+    if (!container) {
+        return STATUS_NOT_FOUND;
+    }
+    if (id == CONTAINER_ROOT) {
+        return STATUS_DENIED;
+    }
+    if (container->usage || container->children) {
+        return STATUS_BUSY;
+    }
+    /*@
+      ghost
+      /@
+        loop invariant 0 <= end <= CONTAINER_MAXIMUM;
+        loop invariant container_sums_sane{Here}(tree, end);
+        loop assigns end;
+        loop variant CONTAINER_MAXIMUM - end;
+      @/
+      for (uint32_t end = 0; end < CONTAINER_MAXIMUM; end++) {
+      }
+    */
+    //@ assert container->parent != id;
+    struct container *parent = &tree->slots[container->parent];
+    parent->usage -= container->quota;
+    parent->children--;
+    container->used = 0;
+    /*@
+      ghost
+      /@
+        loop invariant 0 <= end <= CONTAINER_MAXIMUM;
+        loop invariant container_counts{Pre, Here}(tree, end, id, container->parent, -1);
+        loop invariant container_loans{Pre, Here}(tree, end, id, container->parent,
+                                               -container->quota);
+        loop assigns end;
+        loop variant CONTAINER_MAXIMUM - end;
+      @/
+      for (uint32_t end = 0; end < CONTAINER_MAXIMUM; end++) {
+      }
+    */
+    //@ assert container_slot_valid(tree, container->parent);
+    return STATUS_OK;
+}
+
 enum status container_revoke(struct container_tree *tree, uint32_t id)
 {
-    enum status status = STATUS_OK;
-
     ticket_lock_acquire(&tree->lock);
-    struct container *container = container_find(tree, id);
-    if (!container) {
-        status = STATUS_NOT_FOUND;
-    } else if (id == CONTAINER_ROOT) {
-        status = STATUS_DENIED;
-    } else if (container->usage || container->children) {
-        status = STATUS_BUSY;
-    } else {
-        struct container *parent = &tree->slots[container->parent];
-        parent->usage -= container->quota;
-        parent->children--;
-        container->used = 0;
-    }
+    enum status status = container_revoke_locked(tree, id);
     ticket_lock_release(&tree->lock);
     return status;
 }

@@ -32,6 +32,77 @@ struct container_tree {
 
 extern struct container_tree kernel_containers;
 
+/*@
+  predicate container_used{L}(struct container_tree *tree, integer id) =
+    0 <= id < CONTAINER_MAXIMUM && tree->slots[id].used != 0;
+
+  predicate container_is_child{L}(struct container_tree *tree, integer parent, integer id) =
+    tree->slots[id].used != 0 && tree->slots[id].parent == parent;
+
+  // Number and quotas of the children of `parent` among the slots below `end`.
+  logic integer container_count{L}(struct container_tree *tree, integer parent, integer end) =
+    end <= 1 ? 0 : container_count(tree, parent, end - 1) +
+      (tree->slots[end - 1].used != 0 && tree->slots[end - 1].parent == parent ? 1 : 0);
+  logic integer container_lent{L}(struct container_tree *tree, integer parent, integer end) =
+    end <= 1 ? 0 : container_lent(tree, parent, end - 1) +
+      (tree->slots[end - 1].used != 0 && tree->slots[end - 1].parent == parent ?
+         tree->slots[end - 1].quota : 0);
+
+  // The invariants above, for each used slot.
+  predicate container_slot_valid{L}(struct container_tree *tree, integer id) =
+    tree->slots[id].usage <= tree->slots[id].quota &&
+    container_used(tree, tree->slots[id].parent) &&
+    tree->slots[id].children == container_count(tree, id, CONTAINER_MAXIMUM) &&
+    container_lent(tree, id, CONTAINER_MAXIMUM) <= tree->slots[id].usage;
+  predicate container_tree_valid{L}(struct container_tree *tree) =
+    \valid(tree) && container_used(tree, CONTAINER_ROOT) &&
+    \forall integer id; container_used(tree, id) ==> container_slot_valid(tree, id);
+
+  // What an owner of `id` itself uses, its children left out.
+  logic integer container_own{L}(struct container_tree *tree, integer id) =
+    tree->slots[id].usage - container_lent(tree, id, CONTAINER_MAXIMUM);
+
+  // From A to B nothing of slot `id` but its usage changed, or not even that.
+  predicate container_same_family{A, B}(struct container_tree *tree, integer id) =
+    \at(tree->slots[id].quota, A) == \at(tree->slots[id].quota, B) &&
+    \at(tree->slots[id].parent, A) == \at(tree->slots[id].parent, B) &&
+    \at(tree->slots[id].children, A) == \at(tree->slots[id].children, B) &&
+    \at(tree->slots[id].generation, A) == \at(tree->slots[id].generation, B) &&
+    \at(tree->slots[id].used, A) == \at(tree->slots[id].used, B);
+  predicate container_same{A, B}(struct container_tree *tree, integer id) =
+    container_same_family{A, B}(tree, id) &&
+    \at(tree->slots[id].usage, A) == \at(tree->slots[id].usage, B);
+  predicate container_others_same{A, B}(struct container_tree *tree, integer a, integer b) =
+    \forall integer id; 0 <= id < CONTAINER_MAXIMUM && id != a && id != b ==>
+      container_same{A, B}(tree, id);
+  predicate container_all_same{A, B}(struct container_tree *tree) =
+    \forall integer id; 0 <= id < CONTAINER_MAXIMUM ==> container_same{A, B}(tree, id);
+
+  // What the slots below `end` say about the children of all, where child `id` of `parent` came
+  // (change = 1), went (-1) or neither did (0).
+  predicate container_counts{A, B}(struct container_tree *tree, integer end, integer id,
+                                   integer parent, integer change) =
+    \forall integer p; 0 <= p < CONTAINER_MAXIMUM ==>
+      container_count{B}(tree, p, end) == container_count{A}(tree, p, end) +
+        ((id < end && p == parent) ? change : 0);
+  predicate container_loans{A, B}(struct container_tree *tree, integer end, integer id,
+                                  integer parent, integer change) =
+    \forall integer p; 0 <= p < CONTAINER_MAXIMUM ==>
+      container_lent{B}(tree, p, end) == container_lent{A}(tree, p, end) +
+        ((id < end && p == parent) ? change : 0);
+
+  // What the number of the children below `end` says about them.
+  predicate container_sums_sane{L}(struct container_tree *tree, integer end) =
+    \forall integer p; 0 <= p < CONTAINER_MAXIMUM ==>
+      0 <= container_count(tree, p, end) <= end && 0 <= container_lent(tree, p, end) &&
+      (container_count(tree, p, end) == 0 ==> container_lent(tree, p, end) == 0) &&
+      (\forall integer m; 0 <= m <= end ==>
+         0 <= container_lent(tree, p, m) <= container_lent(tree, p, end)) &&
+      (\forall integer i; 1 <= i < end && container_is_child(tree, p, i) ==>
+         container_count(tree, p, end) > 0 &&
+         tree->slots[i].quota <= container_lent(tree, p, end));
+*/
+
 // Makes a tree whose root may use `quota` pages.
 void container_tree_init(struct container_tree *tree, uint64_t quota);
 

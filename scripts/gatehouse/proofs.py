@@ -38,12 +38,12 @@ PROOFS = [
         "next": 4, "ring_initialize": 4, "ring_count": 10, "ring_space": 8, "ring_push": 29,
         "ring_push_over": 29, "ring_pop": 25}),
     Proof("kernel/ipc/channel_slot.c", {
-        "channel_slot_claim": 1, "channel_slot_store": 1, "channel_slot_peek": 1,
-        "channel_slot_finish": 1}),
+        "channel_slot_claim": 7, "channel_slot_store": 3, "channel_slot_peek": 22,
+        "channel_slot_finish": 6}),
     Proof("kernel/memory/container.c", {
-        "ticket_lock_acquire": 1, "ticket_lock_release": 1, "container_find": 1,
-        "container_has_room": 1, "container_free_slot": 1, "container_alloc_locked": 1,
-        "container_own_usage": 1, "container_free_locked": 1}),
+        "ticket_lock_acquire": 16, "ticket_lock_release": 4, "container_find": 5,
+        "container_has_room": 4, "container_free_slot": 13, "container_alloc_locked": 30,
+        "container_own_usage": 27}),
 ]
 
 

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+// What Frama-C lacks of the compiler, included before each proved file by scripts/prove alone.
+// It has no atomics. A proof says what one processor does while no other touches the variable, so
+// here an atomic operation is a plain one; what others may do is the business of test/model.
+#pragma once
+
+#define __FC_STDATOMIC // keeps Frama-C's own declarations out
+#define _Atomic
+
+enum memory_order {
+    memory_order_relaxed,
+    memory_order_acquire,
+    memory_order_release,
+    memory_order_acq_rel,
+    memory_order_seq_cst
+};
+
+#define atomic_init(object, value)                  ((void)(*(object) = (value)))
+#define atomic_load_explicit(object, order)         (*(object))
+#define atomic_store_explicit(object, value, order) ((void)(*(object) = (value)))
+#define atomic_fetch_add_explicit(object, add, order)                                              \
+    ({                                                                                             \
+        __typeof__(*(object)) before_add = *(object);                                              \
+        *(object) = before_add + (add);                                                            \
+        before_add;                                                                                \
+    })
+
+/*@ terminates \true; assigns \nothing; */
+void __builtin_ia32_pause(void);
