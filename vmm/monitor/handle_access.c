@@ -3,6 +3,7 @@
 // done here; strings and memory operands go through the emulator (guest_access.h is its way).
 #include "vmm/monitor/handlers.h"
 
+#include "kernel/lib/format.h"
 #include "vmm/emulate/emulate.h"
 #include "vmm/monitor/event.h"
 
@@ -26,13 +27,8 @@ static enum outcome refuse(struct machine *machine, const struct emulate_result 
     const struct vm_exit *exit = &machine->page->exit;
     char bytes[3 * EMULATE_LENGTH_MAXIMUM + 1] = "";
 
-    for (unsigned i = 0; i < result->fetched && i < EMULATE_LENGTH_MAXIMUM; i++) {
-        static const char digits[] = "0123456789abcdef";
-
-        bytes[3 * i] = ' ';
-        bytes[3 * i + 1] = digits[result->bytes[i] >> 4];
-        bytes[3 * i + 2] = digits[result->bytes[i] & 15];
-        bytes[3 * i + 3] = '\0';
+    for (size_t i = 0; i < result->fetched && i < EMULATE_LENGTH_MAXIMUM; i++) {
+        (void)format_text(bytes + 3 * i, sizeof(bytes) - 3 * i, " %02x", result->bytes[i]);
     }
     return machine_stop(
         machine, END_UNHANDLED, RUN_UNHANDLED, true, "instruction%s at rip 0x%llx, %s 0x%llx: %s",

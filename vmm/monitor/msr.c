@@ -11,7 +11,7 @@
 #include "vmm/monitor/processor.h"
 
 #define KEPT(member)       offsetof(struct machine_msrs, member)
-#define KEPT_MTRR(index)   (offsetof(struct machine_msrs, mtrr) + 8ull * (index))
+#define KEPT_MTRR(index)   (offsetof(struct machine_msrs, mtrr) + 8 * (uint64_t)(index))
 #define PAGE_FIELD(member) offsetof(struct vcpu_page, member)
 
 #define APIC_BASE_RESET    0xfee00100ull // at its usual place, of the boot processor, off

@@ -6,6 +6,7 @@
 #include "kernel/lib/format.h"
 #include "kernel/lib/string.h"
 #include "vmm/emulate/emulate.h"
+#include "vmm/monitor/entry_check.h"
 #include "vmm/monitor/event.h"
 #include "vmm/monitor/handlers.h"
 #include "vmm/monitor/report.h"
@@ -53,6 +54,32 @@ NORETURN void monitor_end(struct monitor *monitor, uint32_t reason, uint32_t sta
     process_exit(0);
 }
 
+// Logs `text`, whose lines end in LF.
+static void log_lines(struct monitor *monitor, char *text)
+{
+    for (char *end = strchr(text, '\n'); end; end = strchr(text, '\n')) {
+        *end = '\0';
+        link_log(&monitor->link, text);
+        text = end + 1;
+    }
+}
+
+// Why the processor refused the entry, rule by rule.
+static void explain_refusal(struct monitor *monitor)
+{
+    static struct vcpu_field fields[VCPU_FIELD_MAXIMUM];
+    static char text[4096];
+    int64_t count = vcpu_dump(monitor->vcpu, fields, VCPU_FIELD_MAXIMUM);
+
+    if (count < 0) {
+        link_log(&monitor->link, "the virtual processor's fields cannot be read");
+    } else if (entry_check(fields, (size_t)count, text, sizeof(text)) == 0) {
+        link_log(&monitor->link, "no rule known here is broken");
+    } else {
+        log_lines(monitor, text);
+    }
+}
+
 static NORETURN void stop(struct monitor *monitor)
 {
     struct machine *machine = &monitor->machine;
@@ -61,6 +88,9 @@ static NORETURN void stop(struct monitor *monitor)
     if (machine->stop.report) {
         fetch(monitor, VCPU_GROUP_ALL);
         report_stop(machine);
+    }
+    if (machine->stop.reason == END_ENTRY_REFUSED) {
+        explain_refusal(monitor);
     }
     send_statistics(monitor);
     monitor_end(monitor, machine->stop.reason, machine->stop.status, machine->stop.why);

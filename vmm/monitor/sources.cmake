@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
 set(SOURCES
     main.c setup.c run.c link.c link_calls.c report.c machine.c event.c exit_table.c cpuid.c msr.c
-    handle_access.c handle_registers.c handle_simple.c guest_access.c guest_walk.c)
+    handle_access.c handle_registers.c handle_simple.c guest_access.c guest_walk.c
+    entry_check.c entry_check_guest.c)

@@ -35,11 +35,13 @@ static const char complete[] = "gatehouse 1\n"
 static enum status parse(const char *text, struct config *config, struct config_error *error)
 {
     size_t length = strlen(text);
-    char *copy = malloc(length + 1);
+    char *copy = malloc(length > 0 ? length : 1);
     enum status status;
 
-    memcpy(copy, text, length);
-    copy = realloc(copy, length ? length : 1);
+    assert_non_null(copy);
+    for (size_t i = 0; i < length; i++) {
+        copy[i] = text[i];
+    }
     status = config_parse(copy, length, config, error);
     free(copy);
     return status;

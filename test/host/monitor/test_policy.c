@@ -180,7 +180,8 @@ static void test_msr_table(void **state)
         assert_true(i == 0 || msr_table[i].first > msr_table[i - 1].last);
         assert_ptr_equal(msr_find(msr_table[i].last), &msr_table[i]);
         if (msr_table[i].policy == MSR_KEPT) {
-            assert_true(msr_table[i].value + 8 * (msr_table[i].last - msr_table[i].first + 1) <=
+            assert_true(msr_table[i].value +
+                            8 * (uint64_t)(msr_table[i].last - msr_table[i].first + 1) <=
                         sizeof(struct machine_msrs));
         }
     }
