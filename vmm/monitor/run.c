@@ -57,10 +57,14 @@ NORETURN void monitor_end(struct monitor *monitor, uint32_t reason, uint32_t sta
 // Logs `text`, whose lines end in LF.
 static void log_lines(struct monitor *monitor, char *text)
 {
-    for (char *end = strchr(text, '\n'); end; end = strchr(text, '\n')) {
-        *end = '\0';
-        link_log(&monitor->link, text);
-        text = end + 1;
+    char *start = text;
+
+    for (char *byte = text; *byte; byte++) {
+        if (*byte == '\n') {
+            *byte = '\0';
+            link_log(&monitor->link, start);
+            start = byte + 1;
+        }
     }
 }
 

@@ -35,13 +35,11 @@ static const char complete[] = "gatehouse 1\n"
 static enum status parse(const char *text, struct config *config, struct config_error *error)
 {
     size_t length = strlen(text);
-    char *copy = malloc(length > 0 ? length : 1);
+    char *copy = calloc(length > 0 ? length : 1, 1);
     enum status status;
 
     assert_non_null(copy);
-    for (size_t i = 0; i < length; i++) {
-        copy[i] = text[i];
-    }
+    memcpy(copy, text, length); // NOLINT(bugprone-not-null-terminated-result)
     status = config_parse(copy, length, config, error);
     free(copy);
     return status;
