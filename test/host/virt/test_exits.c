@@ -16,7 +16,7 @@ static struct vm_exit decode(struct vmx_raw raw)
     memset(&exit, 0xaa, sizeof(exit));
     vmx_decode(&raw, vmx_exit_row((uint16_t)raw.reason), &exit);
     if (exit.kind == EXIT_PIO && exit.pio.string != 0) {
-        vmx_decode_string_port(&raw, &exit);
+        vmx_decode_string_port(raw.information, &exit);
     }
     return exit;
 }

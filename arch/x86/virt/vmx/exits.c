@@ -52,26 +52,15 @@ static void decode_dr(const struct vmx_raw *raw, struct vm_exit *exit)
     exit->dr.gpr = (uint8_t)bits(raw->qualification, 11, 8);
 }
 
-// Without a string, the members are the qualification's bits in another order: one store.
 static void decode_io(const struct vmx_raw *raw, struct vm_exit *exit)
 {
-    uint64_t qualification = raw->qualification;
-
-    exit->words[0] = (qualification >> 16 & 0xffff) | ((qualification & 7) + 1) << 16 |
-                     (qualification & 1u << 3) << (24 - 3) | (qualification & 1u << 4) << (32 - 4) |
-                     (qualification & 1u << 5) << (40 - 5);
+    exit->words[0] = vmx_port_word(raw->qualification);
 }
-static_assert(offsetof(struct vm_exit, pio.port) == offsetof(struct vm_exit, words), "decode_io");
-static_assert(offsetof(struct vm_exit, pio.size) == offsetof(struct vm_exit, words) + 2, "");
-static_assert(offsetof(struct vm_exit, pio.in) == offsetof(struct vm_exit, words) + 3, "");
-static_assert(offsetof(struct vm_exit, pio.string) == offsetof(struct vm_exit, words) + 4, "");
-static_assert(offsetof(struct vm_exit, pio.repeat) == offsetof(struct vm_exit, words) + 5, "");
-
-void vmx_decode_string_port(const struct vmx_raw *raw, struct vm_exit *exit)
+void vmx_decode_string_port(uint32_t information, struct vm_exit *exit)
 {
-    exit->pio.address_size = (uint8_t)(2u << bits(raw->information, 9, 7));
+    exit->pio.address_size = (uint8_t)(2u << bits(information, 9, 7));
     exit->pio.segment =
-        exit->pio.in != 0 ? (uint8_t)SEGMENT_ES : (uint8_t)bits(raw->information, 17, 15);
+        exit->pio.in != 0 ? (uint8_t)SEGMENT_ES : (uint8_t)bits(information, 17, 15);
 }
 
 static void decode_refused_guest(const struct vmx_raw *raw, struct vm_exit *exit)

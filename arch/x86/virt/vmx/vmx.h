@@ -121,8 +121,23 @@ static inline void vmx_decode(const struct vmx_raw *raw, const struct vmx_exit_r
     }
 }
 
+// vm_exit.words[0] of a port access without a string: the members of vm_exit.pio are the bits of
+// the qualification in another order, so one store makes them.
+static inline uint64_t vmx_port_word(uint64_t qualification)
+{
+    return (qualification >> 16 & 0xffff) | ((qualification & 7) + 1) << 16 |
+           (qualification & 1u << 3) << (24 - 3) | (qualification & 1u << 4) << (32 - 4) |
+           (qualification & 1u << 5) << (40 - 5);
+}
+static_assert(offsetof(struct vm_exit, pio.port) == offsetof(struct vm_exit, words),
+              "vmx_port_word");
+static_assert(offsetof(struct vm_exit, pio.size) == offsetof(struct vm_exit, words) + 2, "");
+static_assert(offsetof(struct vm_exit, pio.in) == offsetof(struct vm_exit, words) + 3, "");
+static_assert(offsetof(struct vm_exit, pio.string) == offsetof(struct vm_exit, words) + 4, "");
+static_assert(offsetof(struct vm_exit, pio.repeat) == offsetof(struct vm_exit, words) + 5, "");
+
 // The part of INS and OUTS that comes from the instruction information. Pure.
-void vmx_decode_string_port(const struct vmx_raw *raw, struct vm_exit *exit);
+void vmx_decode_string_port(uint32_t information, struct vm_exit *exit);
 
 // What of an interrupted event has to be injected again: IDT-vectoring words to a page event. Pure.
 struct vcpu_event vmx_reinjection(uint32_t vectoring, uint32_t error_code, uint32_t length);
