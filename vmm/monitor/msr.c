@@ -68,12 +68,15 @@ void msr_reset(struct machine *machine)
 
 const struct msr_row *msr_find(uint32_t number)
 {
-    for (unsigned i = 0; i < msr_table_count; i++) {
-        if (number >= msr_table[i].first && number <= msr_table[i].last) {
-            return &msr_table[i];
+    const struct msr_row *row = msr_table;
+
+    // Halves the rows that may hold it: the last whose first MSR is not above `number` remains.
+    for (size_t rows = ARRAY_COUNT(msr_table); rows > 1; rows -= rows / 2) {
+        if (row[rows / 2].first <= number) {
+            row += rows / 2;
         }
     }
-    return NULL;
+    return number >= row->first && number <= row->last ? row : NULL;
 }
 
 static bool is_canonical(uint64_t address)

@@ -181,12 +181,11 @@ static uint64_t do_what_is_due(struct monitor *monitor)
 }
 
 // True when the next entry is not an ordinary one.
-static inline bool needs_attention(const struct monitor *monitor)
+static inline bool needs_attention(const struct monitor *monitor, const struct vcpu_page *page)
 {
-    const struct machine *machine = &monitor->machine;
-
-    return ((uint32_t)machine->trap_due | (uint32_t)platform_interrupt_pending(&monitor->platform) |
-            machine->page->request_window | machine->page->halted) != 0;
+    return ((uint32_t)monitor->machine.trap_due |
+            (uint32_t)platform_interrupt_pending(&monitor->platform) | page->request_window |
+            page->halted) != 0;
 }
 
 static uint64_t attend(struct monitor *monitor)
@@ -204,32 +203,25 @@ static uint64_t attend(struct monitor *monitor)
 }
 
 // Everything that must be right before the guest runs.
-static inline void prepare(struct monitor *monitor)
+static inline void prepare(struct monitor *monitor, struct vcpu_page *page)
 {
-    struct vcpu_page *page = monitor->machine.page;
     uint64_t deadline = next_deadline(monitor);
 
     if (UNLIKELY(page->exit_tsc >= deadline)) {
         deadline = do_what_is_due(monitor);
     }
-    if (UNLIKELY(needs_attention(monitor))) {
+    if (UNLIKELY(needs_attention(monitor, page))) {
         deadline = attend(monitor);
     }
     page->deadline_tsc = deadline; // CLOCK_NEVER is far enough away to be none
 }
 
 // Calls the exit's handler, again when it needs registers that are not in the page yet.
-static enum outcome dispatch(struct monitor *monitor)
+static inline enum outcome dispatch(struct monitor *monitor, uint32_t kind)
 {
     struct machine *machine = &monitor->machine;
-    uint32_t kind = machine->page->exit.kind;
-    enum outcome outcome;
+    enum outcome outcome = exit_table[kind].handle(machine);
 
-    if (UNLIKELY(kind >= EXIT_KIND_COUNT)) {
-        kind = EXIT_UNKNOWN;
-    }
-    machine->exits[kind]++;
-    outcome = exit_table[kind].handle(machine);
     while (UNLIKELY(outcome == OUTCOME_FETCH)) {
         fetch(monitor, machine->need);
         outcome = exit_table[kind].handle(machine);
@@ -237,24 +229,28 @@ static enum outcome dispatch(struct monitor *monitor)
     return outcome;
 }
 
-static void finish(struct monitor *monitor, enum outcome outcome)
+static inline void handle_exit(struct monitor *monitor, struct vcpu_page *page)
 {
     struct machine *machine = &monitor->machine;
+    uint32_t kind = page->exit.kind < EXIT_KIND_COUNT ? page->exit.kind : EXIT_UNKNOWN;
+    enum outcome outcome;
 
+    machine->exits[kind]++;
+    outcome = dispatch(monitor, kind);
     if (LIKELY(outcome == OUTCOME_ADVANCE)) {
-        machine->trap_due = emulate_advance(machine->page, machine->page->exit.instruction_length);
+        machine->trap_due = emulate_advance(page, page->exit.instruction_length);
     } else if (outcome == OUTCOME_STOP) {
         stop(monitor);
     }
 }
 
 // Console traffic after an exit; returns quickly when there is none.
-static void serve_console(struct monitor *monitor)
+static inline void serve_console(struct monitor *monitor, struct vcpu_page *page)
 {
     struct link *link = &monitor->link;
 
-    if (UNLIKELY(monitor->machine.page->events != 0)) {
-        monitor->machine.page->events = 0;
+    if (UNLIKELY(page->events != 0)) {
+        page->events = 0;
         take_messages(monitor);
     }
     if (UNLIKELY(link->consumed_due)) {
@@ -267,10 +263,8 @@ static void serve_console(struct monitor *monitor)
 
 // Time goes on to the exit's. An event or a deadline may have come without the guest having run:
 // then exit_tsc is an old one.
-static inline void set_time(struct monitor *monitor)
+static inline void set_time(struct monitor *monitor, struct vcpu_page *page)
 {
-    struct vcpu_page *page = monitor->machine.page;
-
     if (UNLIKELY(page->exit.kind <= EXIT_DEADLINE)) {
         page->exit_tsc = tsc_now();
     }
@@ -279,17 +273,19 @@ static inline void set_time(struct monitor *monitor)
 
 NORETURN void monitor_run(struct monitor *monitor)
 {
+    struct vcpu_page *page = monitor->machine.page;
+
     take_messages(monitor);
     for (;;) {
         enum status status;
 
-        prepare(monitor);
+        prepare(monitor, page);
         status = vcpu_run(monitor->vcpu, 0);
         if (UNLIKELY(status != STATUS_OK)) {
             monitor_end(monitor, END_UNHANDLED, RUN_UNHANDLED, status_name(status));
         }
-        set_time(monitor);
-        finish(monitor, dispatch(monitor));
-        serve_console(monitor);
+        set_time(monitor, page);
+        handle_exit(monitor, page);
+        serve_console(monitor, page);
     }
 }

@@ -175,10 +175,15 @@ static uint64_t read_value(struct fixture *fixture, uint32_t number)
 static void test_msr_table(void **state)
 {
     (void)state;
+    assert_null(msr_find(0));
+    assert_null(msr_find(UINT32_MAX));
     for (unsigned i = 0; i < msr_table_count; i++) {
         assert_true(msr_table[i].first <= msr_table[i].last);
         assert_true(i == 0 || msr_table[i].first > msr_table[i - 1].last);
+        assert_ptr_equal(msr_find(msr_table[i].first), &msr_table[i]);
         assert_ptr_equal(msr_find(msr_table[i].last), &msr_table[i]);
+        assert_true(msr_find(msr_table[i].last + 1) == NULL ||
+                    msr_find(msr_table[i].last + 1) == &msr_table[i + 1]);
         if (msr_table[i].policy == MSR_KEPT) {
             assert_true(msr_table[i].value +
                             8 * (uint64_t)(msr_table[i].last - msr_table[i].first + 1) <=
