@@ -20,8 +20,9 @@ def _command(arguments, what):
 
 
 def configure():
-    """Makes the build folder's Ninja files if they are not there."""
+    """Makes the build folder's Ninja files, or brings them up to date."""
     if (paths.BUILD / "build.ninja").exists():
+        _command(["ninja", "-C", str(paths.BUILD), "build.ninja"], "configuring with CMake")
         return
     report.say("configuring the build")
     _command(["cmake", "-G", "Ninja", "-S", str(paths.ROOT), "-B", str(paths.BUILD)],

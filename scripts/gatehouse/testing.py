@@ -5,6 +5,7 @@ import dataclasses
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -34,12 +35,12 @@ class Result:
 
 def _ctest_case(test):
     def run():
-        command = test.get("command")
-        if not command or not os.path.exists(command[0]):
-            raise AssertionError("its program was not built")
+        # By name: where the program was not built yet, the listing did not find its path.
+        command = ["ctest", "-R", f"^{re.escape(test['name'])}$", "--output-on-failure",
+                   "--no-tests=error", "--timeout", str(HOST_TEST_SECONDS)]
         result = subprocess.run(command, cwd=paths.BUILD, stdin=subprocess.DEVNULL,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                timeout=HOST_TEST_SECONDS, errors="replace", check=False)
+                                errors="replace", check=False)
         if result.returncode:
             tail = "\n".join(result.stdout.splitlines()[-40:])
             raise AssertionError(f"status {result.returncode}\n{tail}")
