@@ -54,7 +54,7 @@ static void decode_dr(const struct vmx_raw *raw, struct vm_exit *exit)
 
 static void decode_io(const struct vmx_raw *raw, struct vm_exit *exit)
 {
-    exit->words[0] = vmx_port_word(raw->qualification);
+    exit->words[0] = vmx_port_word(raw->qualification) | vmx_port_string_bits(raw->qualification);
 }
 void vmx_decode_string_port(uint32_t information, struct vm_exit *exit)
 {

@@ -80,14 +80,14 @@ static enum virt_outcome page_refused(struct virt_vcpu *vcpu)
 }
 
 // Fills the groups that an exit needs.
-static inline void export_groups(struct virt_vcpu *vcpu, uint32_t groups)
+static inline void export_groups(struct virt_vcpu *vcpu, struct vcpu_page *page, uint32_t groups)
 {
     struct vmx_vcpu *vmx = vmx_of(vcpu);
 
-    vmx_export_rip(vmx, vcpu->page);
+    vmx_export_rip(vmx, page);
     vmx->valid = VCPU_GROUP_RIP;
-    vcpu->page->valid = VCPU_GROUP_RIP;
-    groups |= vcpu->page->wanted;
+    page->valid = VCPU_GROUP_RIP;
+    groups |= page->wanted;
     if (UNLIKELY((groups & ~VCPU_GROUP_RIP) != 0)) {
         vmx_vcpu_export(vcpu, groups);
     }
@@ -145,7 +145,7 @@ static inline enum virt_outcome decode(struct virt_vcpu *vcpu, const struct vmx_
         read_rare(&raw, row->needs);
     }
     vmx_decode(&raw, row, exit);
-    export_groups(vcpu, row->groups);
+    export_groups(vcpu, vcpu->page, row->groups);
     return vcpu->reason == VMX_REASON_EXCEPTION ? exception_outcome(raw.interruption)
                                                 : row->outcome;
 }
@@ -153,7 +153,8 @@ static inline enum virt_outcome decode(struct virt_vcpu *vcpu, const struct vmx_
 // The same for the most frequent exit, a port access, without the detour through its row.
 static inline enum virt_outcome decode_port(struct virt_vcpu *vcpu)
 {
-    struct vm_exit *exit = &vcpu->page->exit;
+    struct vcpu_page *page = vcpu->page;
+    struct vm_exit *exit = &page->exit;
     uint64_t qualification = vmcs_read_natural(VMCS_EXIT_QUALIFICATION);
 
     exit->kind = EXIT_PIO;
@@ -163,11 +164,12 @@ static inline enum virt_outcome decode_port(struct virt_vcpu *vcpu)
     exit->words[0] = vmx_port_word(qualification);
     vcpu->port = qualification >> 16 & 0xffff;
     if (UNLIKELY((qualification & QUALIFICATION_STRING) != 0)) {
+        exit->words[0] |= vmx_port_string_bits(qualification);
         vmx_decode_string_port(vmcs_read_32(VMCS_EXIT_INSTRUCTION_INFORMATION), exit);
-        export_groups(vcpu, VCPU_GROUP_CONTROL | VCPU_GROUP_SEGMENTS);
+        export_groups(vcpu, page, VCPU_GROUP_CONTROL | VCPU_GROUP_SEGMENTS);
         return VIRT_TO_MONITOR;
     }
-    export_groups(vcpu, 0);
+    export_groups(vcpu, page, 0);
     return VIRT_PORT;
 }
 

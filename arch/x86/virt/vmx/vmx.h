@@ -121,13 +121,17 @@ static inline void vmx_decode(const struct vmx_raw *raw, const struct vmx_exit_r
     }
 }
 
-// vm_exit.words[0] of a port access without a string: the members of vm_exit.pio are the bits of
-// the qualification in another order, so one store makes them.
+// vm_exit.words[0] of a port access: the members of vm_exit.pio are bits of the qualification in
+// another order, so one store makes them. The two bits of strings are apart for the hot path.
 static inline uint64_t vmx_port_word(uint64_t qualification)
 {
     return (qualification >> 16 & 0xffff) | ((qualification & 7) + 1) << 16 |
-           (qualification & 1u << 3) << (24 - 3) | (qualification & 1u << 4) << (32 - 4) |
-           (qualification & 1u << 5) << (40 - 5);
+           (qualification & 1u << 3) << (24 - 3);
+}
+
+static inline uint64_t vmx_port_string_bits(uint64_t qualification)
+{
+    return (qualification & 1u << 4) << (32 - 4) | (qualification & 1u << 5) << (40 - 5);
 }
 static_assert(offsetof(struct vm_exit, pio.port) == offsetof(struct vm_exit, words),
               "vmx_port_word");
