@@ -56,6 +56,11 @@ static inline uint64_t align_up(uint64_t value, uint64_t alignment)
 }
 
 // True when [start, start + size) does not wrap and ends at or below `limit`.
+/*@
+  terminates \true;
+  assigns \nothing;
+  ensures \result <==> start + size <= limit;
+*/
 static inline bool range_fits(uint64_t start, uint64_t size, uint64_t limit)
 {
     return start <= limit && size <= limit - start;

@@ -123,7 +123,9 @@ static enum status container_split_locked(struct container_tree *tree, uint32_t 
                                          .parent = parent_id,
                                          .generation = tree->slots[id].generation + 1,
                                          .used = 1};
+    //@ assert container_others_same{Pre, Here}(tree, parent_id, id);
     *child = id;
+    //@ assert container_others_same{Pre, Here}(tree, parent_id, id);
     /*@
       ghost
       /@
@@ -135,6 +137,10 @@ static enum status container_split_locked(struct container_tree *tree, uint32_t 
       @/
       for (uint32_t end = 0; end < CONTAINER_MAXIMUM; end++) {
       }
+    */
+    /*@
+      assert \forall integer k; container_used(tree, k) && k != id && k != parent_id ==>
+        container_slot_valid(tree, k);
     */
     //@ assert container_slot_valid(tree, parent_id);
     //@ assert container_slot_valid(tree, id);
@@ -289,6 +295,8 @@ static enum status container_free_locked(struct container_tree *tree, uint32_t i
       for (uint32_t end = 0; end < CONTAINER_MAXIMUM; end++) {
       }
     */
+    //@ assert \forall integer k; container_used(tree, k) && k != id ==> container_slot_valid(tree, k);
+    //@ assert container_slot_valid(tree, id);
     return STATUS_OK;
 }
 
@@ -361,6 +369,10 @@ static enum status container_revoke_locked(struct container_tree *tree, uint32_t
       @/
       for (uint32_t end = 0; end < CONTAINER_MAXIMUM; end++) {
       }
+    */
+    /*@
+      assert \forall integer k; container_used(tree, k) && k != id && k != container->parent ==>
+        container_slot_valid(tree, k);
     */
     //@ assert container_slot_valid(tree, container->parent);
     return STATUS_OK;

@@ -66,6 +66,16 @@ static const char *check_header(const struct elf_header *header, size_t size)
     return NULL;
 }
 
+/*@
+  requires \valid_read(program);
+  terminates \true;
+  assigns \result \from program, *program, size, lowest, end;
+  ensures \result == \null <==>
+    program->offset + program->file_size <= size && program->file_size <= program->memory_size &&
+    lowest <= program->virtual_address &&
+    program->virtual_address + program->memory_size <= end &&
+    ((program->flags & ELF_FLAG_WRITE) == 0 || (program->flags & ELF_FLAG_EXECUTE) == 0);
+*/
 static const char *check_segment(const struct elf_program_header *program, size_t size,
                                  uint64_t lowest, uint64_t end)
 {
@@ -123,8 +133,24 @@ static const char *check_program(struct elf_image *image, const struct elf_progr
     return reason ? reason : add_segment(image, program);
 }
 
+/*@
+  requires \valid_read(image) && image->segment_count <= ELF_SEGMENT_MAXIMUM;
+  terminates \true;
+  assigns \nothing;
+  ensures \result <==> \exists integer i; 0 <= i < image->segment_count &&
+    image->segments[i].executable != 0 && image->segments[i].address <= image->entry <
+    image->segments[i].address + image->segments[i].memory_size;
+*/
 static bool entry_is_code(const struct elf_image *image)
 {
+    /*@
+      loop invariant 0 <= i <= image->segment_count;
+      loop invariant \forall integer k; 0 <= k < i ==> !(image->segments[k].executable != 0 &&
+        image->segments[k].address <= image->entry <
+        image->segments[k].address + image->segments[k].memory_size);
+      loop assigns i;
+      loop variant image->segment_count - i;
+    */
     for (uint32_t i = 0; i < image->segment_count; i++) {
         const struct elf_segment *segment = &image->segments[i];
 

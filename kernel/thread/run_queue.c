@@ -64,6 +64,12 @@ struct queue_node *run_queue_pop(struct run_queue *queue)
 
 bool run_queue_has(const struct run_queue *queue, uint32_t priority)
 {
+    /*@
+      loop invariant priority <= i <= PRIORITY_COUNT;
+      loop invariant \forall integer p; priority <= p < i ==> queue->ready[p].head == \null;
+      loop assigns i;
+      loop variant PRIORITY_COUNT - i;
+    */
     for (uint32_t i = priority; i < PRIORITY_COUNT; i++) {
         if (queue->ready[i].head) {
             return true;

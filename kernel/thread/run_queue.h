@@ -22,13 +22,72 @@ struct queue {
     size_t length;
 };
 
+/*@
+  // The ends of a queue: both null, or first and last of a chain.
+  predicate queue_ends{L}(struct queue *queue) =
+    \valid(queue) && (queue->head == \null <==> queue->tail == \null) &&
+    (queue->head == \null <==> queue->length == 0) &&
+    (queue->head != \null ==> \valid(queue->head) && \valid(queue->tail) &&
+       queue->head->previous == \null && queue->tail->next == \null &&
+       \separated(queue, queue->head) && \separated(queue, queue->tail));
+
+  // A node of the queue, and its neighbours, which know it.
+  predicate queue_holds{L}(struct queue *queue, struct queue_node *node) =
+    queue_ends(queue) && \valid(node) && \separated(queue, node) && node->queue == queue &&
+    queue->length > 0 &&
+    (node->previous == \null <==> queue->head == node) &&
+    (node->next == \null <==> queue->tail == node) &&
+    (node->previous != \null ==> \valid(node->previous) && node->previous->next == node &&
+       \separated(node, node->previous) && \separated(queue, node->previous)) &&
+    (node->next != \null ==> \valid(node->next) && node->next->previous == node &&
+       \separated(node, node->next) && \separated(queue, node->next)) &&
+    (node->previous != \null && node->next != \null ==>
+       \separated(node->previous, node->next));
+*/
+
 // Appends a node that is in no queue.
+/*@
+  requires queue_ends(queue) && queue->length < SIZE_MAX;
+  requires \valid(node) && \separated(queue, node);
+  requires queue->tail == \null || \separated(queue->tail, node);
+  terminates \true;
+  assigns *node, queue->head, queue->tail, queue->length, queue->tail->next;
+  ensures queue->tail == node && node->next == \null && node->queue == queue;
+  ensures node->previous == \old(queue->tail) && queue->length == \old(queue->length) + 1;
+  ensures \old(queue->tail) == \null ==> queue->head == node;
+  ensures \old(queue->tail) != \null ==>
+    queue->head == \old(queue->head) && \at(queue->tail, Pre)->next == node;
+*/
 void queue_push(struct queue *queue, struct queue_node *node);
 
 // Removes and returns the oldest node; null when empty.
 struct queue_node *queue_pop(struct queue *queue);
 
 // Takes a node out of whatever queue holds it; nothing happens if none does.
+/*@
+  requires \valid(node) && (node->queue == \null || queue_holds(node->queue, node));
+  terminates \true;
+  assigns *node, node->queue->head, node->queue->tail, node->queue->length,
+    node->previous->next, node->next->previous;
+  ensures node->queue == \null;
+  behavior none:
+    assumes node->queue == \null;
+    assigns \nothing;
+  behavior held:
+    assumes node->queue != \null;
+    ensures node->next == \null && node->previous == \null;
+    ensures \at(node->queue, Pre)->length == \old(node->queue->length) - 1;
+    ensures \old(node->previous) != \null ==>
+      \at(node->previous, Pre)->next == \old(node->next) &&
+      \at(node->queue, Pre)->head == \old(node->queue->head);
+    ensures \old(node->previous) == \null ==> \at(node->queue, Pre)->head == \old(node->next);
+    ensures \old(node->next) != \null ==>
+      \at(node->next, Pre)->previous == \old(node->previous) &&
+      \at(node->queue, Pre)->tail == \old(node->queue->tail);
+    ensures \old(node->next) == \null ==> \at(node->queue, Pre)->tail == \old(node->previous);
+  complete behaviors;
+  disjoint behaviors;
+*/
 void queue_remove(struct queue_node *node);
 
 struct run_queue {
@@ -42,6 +101,13 @@ void run_queue_push(struct run_queue *queue, struct queue_node *node, uint32_t p
 struct queue_node *run_queue_pop(struct run_queue *queue);
 
 // True when a node of at least `priority` waits.
+/*@
+  requires \valid(queue) && priority <= PRIORITY_COUNT;
+  terminates \true;
+  assigns \nothing;
+  ensures \result <==>
+    \exists integer p; priority <= p < PRIORITY_COUNT && queue->ready[p].head != \null;
+*/
 bool run_queue_has(const struct run_queue *queue, uint32_t priority);
 
 #define DEADLINE_NONE UINT64_MAX
@@ -68,4 +134,10 @@ void deadline_queue_remove(struct deadline_queue *queue, struct deadline_node *n
 struct deadline_node *deadline_queue_pop_due(struct deadline_queue *queue, uint64_t now);
 
 // The earliest deadline, DEADLINE_NONE when empty.
+/*@
+  requires \valid(queue) && (queue->first == \null || \valid(queue->first));
+  terminates \true;
+  assigns \nothing;
+  ensures \result == (queue->first == \null ? DEADLINE_NONE : queue->first->deadline);
+*/
 uint64_t deadline_queue_next(const struct deadline_queue *queue);

@@ -43,7 +43,13 @@ PROOFS = [
     Proof("kernel/memory/container.c", {
         "ticket_lock_acquire": 16, "ticket_lock_release": 4, "container_find": 5,
         "container_has_room": 4, "container_free_slot": 13, "container_alloc_locked": 30,
-        "container_own_usage": 27}),
+        "container_own_usage": 27,
+        "container_free_locked": 39}),
+    Proof("kernel/thread/run_queue.c", {
+        "queue_push": 22, "queue_remove": 37, "run_queue_has": 13, "deadline_queue_next": 7}),
+    Proof("kernel/process/elf_parser.c", {
+        "range_fits": 5, "check_segment": 21, "entry_is_code": 18}),
+    Proof("kernel/memory/user_copy.c", {"user_range": 5}),
 ]
 
 

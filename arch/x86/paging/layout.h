@@ -50,6 +50,11 @@ static inline hpa_t direct_map_physical(const void *address)
 }
 
 // True for [address, address + size) inside the user half; also for size 0 at a user address.
+/*@
+  terminates \true;
+  assigns \nothing;
+  ensures \result <==> address + size <= USER_LIMIT;
+*/
 static inline bool user_range(uint64_t address, uint64_t size)
 {
     return range_fits(address, size, USER_LIMIT);
