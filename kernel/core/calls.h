@@ -8,12 +8,6 @@
 #include "kernel/memory/user_copy.h"
 #include "kernel/process/process.h"
 
-// Defines the handler `name` with five arguments, of which the body uses what it needs.
-#define SYSTEM_CALL(name)                                                                          \
-    int64_t name(__attribute__((unused)) uint64_t a, __attribute__((unused)) uint64_t b,           \
-                 __attribute__((unused)) uint64_t c, __attribute__((unused)) uint64_t d,           \
-                 __attribute__((unused)) uint64_t e)
-
 #define EVENT_BIT_LIMIT 63u // bits 0 to 62 are for programs
 
 static inline int64_t call_error(enum status status)
@@ -25,3 +19,13 @@ static inline struct address_space *caller_space(void)
 {
     return &current_process()->space;
 }
+
+// `value`, or the error.
+static inline int64_t call_result(enum status status, uint64_t value)
+{
+    return status == STATUS_OK ? (int64_t)value : call_error(status);
+}
+
+// Gives the caller a handle to what was just made for it; returns the number. Ends the new thing
+// if there is no room for the handle. (calls_process.c)
+int64_t call_new_handle(enum handle_kind kind, void *object);

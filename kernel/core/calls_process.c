@@ -1,8 +1,31 @@
 // SPDX-License-Identifier: MIT
 // System calls about modules, processes, channels and handles.
+#include "kernel/core/assert.h"
 #include "kernel/core/calls.h"
 #include "kernel/ipc/channel.h"
+#include "kernel/memory/container.h"
 #include "kernel/process/module.h"
+
+int64_t call_new_handle(enum handle_kind kind, void *object)
+{
+    const struct process_status unwanted = {.code = 0};
+    const struct handle handle = {kind, {object}};
+    uint32_t number;
+    enum status status = process_handle_add(current_process(), kind, object, &number);
+
+    if (status == STATUS_OK) {
+        return number;
+    }
+    if (kind == HANDLE_PROCESS) {
+        process_kill(object, &unwanted);
+    } else if (kind == HANDLE_THREAD) {
+        thread_kill(object); // it is of this CPU and has not run yet
+    } else if (kind == HANDLE_CONTAINER) {
+        ASSERT(container_revoke(&kernel_containers, (uint32_t)handle.value) == STATUS_OK);
+    }
+    handle_release(&handle);
+    return call_error(status);
+}
 
 // -- modules --------------------------------------------------------------------------------------
 
@@ -19,86 +42,58 @@ static enum status describe_module(uint64_t index, uint64_t user)
 
 SYSTEM_CALL(sys_module_open)
 {
-    struct process *process = current_process();
-    uint32_t number;
-
-    if (!process->is_root) {
-        return call_error(STATUS_DENIED);
-    }
     enum status status = describe_module(a, b);
-    if (status == STATUS_OK) {
-        status = process_handle_add(process, HANDLE_MODULE, (void *)(uintptr_t)a, &number);
-    }
-    return status == STATUS_OK ? number : call_error(status);
+
+    return status == STATUS_OK ? call_new_handle(HANDLE_MODULE, (void *)(uintptr_t)a)
+                               : call_error(status);
 }
 
-static enum status take_module(uint64_t number, uint32_t *module)
+HANDLE_CALL(sys_module_info)
 {
-    struct handle handle;
-    enum status status = process_handle_take(current_process(), number, HANDLE_MODULE, &handle);
-
-    if (status == STATUS_OK) {
-        *module = (uint32_t)handle.value;
-    }
-    return status;
+    return call_error(describe_module(handle->value, b));
 }
 
-SYSTEM_CALL(sys_module_info)
+HANDLE_CALL(sys_module_map)
 {
-    uint32_t module;
-    enum status status = take_module(a, &module);
-
-    return call_error(status == STATUS_OK ? describe_module(module, b) : status);
-}
-
-SYSTEM_CALL(sys_module_map)
-{
-    uint32_t module;
+    uint32_t module = (uint32_t)handle->value;
     uint64_t address = 0;
-    enum status status = take_module(a, &module);
+    enum status status =
+        address_space_map_borrowed(caller_space(), module_start(module),
+                                   align_up(module_bytes(module), PAGE_SIZE), USER_READ, &address);
 
-    if (status == STATUS_OK) {
-        status = address_space_map_borrowed(caller_space(), module_start(module),
-                                            align_up(module_bytes(module), PAGE_SIZE), USER_READ,
-                                            &address);
-    }
-    return status == STATUS_OK ? (int64_t)address : call_error(status);
+    return call_result(status, address);
 }
 
 // -- processes ------------------------------------------------------------------------------------
 
-// The handles that a new process gets, each with a reference.
-struct passed_handles {
-    struct handle handles[HANDLES_PASSED_MAXIMUM];
-    uint32_t count;
-};
-
-static void drop_passed(const struct passed_handles *passed)
+// Looks up the handles that the arguments name; the passed ones each with a reference.
+static enum status take_handles(const struct process_arguments *arguments,
+                                struct process_options *options)
 {
-    for (uint32_t i = 0; i < passed->count; i++) {
-        handle_release(&passed->handles[i]);
+    struct process *process = current_process();
+    struct handle module;
+    struct handle container;
+    enum status status = process_handle_take(process, arguments->module, HANDLE_MODULE, &module);
+
+    if (status == STATUS_OK) {
+        status = process_handle_take(process, arguments->container, HANDLE_CONTAINER, &container);
     }
+    if (status == STATUS_OK) {
+        options->module = (uint32_t)module.value;
+        options->container = (uint32_t)container.value;
+    }
+    while (status == STATUS_OK && options->passed_count < arguments->handle_count) {
+        uint32_t i = options->passed_count;
+
+        status = process_handle_take_any(process, arguments->handles[i], &options->passed[i]);
+        options->passed_count += status == STATUS_OK;
+    }
+    return status;
 }
 
-static enum status take_passed(const struct process_arguments *arguments,
-                               struct passed_handles *passed)
-{
-    passed->count = 0;
-    while (passed->count < arguments->handle_count) {
-        enum status status = process_handle_take_any(
-            current_process(), arguments->handles[passed->count], &passed->handles[passed->count]);
-        if (status != STATUS_OK) {
-            drop_passed(passed);
-            return status;
-        }
-        passed->count++;
-    }
-    return STATUS_OK;
-}
-
-// Reads and checks what does not need a look-up.
+// Reads the arguments, and checks what does not need a look-up.
 static enum status read_arguments(uint64_t user, struct process_arguments *arguments,
-                                  uint8_t bytes[PROCESS_ARGUMENTS_MAXIMUM])
+                                  struct process_options *options)
 {
     enum status status = copy_from_user(caller_space(), arguments, user, sizeof(*arguments));
 
@@ -110,103 +105,55 @@ static enum status read_arguments(uint64_t user, struct process_arguments *argum
         arguments->priority > current_process()->priority) {
         return STATUS_INVALID;
     }
-    return copy_from_user(caller_space(), bytes, arguments->arguments, arguments->argument_bytes);
-}
-
-static enum status create(const struct process_arguments *arguments, const uint8_t *bytes,
-                          const struct passed_handles *passed, struct process **created)
-{
-    struct process *process = current_process();
-    struct handle container;
-    struct process_options options = {
-        .struct_container = process->container,
-        .priority = arguments->priority,
-        .passed = passed->handles,
-        .passed_count = passed->count,
-        .arguments = bytes,
-        .argument_bytes = (uint32_t)arguments->argument_bytes,
-    };
-    enum status status = take_module(arguments->module, &options.module);
-
-    if (status == STATUS_OK) {
-        status = process_handle_take(process, arguments->container, HANDLE_CONTAINER, &container);
-    }
-    if (status != STATUS_OK) {
-        return status;
-    }
-    options.container = (uint32_t)container.value;
-    return process_create(&options, created);
+    options->priority = arguments->priority;
+    options->argument_bytes = (uint32_t)arguments->argument_bytes;
+    return copy_from_user(caller_space(), options->arguments, arguments->arguments,
+                          arguments->argument_bytes);
 }
 
 SYSTEM_CALL(sys_process_create)
 {
-    const struct process_status unwanted = {.code = 0};
+    struct process_options options = {.struct_container = current_process()->container};
     struct process_arguments arguments;
-    struct passed_handles passed;
-    uint8_t bytes[PROCESS_ARGUMENTS_MAXIMUM];
     struct process *created;
-    uint32_t number;
-    enum status status = read_arguments(a, &arguments, bytes);
+    enum status status = read_arguments(a, &arguments, &options);
 
     if (status == STATUS_OK) {
-        status = take_passed(&arguments, &passed);
+        status = take_handles(&arguments, &options);
     }
-    if (status != STATUS_OK) {
-        return call_error(status);
+    if (status == STATUS_OK) {
+        status = process_create(&options, &created);
     }
-    status = create(&arguments, bytes, &passed, &created);
-    if (status != STATUS_OK) {
-        drop_passed(&passed);
-        return call_error(status);
+    if (status == STATUS_OK) {
+        return call_new_handle(HANDLE_PROCESS, created);
     }
-    status = process_handle_add(current_process(), HANDLE_PROCESS, created, &number);
-    if (status != STATUS_OK) {
-        process_kill(created, &unwanted);
-        object_release(&created->object);
-        return call_error(status);
+    while (options.passed_count > 0) {
+        handle_release(&options.passed[--options.passed_count]);
     }
-    return number;
+    return call_error(status);
 }
 
-SYSTEM_CALL(sys_process_bind)
+HANDLE_CALL(sys_process_bind)
 {
-    struct handle handle;
-
     if (b >= EVENT_BIT_LIMIT) {
         return call_error(STATUS_INVALID);
     }
-    enum status status = process_handle_take(current_process(), a, HANDLE_PROCESS, &handle);
-    if (status == STATUS_OK) {
-        process_watch(handle.object, (uint32_t)b);
-        handle_release(&handle);
-    }
-    return call_error(status);
+    process_watch(handle->object, (uint32_t)b);
+    return 0;
 }
 
-SYSTEM_CALL(sys_process_status)
+HANDLE_CALL(sys_process_status)
 {
-    struct handle handle;
-    enum status status = process_handle_take(current_process(), a, HANDLE_PROCESS, &handle);
+    struct process_status result;
 
-    if (status == STATUS_OK) {
-        struct process_status result;
-
-        process_get_status(handle.object, &result);
-        handle_release(&handle);
-        status = copy_to_user(caller_space(), b, &result, sizeof(result));
-    }
-    return call_error(status);
+    process_get_status(handle->object, &result);
+    return call_error(copy_to_user(caller_space(), b, &result, sizeof(result)));
 }
 
-SYSTEM_CALL(sys_process_destroy)
+HANDLE_CALL(sys_process_destroy)
 {
-    struct handle handle;
-    enum status status = process_handle_take(current_process(), a, HANDLE_PROCESS, &handle);
+    enum status status = process_destroy(handle->object);
 
-    if (status == STATUS_OK) {
-        status = process_destroy(handle.object);
-        handle_release(&handle);
-    }
     if (status == STATUS_OK) {
         status = process_handle_close(current_process(), a);
     }
@@ -217,69 +164,36 @@ SYSTEM_CALL(sys_process_destroy)
 
 SYSTEM_CALL(sys_channel_create)
 {
-    struct process *process = current_process();
-    struct channel *channel = channel_create(process->container);
-    uint32_t number;
+    struct channel *channel = channel_create(current_process()->container);
 
-    if (!channel) {
-        return call_error(STATUS_QUOTA);
-    }
-    enum status status = process_handle_add(process, HANDLE_CHANNEL, channel, &number);
-    if (status != STATUS_OK) {
-        object_release(&channel->object);
-        return call_error(status);
-    }
-    return number;
+    return channel ? call_new_handle(HANDLE_CHANNEL, channel) : call_error(STATUS_QUOTA);
 }
 
-static int64_t send(uint64_t number, uint64_t buffer, uint64_t bytes, bool wait)
+HANDLE_CALL(sys_channel_send)
 {
-    struct handle handle;
-    enum status status = process_handle_take(current_process(), number, HANDLE_CHANNEL, &handle);
-
-    if (status == STATUS_OK) {
-        status = channel_send(handle.object, caller_space(), buffer, bytes, wait);
-        handle_release(&handle);
-    }
-    return status == STATUS_OK ? (int64_t)bytes : call_error(status);
+    return call_result(channel_send(handle->object, caller_space(), b, c, true), c);
 }
 
-SYSTEM_CALL(sys_channel_send)
+HANDLE_CALL(sys_channel_try_send)
 {
-    return send(a, b, c, true);
+    return call_result(channel_send(handle->object, caller_space(), b, c, false), c);
 }
 
-SYSTEM_CALL(sys_channel_try_send)
+HANDLE_CALL(sys_channel_receive)
 {
-    return send(a, b, c, false);
-}
-
-SYSTEM_CALL(sys_channel_receive)
-{
-    struct handle handle;
     uint64_t count = 0;
-    enum status status = process_handle_take(current_process(), a, HANDLE_CHANNEL, &handle);
+    enum status status = channel_receive(handle->object, caller_space(), b, c, &count);
 
-    if (status == STATUS_OK) {
-        status = channel_receive(handle.object, caller_space(), b, c, &count);
-        handle_release(&handle);
-    }
-    return status == STATUS_OK ? (int64_t)count : call_error(status);
+    return call_result(status, count);
 }
 
-SYSTEM_CALL(sys_channel_bind)
+HANDLE_CALL(sys_channel_bind)
 {
-    struct handle handle;
-
     if (b >= EVENT_BIT_LIMIT) {
         return call_error(STATUS_INVALID);
     }
-    enum status status = process_handle_take(current_process(), a, HANDLE_CHANNEL, &handle);
-    if (status == STATUS_OK) {
-        channel_bind(handle.object, (uint32_t)b);
-        handle_release(&handle);
-    }
-    return call_error(status);
+    channel_bind(handle->object, (uint32_t)b);
+    return 0;
 }
 
 SYSTEM_CALL(sys_handle_close)

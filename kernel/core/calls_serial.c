@@ -11,15 +11,14 @@
 
 #define CHUNK 512u // bytes moved at a time between user memory and a ring
 
-struct serial_binding {
-    struct thread *thread; // holds a reference; null: nobody
-    uint64_t receive_bits;
-    uint64_t transmit_bits;
+struct serial_line {
+    struct event_binding received;
+    struct event_binding half_sent;
     bool masked; // inside the critical section
 };
 
 static struct ticket_lock serial_lock;
-static struct serial_binding bindings[SERIAL_PORT_COUNT]; // guarded by serial_lock
+static struct serial_line lines[SERIAL_PORT_COUNT]; // guarded by serial_lock
 
 void serial_port_start(uint32_t apic_id)
 {
@@ -41,25 +40,15 @@ void serial_port_start(uint32_t apic_id)
 
 void serial_port_interrupt(uint32_t port)
 {
-    const struct serial_binding *binding = &bindings[port];
-
     ticket_lock_acquire(&serial_lock);
     unsigned happened = serial_interrupt(port);
-    uint64_t bits = (happened & SERIAL_RECEIVED ? binding->receive_bits : 0) |
-                    (happened & SERIAL_HALF_SENT ? binding->transmit_bits : 0);
-    if (binding->thread && bits) {
-        thread_signal(binding->thread, bits);
+    if (happened & SERIAL_RECEIVED) {
+        event_send(&lines[port].received);
+    }
+    if (happened & SERIAL_HALF_SENT) {
+        event_send(&lines[port].half_sent);
     }
     ticket_lock_release(&serial_lock);
-}
-
-static enum status check_port(uint64_t port)
-{
-    if (!current_process()->is_root) {
-        return STATUS_DENIED;
-    }
-    return port < SERIAL_PORT_COUNT && serial_present((unsigned)port) ? STATUS_OK
-                                                                      : STATUS_NOT_FOUND;
 }
 
 // Takes the lock for a driver call, and gives it back with that call's result. User memory is
@@ -77,35 +66,22 @@ static int64_t end(int64_t result)
 
 SYSTEM_CALL(sys_serial_bind)
 {
-    struct thread *thread = current_thread();
-
     if (b >= EVENT_BIT_LIMIT || c >= EVENT_BIT_LIMIT) {
         return call_error(STATUS_INVALID);
     }
-    enum status status = check_port(a);
-    if (status != STATUS_OK) {
-        return call_error(status);
-    }
     begin();
-    object_acquire(&thread->object);
-    struct thread *before = bindings[a].thread;
-    bindings[a] = (struct serial_binding){thread, 1ull << b, 1ull << c, bindings[a].masked};
+    event_bind(&lines[a].received, (uint32_t)b);
+    event_bind(&lines[a].half_sent, (uint32_t)c);
     if (serial_console_count((unsigned)a) > 0) {
-        thread_signal(thread, 1ull << b);
+        event_send(&lines[a].received);
     }
-    (void)end(0);
-    if (before) {
-        object_release(&before->object);
-    }
-    return 0;
+    return end(0);
 }
 
 SYSTEM_CALL(sys_serial_putc)
 {
-    enum status status = b <= UINT8_MAX ? check_port(a) : STATUS_INVALID;
-
-    if (status != STATUS_OK) {
-        return call_error(status);
+    if (b > UINT8_MAX) {
+        return call_error(STATUS_INVALID);
     }
     begin();
     serial_flush((unsigned)a);
@@ -119,11 +95,8 @@ SYSTEM_CALL(sys_serial_write)
     uint64_t done = 0;
     size_t wanted;
     size_t accepted = 0;
-    enum status status = check_port(a);
+    enum status status = user_range_check(caller_space(), b, c, false);
 
-    if (status == STATUS_OK) {
-        status = user_range_check(caller_space(), b, c, false);
-    }
     do {
         wanted = c - done < CHUNK ? c - done : CHUNK;
         if (status == STATUS_OK) {
@@ -143,26 +116,18 @@ SYSTEM_CALL(sys_serial_read)
 {
     uint8_t chunk[CHUNK];
     size_t count = c < CHUNK ? c : CHUNK;
-    enum status status = check_port(a);
+    enum status status = user_range_check(caller_space(), b, count, true);
 
-    if (status == STATUS_OK) {
-        status = user_range_check(caller_space(), b, count, true);
-    }
     if (status == STATUS_OK) {
         begin();
         count = (size_t)end((int64_t)serial_read((unsigned)a, chunk, count));
         status = copy_to_user(caller_space(), b, chunk, count);
     }
-    return status == STATUS_OK ? (int64_t)count : call_error(status);
+    return call_result(status, count);
 }
 
 SYSTEM_CALL(sys_cons_buf_read)
 {
-    enum status status = check_port(a);
-
-    if (status != STATUS_OK) {
-        return call_error(status);
-    }
     begin();
     int oldest = serial_console_read((unsigned)a);
     return end(oldest < 0 ? call_error(STATUS_EMPTY) : oldest);
@@ -171,19 +136,14 @@ SYSTEM_CALL(sys_cons_buf_read)
 // Enters or leaves the critical section: drains the UART, then changes the line's mask.
 static int64_t set_mask(uint64_t port, bool masked)
 {
-    enum status status = check_port(port);
-
-    if (status != STATUS_OK) {
-        return call_error(status);
-    }
     begin();
-    if (bindings[port].masked == masked) {
+    if (lines[port].masked == masked) {
         return end(call_error(STATUS_STATE));
     }
     (void)serial_interrupt((unsigned)port);
-    status = io_apic_mask_isa(serial_isa_irq((unsigned)port), masked);
+    enum status status = io_apic_mask_isa(serial_isa_irq((unsigned)port), masked);
     if (status == STATUS_OK) {
-        bindings[port].masked = masked;
+        lines[port].masked = masked;
     }
     return end(call_error(status));
 }

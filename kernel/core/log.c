@@ -5,6 +5,7 @@
 #include "kernel/lib/format.h"
 #include "kernel/lib/string.h"
 #include "kernel/lock/ticket_lock.h"
+#include "kernel/thread/thread.h"
 
 #define LOG_BYTES    65536u // a power of two
 #define LINE_MAXIMUM 256u
@@ -18,11 +19,13 @@ static uint64_t lost;
 static bool owned_by_console;
 static bool port_known;
 static unsigned log_port;
-static void (*notify_reader)(void);
+static struct event_binding reader;
 
 static const char *const prefixes[] = {
-    [LOG_ERROR] = "error: ", [LOG_WARNING] = "warning: ", [LOG_INFO] = "",
-    [LOG_DEBUG] = "debug: ", [LOG_MACHINE] = "",
+    [LOG_ERROR] = "error: ",
+    [LOG_WARNING] = "warning: ",
+    [LOG_INFO] = "",
+    [LOG_MACHINE] = "",
 };
 
 static void append(const char *text, size_t size)
@@ -73,11 +76,9 @@ void log_line(enum log_level level, const char *format, ...)
     if (port_known && !owned_by_console) {
         write_out();
     }
-    void (*notify)(void) = notify_reader;
+    struct event_binding bound = reader;
     ticket_lock_release(&log_lock);
-    if (notify) {
-        notify();
-    }
+    event_send(&bound); // the wake queue's lock comes before the log's
 }
 
 size_t log_read(char *buffer, size_t size)
@@ -98,11 +99,19 @@ size_t log_read(char *buffer, size_t size)
     return count;
 }
 
-void log_set_notify(void (*notify)(void))
+enum status log_bind(uint32_t bit)
 {
     ticket_lock_acquire(&log_lock);
-    notify_reader = notify;
+    bool other = reader.thread && reader.thread != current_thread();
+    if (!other) {
+        event_bind(&reader, bit);
+    }
     ticket_lock_release(&log_lock);
+    if (other) {
+        return STATUS_BUSY;
+    }
+    event_send(&reader);
+    return STATUS_OK;
 }
 
 // The two below run at the end of the machine, perhaps in the middle of a holder's work: no lock.

@@ -9,12 +9,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "kernel/lib/compiler.h"
+#include "kernel/lib/status.h"
 
 enum log_level {
     LOG_ERROR,
     LOG_WARNING,
     LOG_INFO,
-    LOG_DEBUG,
     LOG_MACHINE, // a line for scripts, without the level's prefix: "@ready", "@status 0"
 };
 
@@ -28,8 +28,10 @@ void log_line(enum log_level level, const char *format, ...) PRINTF(2, 3);
 // call ends the kernel's own writing to the port.
 size_t log_read(char *buffer, size_t size);
 
-// `notify` is called (with the log lock not held) after each line; null: nobody.
-void log_set_notify(void (*notify)(void));
+// New text, and what is there already, sets event bit `bit` of the running thread from now on.
+// STATUS_BUSY: another thread was bound first. The first process lives as long as the machine, and
+// so does the binding: a thread of it that ended is signalled in vain.
+MUST_CHECK enum status log_bind(uint32_t bit);
 
 // Writes text straight to the log port, polled, whatever the console process does: for the end.
 void log_raw(const char *text);

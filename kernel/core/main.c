@@ -107,8 +107,6 @@ static void start_first_process(void)
         .struct_container = CONTAINER_ROOT,
         .priority = PRIORITY_COUNT - 1,
         .is_root = true,
-        .passed = NULL,
-        .arguments = "",
     };
     struct process *process;
 

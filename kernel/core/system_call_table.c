@@ -1,28 +1,76 @@
 // SPDX-License-Identifier: MIT
-// The system-call table: every handler behind the one way back to ring 3.
-#include "arch/x86/cpu/context.h"
-#include "kernel/abi/syscall.h"
-#include "kernel/core/interrupt.h"
+// The system-call table: what each call's row asks of its caller and first argument, and every
+// handler behind the one way back to ring 3.
 #include "kernel/core/system_calls.h"
+#include "arch/x86/cpu/context.h"
+#include "drivers/serial.h"
+#include "kernel/abi/syscall.h"
+#include "kernel/core/calls.h"
+#include "kernel/core/interrupt.h"
 #include "kernel/lib/compiler.h"
 #include "kernel/thread/scheduler.h"
 #include "kernel/vm/system_calls.h"
 
+typedef int64_t (*plain_call)(uint64_t, uint64_t, uint64_t);
+typedef int64_t (*handle_call)(const struct handle *, uint64_t, uint64_t, uint64_t);
+
+static int64_t call_as_root(plain_call handler, uint64_t a, uint64_t b, uint64_t c)
+{
+    return current_process()->is_root ? handler(a, b, c) : call_error(STATUS_DENIED);
+}
+
+static int64_t call_with_port(plain_call handler, uint64_t port, uint64_t b, uint64_t c)
+{
+    bool exists = port < SERIAL_PORT_COUNT && serial_present((unsigned)port);
+
+    if (current_process()->is_root && !exists) {
+        return call_error(STATUS_NOT_FOUND);
+    }
+    return call_as_root(handler, port, b, c);
+}
+
+static int64_t call_with_handle(enum handle_kind kind, handle_call handler, uint64_t number,
+                                uint64_t b, uint64_t c)
+{
+    struct handle handle;
+    enum status status = process_handle_take(current_process(), number, kind, &handle);
+
+    if (status != STATUS_OK) {
+        return call_error(status);
+    }
+    int64_t result = handler(&handle, number, b, c);
+    handle_release(&handle);
+    return result;
+}
+
+#define CALL_ANY(handler)       handler(a, b, c)
+#define CALL_ROOT(handler)      call_as_root(handler, a, b, c)
+#define CALL_PORT(handler)      call_with_port(handler, a, b, c)
+#define CALL_THREAD(handler)    call_with_handle(HANDLE_THREAD, handler, a, b, c)
+#define CALL_CONTAINER(handler) call_with_handle(HANDLE_CONTAINER, handler, a, b, c)
+#define CALL_MODULE(handler)    call_with_handle(HANDLE_MODULE, handler, a, b, c)
+#define CALL_PROCESS(handler)   call_with_handle(HANDLE_PROCESS, handler, a, b, c)
+#define CALL_CHANNEL(handler)   call_with_handle(HANDLE_CHANNEL, handler, a, b, c)
+
 // The usual case, nothing to see to, costs one load and one compare.
-#define DEFINE_ENTRY(number, handler)                                                              \
-    static int64_t enter_##handler(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e)     \
+#define DEFINE_ENTRY(handler, call)                                                                \
+    static int64_t enter_##handler(uint64_t a, uint64_t b, uint64_t c,                             \
+                                   __attribute__((unused)) uint64_t d,                             \
+                                   __attribute__((unused)) uint64_t e)                             \
     {                                                                                              \
-        int64_t result = handler(a, b, c, d, e);                                                   \
+        int64_t result = call;                                                                     \
                                                                                                    \
         if (UNLIKELY(this_scheduler()->attention)) {                                               \
             leave_to_user();                                                                       \
         }                                                                                          \
         return result;                                                                             \
     }
-CORE_SYSTEM_CALLS(DEFINE_ENTRY)
-VM_SYSTEM_CALLS(DEFINE_ENTRY)
+#define DEFINE_CORE_ENTRY(number, handler, subject) DEFINE_ENTRY(handler, CALL_##subject(handler))
+#define DEFINE_VM_ENTRY(number, handler)            DEFINE_ENTRY(handler, handler(a, b, c, d, e))
+CORE_SYSTEM_CALLS(DEFINE_CORE_ENTRY)
+VM_SYSTEM_CALLS(DEFINE_VM_ENTRY)
 
-#define TABLE_ROW(number, handler) [number] = enter_##handler,
+#define TABLE_ROW(number, handler, ...) [number] = enter_##handler,
 static const system_call_function table[SYSTEM_CALL_COUNT] = {CORE_SYSTEM_CALLS(TABLE_ROW)
                                                                   VM_SYSTEM_CALLS(TABLE_ROW)};
 

@@ -1,52 +1,76 @@
 // SPDX-License-Identifier: MIT
 // The handlers of the system calls of kernel/abi/syscall.h but for VMs (kernel/vm/system_calls.h).
-// Each takes the call's arguments as they came from ring 3, checks every one before it changes
-// anything, and returns a value >= 0 or -(enum status).
+// Each takes the call's arguments as they came from ring 3, checks every one (but the first, where
+// its row says what that is) before it changes anything, and returns a value >= 0 or
+// -(enum status).
 #pragma once
 
-#include <stdbool.h>
 #include <stdint.h>
+#include "kernel/process/handle_table.h"
 
-// Name, handler.
+// Name, handler, and who may call it with what first argument; anything else is refused before the
+// handler runs:
+//   ANY                          whoever, whatever
+//   ROOT                         the first process, whatever
+//   PORT                         the first process, the number of a serial port that exists
+//   THREAD, CONTAINER, MODULE,   whoever, a handle of that kind; the handler gets what the handle
+//   PROCESS, CHANNEL             names, with a reference that the dispatcher holds meanwhile
 #define CORE_SYSTEM_CALLS(X)                                                                       \
-    X(SYS_NULL, sys_null)                                                                          \
-    X(SYS_PROCESS_EXIT, sys_process_exit)                                                          \
-    X(SYS_THREAD_CREATE, sys_thread_create)                                                        \
-    X(SYS_THREAD_EXIT, sys_thread_exit)                                                            \
-    X(SYS_THREAD_YIELD, sys_thread_yield)                                                          \
-    X(SYS_EVENT_WAIT, sys_event_wait)                                                              \
-    X(SYS_EVENT_SIGNAL, sys_event_signal)                                                          \
-    X(SYS_MEMORY_ALLOCATE, sys_memory_allocate)                                                    \
-    X(SYS_MEMORY_FREE, sys_memory_free)                                                            \
-    X(SYS_CONTAINER_SPLIT, sys_container_split)                                                    \
-    X(SYS_CONTAINER_INFO, sys_container_info)                                                      \
-    X(SYS_CONTAINER_REVOKE, sys_container_revoke)                                                  \
-    X(SYS_MODULE_OPEN, sys_module_open)                                                            \
-    X(SYS_MODULE_INFO, sys_module_info)                                                            \
-    X(SYS_MODULE_MAP, sys_module_map)                                                              \
-    X(SYS_PROCESS_CREATE, sys_process_create)                                                      \
-    X(SYS_PROCESS_BIND, sys_process_bind)                                                          \
-    X(SYS_PROCESS_STATUS, sys_process_status)                                                      \
-    X(SYS_PROCESS_DESTROY, sys_process_destroy)                                                    \
-    X(SYS_CHANNEL_CREATE, sys_channel_create)                                                      \
-    X(SYS_CHANNEL_SEND, sys_channel_send)                                                          \
-    X(SYS_CHANNEL_TRY_SEND, sys_channel_try_send)                                                  \
-    X(SYS_CHANNEL_RECEIVE, sys_channel_receive)                                                    \
-    X(SYS_CHANNEL_BIND, sys_channel_bind)                                                          \
-    X(SYS_HANDLE_CLOSE, sys_handle_close)                                                          \
-    X(SYS_SERIAL_BIND, sys_serial_bind)                                                            \
-    X(SYS_SERIAL_PUTC, sys_serial_putc)                                                            \
-    X(SYS_SERIAL_WRITE, sys_serial_write)                                                          \
-    X(SYS_SERIAL_READ, sys_serial_read)                                                            \
-    X(SYS_CONS_BUF_READ, sys_cons_buf_read)                                                        \
-    X(SYS_SERIAL_INTR_DISABLE, sys_serial_intr_disable)                                            \
-    X(SYS_SERIAL_INTR_ENABLE, sys_serial_intr_enable)                                              \
-    X(SYS_LOG_READ, sys_log_read)                                                                  \
-    X(SYS_LOG_BIND, sys_log_bind)                                                                  \
-    X(SYS_MACHINE_END, sys_machine_end)
+    X(SYS_NULL, sys_null, ANY)                                                                     \
+    X(SYS_PROCESS_EXIT, sys_process_exit, ANY)                                                     \
+    X(SYS_THREAD_CREATE, sys_thread_create, ANY)                                                   \
+    X(SYS_THREAD_EXIT, sys_thread_exit, ANY)                                                       \
+    X(SYS_THREAD_YIELD, sys_thread_yield, ANY)                                                     \
+    X(SYS_EVENT_WAIT, sys_event_wait, ANY)                                                         \
+    X(SYS_EVENT_SIGNAL, sys_event_signal, THREAD)                                                  \
+    X(SYS_MEMORY_ALLOCATE, sys_memory_allocate, ANY)                                               \
+    X(SYS_MEMORY_FREE, sys_memory_free, ANY)                                                       \
+    X(SYS_CONTAINER_SPLIT, sys_container_split, CONTAINER)                                         \
+    X(SYS_CONTAINER_INFO, sys_container_info, CONTAINER)                                           \
+    X(SYS_CONTAINER_REVOKE, sys_container_revoke, CONTAINER)                                       \
+    X(SYS_MODULE_OPEN, sys_module_open, ROOT)                                                      \
+    X(SYS_MODULE_INFO, sys_module_info, MODULE)                                                    \
+    X(SYS_MODULE_MAP, sys_module_map, MODULE)                                                      \
+    X(SYS_PROCESS_CREATE, sys_process_create, ANY)                                                 \
+    X(SYS_PROCESS_BIND, sys_process_bind, PROCESS)                                                 \
+    X(SYS_PROCESS_STATUS, sys_process_status, PROCESS)                                             \
+    X(SYS_PROCESS_DESTROY, sys_process_destroy, PROCESS)                                           \
+    X(SYS_CHANNEL_CREATE, sys_channel_create, ANY)                                                 \
+    X(SYS_CHANNEL_SEND, sys_channel_send, CHANNEL)                                                 \
+    X(SYS_CHANNEL_TRY_SEND, sys_channel_try_send, CHANNEL)                                         \
+    X(SYS_CHANNEL_RECEIVE, sys_channel_receive, CHANNEL)                                           \
+    X(SYS_CHANNEL_BIND, sys_channel_bind, CHANNEL)                                                 \
+    X(SYS_HANDLE_CLOSE, sys_handle_close, ANY)                                                     \
+    X(SYS_SERIAL_BIND, sys_serial_bind, PORT)                                                      \
+    X(SYS_SERIAL_PUTC, sys_serial_putc, PORT)                                                      \
+    X(SYS_SERIAL_WRITE, sys_serial_write, PORT)                                                    \
+    X(SYS_SERIAL_READ, sys_serial_read, PORT)                                                      \
+    X(SYS_CONS_BUF_READ, sys_cons_buf_read, PORT)                                                  \
+    X(SYS_SERIAL_INTR_DISABLE, sys_serial_intr_disable, PORT)                                      \
+    X(SYS_SERIAL_INTR_ENABLE, sys_serial_intr_enable, PORT)                                        \
+    X(SYS_LOG_READ, sys_log_read, ROOT)                                                            \
+    X(SYS_LOG_BIND, sys_log_bind, ROOT)                                                            \
+    X(SYS_MACHINE_END, sys_machine_end, ROOT)
 
-#define DECLARE_SYSTEM_CALL(number, handler)                                                       \
-    int64_t handler(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e);
+// Handlers of the first three groups, and of those whose first argument is a handle.
+#define SYSTEM_CALL(name)                                                                          \
+    int64_t name(__attribute__((unused)) uint64_t a, __attribute__((unused)) uint64_t b,           \
+                 __attribute__((unused)) uint64_t c)
+#define HANDLE_CALL(name)                                                                          \
+    int64_t name(__attribute__((unused)) const struct handle *handle,                              \
+                 __attribute__((unused)) uint64_t a, __attribute__((unused)) uint64_t b,           \
+                 __attribute__((unused)) uint64_t c)
+
+#define DECLARE_ANY(name)       SYSTEM_CALL(name);
+#define DECLARE_ROOT(name)      SYSTEM_CALL(name);
+#define DECLARE_PORT(name)      SYSTEM_CALL(name);
+#define DECLARE_THREAD(name)    HANDLE_CALL(name);
+#define DECLARE_CONTAINER(name) HANDLE_CALL(name);
+#define DECLARE_MODULE(name)    HANDLE_CALL(name);
+#define DECLARE_PROCESS(name)   HANDLE_CALL(name);
+#define DECLARE_CHANNEL(name)   HANDLE_CALL(name);
+
+#define DECLARE_SYSTEM_CALL(number, handler, subject) DECLARE_##subject(handler)
 CORE_SYSTEM_CALLS(DECLARE_SYSTEM_CALL)
 #undef DECLARE_SYSTEM_CALL
 

@@ -52,10 +52,10 @@ struct process_options {
     uint32_t struct_container; // its creator's
     uint32_t priority;
     bool is_root;
-    const struct handle *passed;
     uint32_t passed_count;
-    const void *arguments; // at most PROCESS_ARGUMENTS_MAXIMUM bytes
     uint32_t argument_bytes;
+    struct handle passed[HANDLES_PASSED_MAXIMUM];
+    uint8_t arguments[PROCESS_ARGUMENTS_MAXIMUM];
 };
 MUST_CHECK enum status process_create(const struct process_options *options,
                                       struct process **process);
