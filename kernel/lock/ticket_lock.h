@@ -10,9 +10,9 @@
 //   4 VM             kernel/vm                   grants, vCPU list
 //   5 address space  struct address_space       regions and page tables
 //   6 kernel stacks  kernel/thread/stack.c      stack slots and their tables
-//   7 container tree struct container_tree      quotas
-//   8 page allocator struct page_allocator      free pages and owners
-//   9 serial         kernel/core/calls_serial.c ports and who is bound to them
+//   7 serial         kernel/core/calls_serial.c ports and who is bound to them
+//   8 container tree struct container_tree      quotas
+//   9 page allocator struct page_allocator      free pages and owners
 //  10 wake queue     struct scheduler           threads woken by other CPUs
 //  11 log            kernel/core/log.c          the log ring and its serial port
 // Serial is also taken by interrupts, in interrupt windows that may open under locks 4 and 5.
