@@ -94,7 +94,8 @@ def conditionals():
 def licences():
     """Each source file says its licence within its first three lines."""
     wanted = (".c", ".h", ".asm", ".inc", ".py", ".ld", ".cmake", "CMakeLists.txt", ".ci/run",
-              "scripts/run", "scripts/test", "scripts/bench", "scripts/check")
+              "scripts/run", "scripts/test", "scripts/bench", "scripts/check", "scripts/model",
+              "scripts/prove")
     return [f"{name}: no SPDX-License-Identifier line" for name in sources.tracked(*wanted)
             if not any("SPDX-License-Identifier: MIT" in line
                        for line in sources.read(name).splitlines()[:3])]

@@ -13,7 +13,7 @@ BOCHS = ["bochs", "bochs-term", "bochsbios", "vgabios"]
 QEMU = ["qemu-system-x86"]
 LINUX = ["busybox-static"]
 TEST = ["libcmocka-dev", "libzydis-dev", "clang-format", "clang-tidy", "cppcheck", "acpica-tools",
-        "qemu-system-x86", "ovmf"]
+        "qemu-system-x86", "ovmf", "spin"]
 
 
 def missing(names):

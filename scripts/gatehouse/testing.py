@@ -12,7 +12,7 @@ import time
 import traceback
 from collections.abc import Callable
 
-from gatehouse import build, checks, paths, report, sources
+from gatehouse import build, checks, models, paths, proofs, report, sources
 
 HOST_TEST_SECONDS = 300
 
@@ -67,6 +67,28 @@ def _check_case(name, function):
 def check_cases():
     """One case for each source check."""
     return [_check_case(name, function) for name, function in checks.CHECKS]
+
+
+def _model_case(name):
+    return Case("model/" + name, lambda: models.check(name), "model")
+
+
+def model_cases():
+    """One case for each Spin model: it holds, and its broken twin does not."""
+    return [_model_case(name) for name in models.names()]
+
+
+def _proof_case(proof):
+    def run():
+        problems = [problem for count in proofs.prove(proof) for problem in count.problems]
+        if problems:
+            raise AssertionError("\n".join(problems))
+    return Case("proof/" + proof.file, run, "proof")
+
+
+def proof_cases():
+    """One case for each proved file: no goal unproved, none fewer than the list says."""
+    return [_proof_case(proof) for proof in proofs.PROOFS]
 
 
 def emulator_cases():
