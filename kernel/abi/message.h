@@ -12,6 +12,8 @@ enum message_type {
     MESSAGE_ENDED,      // struct message_ended, then a line of text that says why
     MESSAGE_CONSUMED,   // uint64_t: console input bytes taken by the guest so far
     MESSAGE_REPORT,     // text asked for with MESSAGE_STATISTICS, lines end in LF
+    MESSAGE_STATS,      // the same for the host log alone: exit tables at the VM's end
+    MESSAGE_EXITS,      // struct exit_batch and its entries (exit_log.h)
     // console -> monitor
     MESSAGE_INPUT = 32, // bytes typed to the guest
     MESSAGE_PAUSE,

@@ -60,6 +60,8 @@ enum system_call {
     SYS_LOG_READ,            // (buffer, bytes): pops kernel log text; from the first call on, the
                              // kernel no longer writes it to the serial port itself
     SYS_LOG_BIND,            // (bit): new kernel log text sets this bit
+    SYS_DEBUG_WRITE,         // (buffer, bytes <= DEBUG_WRITE_MAXIMUM): to the emulator's debug port
+                             // 0xe9; refused unless the kernel command line says "emulator"
     SYS_MACHINE_END,         // (status): ends the whole run: emulator exit ports where the kernel
                              // command line says "emulator", else halt. Root only.
     // -- virtual machines -------------------------------------------------------------------
@@ -77,9 +79,13 @@ enum system_call {
                        // 0, and the exit is in the shared page
     SYS_VCPU_DUMP,     // (vcpu, struct vcpu_field *, capacity): every field of the VMCS that this
                        // processor has; returns the number of fields
+    SYS_VCPU_LOG,      // (vcpu): makes its log of exits, once; returns the address of its struct
+                       // vcpu_log (exit_log.h)
     SYS_VM_STATISTICS, // (vm, struct vm_statistics *)
     SYSTEM_CALL_COUNT
 };
+
+#define DEBUG_WRITE_MAXIMUM 2048u
 
 // Every process starts with these handles; what its creator passed follows.
 #define HANDLE_SELF_CONTAINER  0

@@ -285,3 +285,4 @@ static_assert(offsetof(struct vcpu_page, rip) == 136, "guest entry code relies o
 
 // vcpu_run flags.
 #define VCPU_RUN_FETCH 1u // fill `wanted` groups, do not enter the guest
+#define VCPU_RUN_LOG   2u // write a record of each exit; see exit_log.h

@@ -50,6 +50,7 @@
     X(SYS_SERIAL_INTR_ENABLE, sys_serial_intr_enable, PORT)                                        \
     X(SYS_LOG_READ, sys_log_read, ROOT)                                                            \
     X(SYS_LOG_BIND, sys_log_bind, ROOT)                                                            \
+    X(SYS_DEBUG_WRITE, sys_debug_write, ROOT)                                                      \
     X(SYS_MACHINE_END, sys_machine_end, ROOT)
 
 // Handlers of the first three groups, and of those whose first argument is a handle.

@@ -84,7 +84,8 @@ void scheduler_switch(void)
     struct queue_node *node = run_queue_pop(&scheduler->ready);
     struct thread *to = node ? CONTAINER_OF(node, struct thread, run) : &scheduler->idle;
     to->state = THREAD_RUNNING;
-    to->slice_end = tsc_read() + scheduler->slice;
+    uint64_t now = tsc_read();
+    to->slice_end = now + scheduler->slice;
     scheduler->attention = ATTENTION_TIMER | (thread_is_killed(to) ? ATTENTION_YIELD : 0);
     if (to == from) {
         return;
@@ -92,6 +93,8 @@ void scheduler_switch(void)
     if (from->state == THREAD_DEAD) {
         scheduler->dead = from;
     }
+    from->left = now;
+    to->away += now - to->left;
     scheduler->running = to;
     load_context(to);
     switch_context(&from->saved_rsp, to->saved_rsp);

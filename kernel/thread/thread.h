@@ -45,6 +45,8 @@ struct thread {
     struct queue_node run; // in a run queue when READY
     struct deadline_node deadline;
     uint64_t slice_end; // TSC
+    uint64_t left;      // TSC at which it stopped running
+    uint64_t away;      // ticks in which it did not run; differences of it are meaningful
     struct vcpu *vcpu;  // the vCPU that this thread runs; set by kernel/vm, null otherwise
 
     // Any CPU.

@@ -48,14 +48,17 @@ struct vcpu {
     struct virt_vcpu virt;
     uint64_t exits_to_monitor;
     uint64_t kernel_by_reason[VM_REASON_COUNT];
-    bool running; // inside vcpu_run
-    bool loaded;  // its CPU holds its state
+    bool running;       // inside vcpu_run
+    bool loaded;        // its CPU holds its state
+    uint64_t log_begun; // records begun in the log
 
     // Constant after creation.
     struct vm *vm;
     struct thread *thread; // null once the thread has ended
     struct virt_page pages[VIRT_VCPU_PAGES];
-    uint64_t user_page; // where the process sees virt.page
+    uint64_t user_page;   // where the process sees virt.page
+    struct vcpu_log *log; // null until it is asked for
+    uint64_t log_address; // where the process sees it
     uint32_t handle;
     uint32_t index;
 

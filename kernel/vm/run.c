@@ -7,6 +7,7 @@
 #include "arch/x86/virt/host_interrupt.h"
 #include "kernel/thread/scheduler.h"
 #include "kernel/thread/thread.h"
+#include "kernel/vm/log.h"
 #include "kernel/vm/objects.h"
 
 enum verdict {
@@ -147,7 +148,7 @@ static inline uint64_t slice_end(void)
 }
 
 // Enters the guest until something else than an accelerator is needed.
-static inline enum verdict enter_until(struct vcpu *vcpu, uint64_t deadline)
+static ALWAYS_INLINE enum verdict enter_until(struct vcpu *vcpu, uint64_t deadline, bool logged)
 {
     struct cpu_mode *mode = &this_cpu()->mode;
     enum verdict verdict;
@@ -156,7 +157,8 @@ static inline enum verdict enter_until(struct vcpu *vcpu, uint64_t deadline)
         enum virt_outcome outcome;
 
         mode->ihost = 0;
-        outcome = virt_backend->vcpu_enter(&vcpu->virt, deadline);
+        outcome = logged ? vcpu_log_enter(vcpu, deadline)
+                         : virt_backend->vcpu_enter(&vcpu->virt, deadline);
         mode->ihost = 1;
         if (LIKELY(outcome == VIRT_TO_MONITOR ||
                    (outcome == VIRT_PORT && !port_floats(vcpu->vm, vcpu->virt.port)))) {
@@ -166,7 +168,7 @@ static inline enum verdict enter_until(struct vcpu *vcpu, uint64_t deadline)
         if (verdict != TO_MONITOR && vcpu->virt.reason < VM_REASON_COUNT) {
             vcpu->kernel_by_reason[vcpu->virt.reason]++;
         }
-    } while (verdict == ENTER_AGAIN);
+    } while (verdict == ENTER_AGAIN && !(logged && vcpu_log_full(vcpu)));
     return verdict;
 }
 
@@ -201,7 +203,8 @@ static enum status end_run(struct vcpu *vcpu, enum exit_kind kind)
 }
 
 // Enters the guest until its exit is the monitor's, or there is something else to tell it.
-static inline enum status run(struct vcpu *vcpu)
+// `logged` is a constant: a run without a log is not made any longer by the one with it.
+static ALWAYS_INLINE enum status run(struct vcpu *vcpu, bool logged)
 {
     struct vcpu_page *page = vcpu->virt.page;
 
@@ -211,36 +214,66 @@ static inline enum status run(struct vcpu *vcpu)
 
         vcpu_make_loaded(vcpu);
         deadline = deadline != 0 && deadline < end ? deadline : end;
-        if (LIKELY(enter_until(vcpu, deadline) == TO_MONITOR)) {
+        if (LIKELY(enter_until(vcpu, deadline, logged) == TO_MONITOR)) {
             return STATUS_OK;
         }
         if (thread_should_yield() && !thread_preempt_point()) {
             return STATUS_DEAD;
         }
         enum exit_kind kind = wait_or_poll(vcpu);
-        if (kind != EXIT_NONE) {
+        if (kind != EXIT_NONE || (logged && vcpu_log_full(vcpu))) {
             return end_run(vcpu, kind);
         }
     }
 }
 
-enum status vcpu_run(struct vcpu *vcpu, uint32_t flags)
+static inline void begin(struct vcpu *vcpu)
 {
-    struct vcpu_page *page = vcpu->virt.page;
-    enum exit_kind kind = EXIT_NONE;
-    enum status status;
-
-    page->events = 0;
+    vcpu->virt.page->events = 0;
     vcpu->running = true;
-    // The rare beginnings: the monitor only wants registers, or there is nothing to run for.
-    if (UNLIKELY(flags != 0 || page->halted != 0 || events_pending(vcpu))) {
-        kind = flags == 0 ? wait_or_poll(vcpu) : EXIT_NONE;
-    }
-    status = UNLIKELY(flags != 0 || kind != EXIT_NONE) ? end_run(vcpu, kind) : run(vcpu);
+}
+
+static inline enum status finish(struct vcpu *vcpu, enum status status)
+{
     vcpu->running = false;
-    if (UNLIKELY(events_pending(vcpu)) && flags == 0) {
-        page->events |= thread_take_events();
+    if (UNLIKELY(events_pending(vcpu))) {
+        vcpu->virt.page->events |= thread_take_events();
     }
     vcpu->exits_to_monitor++;
     return status;
+}
+
+// The guest has nothing to run for, or its run is logged.
+static enum status run_or_wait(struct vcpu *vcpu, bool logged)
+{
+    enum exit_kind kind = EXIT_NONE;
+    enum status status;
+
+    if (logged) {
+        vcpu_log_call(vcpu);
+    }
+    begin(vcpu);
+    if (vcpu->virt.page->halted != 0 || events_pending(vcpu)) {
+        kind = wait_or_poll(vcpu);
+    }
+    status = finish(vcpu, logged && kind == EXIT_NONE ? run(vcpu, true) : end_run(vcpu, kind));
+    if (logged) {
+        vcpu_log_return(vcpu);
+    }
+    return status;
+}
+
+enum status vcpu_run(struct vcpu *vcpu, uint32_t flags)
+{
+    if (LIKELY(flags == 0 && vcpu->virt.page->halted == 0 && !events_pending(vcpu))) {
+        begin(vcpu);
+        return finish(vcpu, run(vcpu, false));
+    }
+    if ((flags & VCPU_RUN_FETCH) != 0) {
+        return end_run(vcpu, EXIT_NONE); // the events of the last run stay in the page
+    }
+    if ((flags & VCPU_RUN_LOG) != 0 && vcpu->log == NULL) {
+        return STATUS_STATE;
+    }
+    return run_or_wait(vcpu, flags != 0);
 }

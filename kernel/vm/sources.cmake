@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-set(SOURCES run.c system_calls.c vcpu.c vm.c)
+set(SOURCES log.c run.c system_calls.c vcpu.c vm.c)

@@ -212,7 +212,7 @@ int64_t sys_vcpu_run(uint64_t vcpu_handle, uint64_t flags, uint64_t c, uint64_t 
     if (status != STATUS_OK) {
         return result_of(status);
     }
-    if ((flags & ~(uint64_t)VCPU_RUN_FETCH) != 0) {
+    if ((flags & ~(uint64_t)(VCPU_RUN_FETCH | VCPU_RUN_LOG)) != 0) {
         return result_of(STATUS_INVALID);
     }
     return result_of(vcpu_run(vcpu, (uint32_t)flags));

@@ -16,6 +16,7 @@
     X(SYS_VCPU_CREATE, sys_vcpu_create)                                                            \
     X(SYS_VCPU_RUN, sys_vcpu_run)                                                                  \
     X(SYS_VCPU_DUMP, sys_vcpu_dump)                                                                \
+    X(SYS_VCPU_LOG, sys_vcpu_log)                                                                  \
     X(SYS_VM_STATISTICS, sys_vm_statistics)
 
 int64_t sys_vm_create(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e);
@@ -27,4 +28,5 @@ int64_t sys_vm_set_port(uint64_t vm, uint64_t first, uint64_t last, uint64_t pol
 int64_t sys_vcpu_create(uint64_t vm, uint64_t info, uint64_t c, uint64_t d, uint64_t e);
 int64_t sys_vcpu_run(uint64_t vcpu, uint64_t flags, uint64_t c, uint64_t d, uint64_t e);
 int64_t sys_vcpu_dump(uint64_t vcpu, uint64_t fields, uint64_t capacity, uint64_t d, uint64_t e);
+int64_t sys_vcpu_log(uint64_t vcpu, uint64_t b, uint64_t c, uint64_t d, uint64_t e);
 int64_t sys_vm_statistics(uint64_t vm, uint64_t statistics, uint64_t c, uint64_t d, uint64_t e);

@@ -4,6 +4,7 @@
 #include "arch/x86/cpu/cpu.h"
 #include "kernel/memory/memory.h"
 #include "kernel/thread/thread.h"
+#include "kernel/vm/log.h"
 #include "kernel/vm/objects.h"
 
 // The vCPU whose state is in the registers of each CPU; written by that CPU only.
@@ -137,6 +138,7 @@ void vcpu_free(struct vcpu *vcpu)
         vcpu->thread->vcpu = NULL;
     }
     virt_backend->vcpu_destroy(&vcpu->virt);
+    vcpu_log_free(vcpu);
     (void)!address_space_free(&vcpu->vm->process->space, vcpu->user_page, PAGE_SIZE,
                               REGION_BORROWED);
     free_pages(vcpu, vcpu->virt.page);

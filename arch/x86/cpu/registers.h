@@ -192,6 +192,11 @@ static inline void port_write8(uint16_t port, uint8_t value)
     __asm__ volatile("outb %0, %1" ::"a"(value), "Nd"(port) : "memory");
 }
 
+static inline void port_write_string(uint16_t port, const uint8_t *bytes, uint64_t count)
+{
+    __asm__ volatile("rep outsb" : "+S"(bytes), "+c"(count) : "d"(port) : "memory");
+}
+
 static inline uint32_t port_read32(uint16_t port)
 {
     uint32_t value;

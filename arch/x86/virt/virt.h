@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "arch/x86/paging/page_table.h"
+#include "kernel/abi/exit_log.h"
 #include "kernel/abi/syscall.h"
 #include "kernel/abi/vcpu.h"
 #include "kernel/lib/address.h"
@@ -105,6 +106,10 @@ struct virt_ops {
     // All of the vCPU's hardware fields that this processor has, and its capabilities. Returns how
     // many were written, at most `capacity`.
     size_t (*vcpu_dump)(struct virt_vcpu *vcpu, struct vcpu_field *fields, size_t capacity);
+    // From now on every exit comes out of vcpu_enter.
+    void (*vcpu_trace_start)(struct virt_vcpu *vcpu);
+    // Fills the words of a record that the hardware knows, right after vcpu_enter.
+    void (*vcpu_trace)(struct virt_vcpu *vcpu, struct exit_record *record);
 };
 
 // Chooses the backend of this processor. On failure *ops is null and `reason` (of `size` bytes)

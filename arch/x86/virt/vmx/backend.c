@@ -22,6 +22,8 @@ const struct virt_ops vmx_ops = {
     .vcpu_export = vmx_vcpu_export,
     .vcpu_skip = vmx_vcpu_skip,
     .vcpu_dump = vmx_vcpu_dump,
+    .vcpu_trace_start = vmx_vcpu_trace_start,
+    .vcpu_trace = vmx_vcpu_trace,
 };
 
 enum status vmx_probe(char *reason, size_t size)

@@ -91,11 +91,14 @@ struct vmx_exit_row {
 #define VMX_REASON_EXCEPTION          0u
 #define VMX_REASON_EXTERNAL_INTERRUPT 1u
 #define VMX_REASON_CPUID              10u
+#define VMX_REASON_CR                 28u
+#define VMX_REASON_DR                 29u
 #define VMX_REASON_IO                 30u
 #define VMX_REASON_GUEST_STATE        33u
 #define VMX_REASON_MSR_LOADING        34u
 #define VMX_REASON_MACHINE_CHECK      41u
 #define VMX_REASON_EPT_VIOLATION      48u
+#define VMX_REASON_MISCONFIGURATION   49u
 #define VMX_REASON_TIMER              52u
 #define VMX_REASON_ENTRY_FAILURE      (1u << 31)
 
@@ -208,6 +211,10 @@ size_t vmx_vcpu_dump(struct virt_vcpu *vcpu, struct vcpu_field *fields, size_t c
 
 enum virt_outcome vmx_vcpu_enter(struct virt_vcpu *vcpu, uint64_t deadline);
 void vmx_vcpu_skip(struct virt_vcpu *vcpu);
+
+// trace.c
+void vmx_vcpu_trace_start(struct virt_vcpu *vcpu);
+void vmx_vcpu_trace(struct virt_vcpu *vcpu, struct exit_record *record);
 
 // fast.c, for entry.asm: finishes the exit, or leaves it and returns false.
 bool vmx_fast_exit(struct vmx_vcpu *vmx);

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+// Writing the log of exits: see log.h. The record begun last is completed at the next exit, when it
+// is known how long the way there took.
+#include "kernel/vm/log.h"
+
+#include "kernel/memory/memory.h"
+#include "kernel/thread/thread.h"
+#include "kernel/vm/system_calls.h"
+
+// The n-th record that was begun. Before the first, some other slot: it is written and forgotten.
+static struct exit_record *record_at(const struct vcpu *vcpu, uint64_t number)
+{
+    return &vcpu->log->records[number % VCPU_LOG_RECORDS];
+}
+
+static void copy_registers(uint64_t *values, const struct vcpu_page *page)
+{
+    values[0] = page->gpr[GPR_RAX];
+    values[1] = page->gpr[GPR_RCX];
+    values[2] = page->gpr[GPR_RDX];
+    values[3] = page->gpr[GPR_RBX];
+}
+
+void vcpu_log_call(struct vcpu *vcpu)
+{
+    vcpu->log->away_call = vcpu->thread->away;
+}
+
+void vcpu_log_return(struct vcpu *vcpu)
+{
+    vcpu->log->guest_ticks = vcpu->virt.guest_ticks;
+    vcpu->log->away_return = vcpu->thread->away;
+}
+
+// Completes the last record and begins the next one, after `ticks` in the guest.
+static void write_record(struct vcpu *vcpu, uint64_t ticks)
+{
+    uint64_t away = vcpu->thread->away;
+    uint64_t exited = vcpu->virt.page->exit_tsc;
+    struct exit_record *last = record_at(vcpu, vcpu->log_begun - 1);
+    struct exit_record *next = record_at(vcpu, vcpu->log_begun);
+
+    last->resumed = exited - ticks;
+    last->away = away - last->away;
+    next->exited = exited;
+    next->away = away;
+    copy_registers(next->before, vcpu->virt.page);
+    virt_backend->vcpu_trace(&vcpu->virt, next);
+    vcpu->log->written = vcpu->log_begun++;
+}
+
+enum virt_outcome vcpu_log_enter(struct vcpu *vcpu, uint64_t deadline)
+{
+    struct exit_record *last = record_at(vcpu, vcpu->log_begun - 1);
+    uint64_t before = vcpu->virt.guest_ticks;
+    enum virt_outcome outcome;
+
+    last->event = vcpu->virt.page->event.word;
+    copy_registers(last->after, vcpu->virt.page);
+    outcome = virt_backend->vcpu_enter(&vcpu->virt, deadline);
+    if (vcpu->virt.guest_ticks == before) {
+        return outcome; // the deadline had passed
+    }
+    if (vcpu_log_full(vcpu)) {
+        vcpu->log->lost++;
+    } else {
+        write_record(vcpu, vcpu->virt.guest_ticks - before);
+    }
+    return outcome;
+}
+
+static enum status make_log(struct vcpu *vcpu)
+{
+    struct vcpu_log *log = memory_allocate_object(vcpu->vm->container);
+    enum status status = STATUS_QUOTA;
+
+    if (log != NULL) {
+        status = address_space_map_borrowed(&vcpu->vm->process->space, memory_address(log),
+                                            PAGE_SIZE, USER_WRITE, &vcpu->log_address);
+        if (status != STATUS_OK) {
+            memory_free_object(vcpu->vm->container, log);
+            return status;
+        }
+        vcpu->log = log;
+        virt_backend->vcpu_trace_start(&vcpu->virt);
+        vcpu_log_return(vcpu);
+    }
+    return status;
+}
+
+int64_t sys_vcpu_log(uint64_t handle, uint64_t b, uint64_t c, uint64_t d, uint64_t e)
+{
+    struct vcpu *vcpu = current_thread()->vcpu;
+    enum status status = STATUS_STATE;
+
+    (void)b, (void)c, (void)d, (void)e;
+    if (vcpu == NULL || vcpu->handle != handle) {
+        return -(int64_t)STATUS_DENIED;
+    }
+    if (vcpu->log == NULL) {
+        status = make_log(vcpu);
+    }
+    return status == STATUS_OK ? (int64_t)vcpu->log_address : -(int64_t)status;
+}
+
+void vcpu_log_free(struct vcpu *vcpu)
+{
+    if (vcpu->log != NULL) {
+        (void)!address_space_free(&vcpu->vm->process->space, vcpu->log_address, PAGE_SIZE,
+                                  REGION_BORROWED);
+        memory_free_object(vcpu->vm->container, vcpu->log);
+    }
+}
