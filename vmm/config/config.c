@@ -142,14 +142,30 @@ static enum status take_console(struct parser *parser, struct config_text value)
     return status;
 }
 
-static enum status take_escape(struct parser *parser, struct config_text value)
+static enum status take_switch(struct parser *parser, const char *key, struct config_text value,
+                               bool *on)
 {
     static const char *const words[] = {"off", "on"};
     uint32_t index = 0;
-    enum status status = take_choice(parser, "escape", value, words, ARRAY_COUNT(words), &index);
+    enum status status = take_choice(parser, key, value, words, ARRAY_COUNT(words), &index);
 
-    parser->config->escape = index == 1;
+    *on = index == 1;
     return status;
+}
+
+static enum status take_stats(struct parser *parser, struct config_text value)
+{
+    return take_switch(parser, "stats", value, &parser->vm->stats);
+}
+
+static enum status take_exit_log(struct parser *parser, struct config_text value)
+{
+    return take_switch(parser, "exit-log", value, &parser->vm->exit_log);
+}
+
+static enum status take_escape(struct parser *parser, struct config_text value)
+{
+    return take_switch(parser, "escape", value, &parser->config->escape);
 }
 
 // What a finished section must have.
@@ -353,6 +369,8 @@ static const struct key keys[] = {
     {"vcpus", PLACE_VM, false, false, take_vcpus},
     {"reset", PLACE_VM, false, false, take_reset},
     {"clock", PLACE_VM, false, false, take_clock},
+    {"stats", PLACE_VM, false, false, take_stats},
+    {"exit-log", PLACE_VM, false, false, take_exit_log},
 };
 static_assert(ARRAY_COUNT(keys) <= 32, "struct parser's seen has a bit per key");
 

@@ -19,6 +19,8 @@
 //     memory BYTES
 //     vcpus COUNT
 //     reset restart|end
+//     stats on|off             tables of exits when the VM ends; default off
+//     exit-log on|off          every exit to the debug port; default off
 //     clock SECONDS            since 1970-01-01 UTC, for the guest's real-time clock
 #pragma once
 
@@ -67,6 +69,8 @@ struct config_vm {
     struct config_text append;
     enum config_kernel_type kernel_type;
     bool restart_on_reset;
+    bool stats;
+    bool exit_log;
     uint32_t vcpus;
     uint64_t memory; // bytes
     uint64_t clock;  // seconds since 1970-01-01 UTC

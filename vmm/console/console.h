@@ -17,7 +17,7 @@
 #define CONSOLE_PORT_TERMINAL 0u // COM1
 #define CONSOLE_PORT_LOG      1u // COM2
 
-#define CONSOLE_LOG_QUEUE   (16u << 10) // bytes of log lines that wait for COM2
+#define CONSOLE_LOG_QUEUE   (32u << 10) // bytes of log lines that wait for COM2
 #define CONSOLE_INPUT_QUEUE (64u << 10) // typed bytes that wait for one VM
 #define CONSOLE_WHY         400u        // bytes of a VM's end message
 
@@ -75,7 +75,9 @@ struct console {
     bool log_port;         // there is one
     uint64_t log_lost;     // lines that found no room
     uint64_t flush_deadline;
-    bool ending; // the person asked for the end of the run
+    uint32_t frames;  // sent to the debug port
+    bool log_refused; // they cannot be, which was logged
+    bool ending;      // the person asked for the end of the run
     unsigned vm_count;
     struct vm vms[CONFIG_VM_MAXIMUM];
     uint8_t log_memory[CONSOLE_LOG_QUEUE];

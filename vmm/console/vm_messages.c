@@ -6,6 +6,7 @@
 
 #include "kernel/lib/format.h"
 #include "kernel/lib/string.h"
+#include "vmm/console/frame.h"
 #include "vmm/runtime/system_call.h"
 
 #define MESSAGES_A_TURN 8u // of one VM before the others have their turn
@@ -49,6 +50,39 @@ static void take_consumed(struct console *console, struct vm *vm, const struct m
     }
 }
 
+// Exits for the log: to the debug port, which only an emulator has.
+static void take_exits(struct console *console, struct vm *vm, const struct message *message)
+{
+    static uint8_t frame[FRAME_MAXIMUM];
+    size_t length = message->header.length / 8 * 8;
+    size_t size =
+        frame_make((uint8_t)vm->number, console->frames++, message->payload, length, frame);
+    enum status status = STATUS_OK;
+
+    for (size_t done = 0; done < size && status == STATUS_OK; done += DEBUG_WRITE_MAXIMUM) {
+        size_t piece = size - done < DEBUG_WRITE_MAXIMUM ? size - done : DEBUG_WRITE_MAXIMUM;
+
+        status = debug_write(frame + done, piece);
+    }
+    if (status != STATUS_OK && !console->log_refused) {
+        console->log_refused = true;
+        console_log(console, "console: the exit log cannot leave the machine: %s",
+                    status_name(status));
+    }
+}
+
+// For scripts alone.
+static void take_stats(struct console *console, struct vm *vm, const char *text, size_t length)
+{
+    struct line line = {0};
+
+    for (size_t i = 0; i < length; i++) {
+        if (line_take(&line, (uint8_t)text[i])) {
+            console_machine_line(console, "stats %u %s", vm->number, line.text);
+        }
+    }
+}
+
 static void take_report(struct console *console, struct vm *vm, const char *text, size_t length)
 {
     struct line line = {0};
@@ -79,8 +113,14 @@ static void take(struct console *console, struct vm *vm, const struct message *m
     case MESSAGE_CONSUMED:
         take_consumed(console, vm, message);
         break;
+    case MESSAGE_STATS:
+        take_stats(console, vm, (const char *)message->payload, message->header.length);
+        break;
     case MESSAGE_REPORT:
         take_report(console, vm, (const char *)message->payload, message->header.length);
+        break;
+    case MESSAGE_EXITS:
+        take_exits(console, vm, message);
         break;
     default:
         console_log(console, "console: vm %u sent a message of unknown type %u", vm->number,

@@ -9,6 +9,7 @@
 #include "vmm/devices/platform.h"
 #include "vmm/monitor/link.h"
 #include "vmm/monitor/machine.h"
+#include "vmm/monitor/observe.h"
 
 struct monitor {
     const struct process_info *info;
@@ -19,6 +20,7 @@ struct monitor {
     struct link link;
     struct guest_memory memory;
     struct platform platform;
+    struct observer observer;
 };
 
 // Builds the VM that the process's arguments describe: memory, guest image, tables, devices, vCPU.

@@ -14,6 +14,11 @@
 #include "vmm/runtime/system_call.h"
 #include "vmm/runtime/tsc.h"
 
+#define REPORT_MAXIMUM    (16u << 10) // bytes of the exit tables
+#define REPORT_PIECE      2000u       // bytes of a message
+#define REPORT_ROWS       10u         // ports, MSRs, ... at the VM's end
+#define REPORT_ROWS_SHORT 3u          // on the person's terminal
+
 // Fills groups of the page without entering the guest; the exit stays as it is.
 static void fetch(struct monitor *monitor, uint32_t groups)
 {
@@ -30,17 +35,83 @@ static void fetch(struct monitor *monitor, uint32_t groups)
     page->exit = exit;
 }
 
-static void send_statistics(struct monitor *monitor)
+// Sends text in pieces of whole lines.
+static void send_text(struct monitor *monitor, uint32_t type, const char *text, size_t length)
+{
+    while (length > 0) {
+        size_t piece = length < REPORT_PIECE ? length : REPORT_PIECE;
+
+        while (piece < length && piece > 0 && text[piece - 1] != '\n') {
+            piece--;
+        }
+        piece = piece > 0 ? piece : length;
+        link_send(&monitor->link, type, text, piece);
+        text += piece;
+        length -= piece;
+    }
+}
+
+// Counters, and the exit tables with `rows` subjects of each class where exits are observed.
+static size_t write_statistics(struct monitor *monitor, unsigned rows, char *text, size_t size)
 {
     struct vm_statistics statistics = {0};
-    char text[2048];
     size_t length;
 
     if (vm_statistics_get(monitor->vm, &statistics) != STATUS_OK) {
         statistics = (struct vm_statistics){0};
     }
-    length = report_statistics(&monitor->machine, &statistics, text, sizeof(text));
-    link_send(&monitor->link, MESSAGE_REPORT, text, length);
+    length = report_statistics(&monitor->machine, &statistics, text, size);
+    if (monitor->observer.stats) {
+        struct exit_slices slices = observe_slices(&monitor->observer, tsc_now());
+
+        length += exit_report(monitor->observer.stats, &slices, rows, text + length, size - length);
+    }
+    return length;
+}
+
+// What the person at the console asked for.
+static void send_statistics(struct monitor *monitor)
+{
+    char text[MESSAGE_MAXIMUM];
+
+    link_send(&monitor->link, MESSAGE_REPORT, text,
+              write_statistics(monitor, REPORT_ROWS_SHORT, text, sizeof(text)));
+}
+
+static void send_batch(struct monitor *monitor)
+{
+    const struct observe_batch *batch = &monitor->observer.batch;
+
+    if (monitor->config.exit_log) {
+        link_send(&monitor->link, MESSAGE_EXITS, batch,
+                  sizeof(batch->header) + batch->header.count * sizeof(batch->entries[0]));
+    }
+    observe_sent(&monitor->observer);
+}
+
+// Takes the records of the exits since the last return.
+static void take_exits(struct monitor *monitor)
+{
+    while (observe_take(&monitor->observer)) {
+        send_batch(monitor);
+    }
+    observe_serviced(&monitor->observer, monitor->observer.returned, tsc_now());
+}
+
+// The rest of the log, and the tables where they were asked for.
+static void finish_observing(struct monitor *monitor)
+{
+    if (monitor->observer.log) {
+        observe_end(&monitor->observer, tsc_now());
+        take_exits(monitor);
+        send_batch(monitor);
+    }
+    if (monitor->config.stats) {
+        static char text[REPORT_MAXIMUM];
+
+        send_text(monitor, MESSAGE_STATS, text,
+                  write_statistics(monitor, REPORT_ROWS, text, sizeof(text)));
+    }
 }
 
 NORETURN void monitor_end(struct monitor *monitor, uint32_t reason, uint32_t status,
@@ -96,7 +167,7 @@ static NORETURN void stop(struct monitor *monitor)
     if (machine->stop.reason == END_ENTRY_REFUSED) {
         explain_refusal(monitor);
     }
-    send_statistics(monitor);
+    finish_observing(monitor);
     monitor_end(monitor, machine->stop.reason, machine->stop.status, machine->stop.why);
 }
 
@@ -271,21 +342,39 @@ static inline void set_time(struct monitor *monitor, struct vcpu_page *page)
     platform_set_time(&monitor->platform, page->exit_tsc);
 }
 
+// Once into the guest and through its exit. `flags` is a constant: a step without a log is not made
+// any longer by the one with it.
+static ALWAYS_INLINE void step(struct monitor *monitor, struct vcpu_page *page, uint32_t flags)
+{
+    enum status status;
+
+    prepare(monitor, page);
+    if (flags != 0) {
+        observe_call(&monitor->observer, tsc_now(), page->halted != 0);
+    }
+    status = vcpu_run(monitor->vcpu, flags);
+    if (UNLIKELY(status != STATUS_OK)) {
+        monitor_end(monitor, END_UNHANDLED, RUN_UNHANDLED, status_name(status));
+    }
+    if (flags != 0) {
+        observe_return(&monitor->observer, tsc_now());
+        take_exits(monitor);
+        observe_kind(&monitor->observer, page->exit.kind);
+    }
+    set_time(monitor, page);
+    handle_exit(monitor, page);
+    serve_console(monitor, page);
+}
+
 NORETURN void monitor_run(struct monitor *monitor)
 {
     struct vcpu_page *page = monitor->machine.page;
 
     take_messages(monitor);
+    while (monitor->observer.log) {
+        step(monitor, page, VCPU_RUN_LOG);
+    }
     for (;;) {
-        enum status status;
-
-        prepare(monitor, page);
-        status = vcpu_run(monitor->vcpu, 0);
-        if (UNLIKELY(status != STATUS_OK)) {
-            monitor_end(monitor, END_UNHANDLED, RUN_UNHANDLED, status_name(status));
-        }
-        set_time(monitor, page);
-        handle_exit(monitor, page);
-        serve_console(monitor, page);
+        step(monitor, page, 0);
     }
 }

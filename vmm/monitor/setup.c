@@ -245,6 +245,22 @@ static void make_vcpu(struct monitor *monitor)
     monitor->link.now = &monitor->machine.page->exit_tsc;
 }
 
+static void make_observer(struct monitor *monitor)
+{
+    uint64_t stats = 0;
+    uint64_t log;
+
+    if (!monitor->config.stats && !monitor->config.exit_log) {
+        return;
+    }
+    if (monitor->config.stats) {
+        stats = require(monitor, "exit statistics", memory_allocate(OBSERVE_STATS_BYTES));
+    }
+    log = require(monitor, "exit log", vcpu_log_start(monitor->vcpu));
+    observe_start(&monitor->observer, (struct vcpu_log *)(uintptr_t)log,
+                  (struct exit_stats *)(uintptr_t)stats, monitor->info->tsc_hz, tsc_now());
+}
+
 static void make_platform(struct monitor *monitor)
 {
     struct platform_config config = {
@@ -302,4 +318,5 @@ void monitor_setup(struct monitor *monitor, const struct process_info *info)
     enter_at(monitor->machine.page, &entry);
     make_platform(monitor);
     make_port_policy(monitor);
+    make_observer(monitor);
 }

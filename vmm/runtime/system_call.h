@@ -211,6 +211,12 @@ MUST_CHECK static inline enum status serial_interrupt_enable(uint32_t port)
     return call_status(system_call(SYS_SERIAL_INTR_ENABLE, port, 0, 0, 0, 0));
 }
 
+// Writes at most DEBUG_WRITE_MAXIMUM bytes to the emulator's debug port.
+MUST_CHECK static inline enum status debug_write(const void *buffer, uint64_t bytes)
+{
+    return call_status(system_call(SYS_DEBUG_WRITE, user_address(buffer), bytes, 0, 0, 0));
+}
+
 MUST_CHECK static inline int64_t log_read(void *buffer, uint64_t bytes)
 {
     return system_call(SYS_LOG_READ, user_address(buffer), bytes, 0, 0, 0);
@@ -281,6 +287,12 @@ MUST_CHECK static inline enum status vcpu_run(uint64_t vcpu, uint64_t flags)
                      :
                      : "rcx", "rdx", "r8", "r9", "r10", "r11", "cc", "memory");
     return call_status(result);
+}
+
+// Returns the address of the vCPU's struct vcpu_log.
+MUST_CHECK static inline int64_t vcpu_log_start(uint32_t vcpu)
+{
+    return system_call(SYS_VCPU_LOG, vcpu, 0, 0, 0, 0);
 }
 
 MUST_CHECK static inline int64_t vcpu_dump(uint32_t vcpu, struct vcpu_field *fields,
