@@ -103,7 +103,7 @@ class HostLog:
         self.ready = False
         self.started = {}
         self.ended = {}
-        self.reports = {}
+        self.statistics = {}  # of guests that ended, by their number: lines
         self.consumed = 0
         self.typed = 0
         self.lines = []
@@ -123,6 +123,9 @@ class HostLog:
             self.lines.append(line)
             if line.startswith("@"):
                 self._machine_line(line[1:].split())
+                if line.startswith("@stats "):
+                    _, number, *text = line.split(" ", 2)
+                    self.statistics.setdefault(number, []).extend(text)
             elif line:
                 self._waiting.append(line)
         self.flush()
@@ -134,13 +137,6 @@ class HostLog:
         for line in self._waiting:
             report.message(line)
         self._waiting = []
-
-    def _report_line(self, number, text):
-        """A line of a guest's statistics; its first line coming again starts a newer report."""
-        lines = self.reports.setdefault(number, [])
-        if lines and lines[0][:-1] == text[:-1]:
-            lines.clear()
-        lines.append(text)
 
     def _say(self, text):
         if not self._quiet:
@@ -158,8 +154,6 @@ class HostLog:
                 self._say(f"guest {number} ({name}) starts")
             case ["vm", number, _, "ended", *reason, status]:
                 self.ended[number] = (" ".join(reason), status)
-            case ["report", number, *text]:
-                self._report_line(number, text)
             case ["input", "1", count, *_] if count.isdigit():
                 self.consumed = int(count)
             case ["typed", count, *_] if count.isdigit():

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import termios
 
-from gatehouse import console, packages, report
+from gatehouse import console, exit_log, packages, report
 
 NAME = "bochs"
 PACKAGES = packages.BOCHS
@@ -56,6 +56,7 @@ class Machine:
         self.drains = [self._display.master]
         self._log_file = open(self.folder / "host.log", "wb")
         self._display_file = open(self.folder / "display.out", "wb")
+        self._debug_file = open(self.folder / "debug.out", "wb")
         (self.folder / "bochsrc").write_text(_BOCHSRC.format(
             model=model, cpus=cpus, ips=ips, megabytes=megabytes, iso=iso, com1=self.com1.path,
             com2=self.com2.path, firmware=firmware, log=self.folder / "bochs.log"), encoding="utf-8")
@@ -78,7 +79,11 @@ class Machine:
         self._log_file.flush()
 
     def keep_display(self, data):
-        """Keeps what Bochs wrote to its display: screen, debugger output, port 0xe9."""
+        """Keeps what Bochs wrote to its display: screen and debugger output; and apart from it the
+        frames from port 0xe9, which have bit 7 set in each byte."""
+        if not data.isascii():
+            self._debug_file.write(data.translate(None, exit_log.LOW_BYTES))
+            data = data.translate(None, exit_log.HIGH_BYTES)
         self._display_file.write(data)
 
     def stop(self):
@@ -90,6 +95,7 @@ class Machine:
         if not self._log_file.closed:
             self._log_file.close()
             self._display_file.close()
+            self._debug_file.close()
             for terminal in (self.com1, self.com2, self._display):
                 terminal.close()
 

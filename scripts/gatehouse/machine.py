@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 
-from gatehouse import (build, console, engine_bochs, engine_qemu, initramfs, iso, linux, packages,
+from gatehouse import (build, console, engine_bochs, engine_qemu, exit_log, initramfs, iso, linux, packages,
                        report, spec)
 
 MEBIBYTE = spec.MEBIBYTE
@@ -124,14 +124,6 @@ def _signals_end_the_run():
             signal.signal(number, handler)
 
 
-def _print_statistics(log):
-    """The last report of each guest: what made it exit, and how often."""
-    for number, lines in sorted(log.reports.items()):
-        report.message(f"statistics of guest {number} ({log.started.get(number, '?')}):")
-        for words in lines:
-            report.message(f"  {' '.join(words[:-1]):32}{words[-1]:>16}")
-
-
 def _conclude(session, machine, status, arguments):
     """The run's exit status, with a message where it needs one."""
     if status == report.TIMEOUT:
@@ -143,6 +135,25 @@ def _conclude(session, machine, status, arguments):
                        "scripts/run --keep DIR keeps all logs")
         status = report.HOST_PANIC
     return status
+
+
+def _print_statistics(log):
+    """Prints the tables that the monitors sent at their guests' ends."""
+    for number, lines in sorted(log.statistics.items()):
+        report.message(f"statistics of guest {number} ({log.started.get(number, '?')}):")
+        for line in lines:
+            report.message("  " + line)
+    if not log.statistics:
+        report.message("no statistics: no guest came to its end")
+
+
+def _observed(arguments, session, folder):
+    """What --stats and --exit-log asked for, once the engine has ended."""
+    if arguments.stats:
+        _print_statistics(session.log)
+    if arguments.exit_log:
+        names = {int(number): name for number, name in session.log.started.items()}
+        exit_log.save(folder / "debug.out", arguments.exit_log, names)
 
 
 def run(arguments, terminal, interactive):
@@ -163,11 +174,10 @@ def run(arguments, terminal, interactive):
             try:
                 session = console.Session(machine, arguments.timeout, interactive)
                 status = session.run()
-                if arguments.stats:
-                    _print_statistics(session.log)
-                return _conclude(session, machine, status, arguments)
             finally:
                 machine.stop()
+            _observed(arguments, session, folder)
+            return _conclude(session, machine, status, arguments)
 
 
 def write_iso(arguments):

@@ -52,8 +52,8 @@ def _parser():
         help="terminal (all consoles, escape keys), raw (the first guest's bytes only) or auto: "
         "terminal where input and output are a terminal")
     add("--timeout", metavar="S", help="seconds; then the run ends with status 124")
-    add("--stats", action="store_true", help="exit statistics at the end of the run")
-    add("--exit-log", metavar="FILE", help="a record of every exit")
+    add("--stats", action="store_true", help="tables of VM exits on standard error when a guest ends")
+    add("--exit-log", metavar="FILE", help="write every VM exit to this file; scripts/exits shows it")
     add("--keep", metavar="DIR", help="keep the image, configuration and logs of the run there")
     add("--iso", metavar="FILE", help="only write the bootable image, for a USB stick")
     return parser
@@ -106,17 +106,25 @@ def _check_machine(arguments):
     if int(arguments.cpus) > 1:
         raise spec.Problem("--cpus: the host kernel uses one CPU so far; more are not implemented "
                            "yet")
-    if arguments.exit_log:
-        raise spec.Problem("--exit-log is not implemented yet")
+    if arguments.exit_log and arguments.iso:
+        raise spec.Problem("--exit-log needs an emulator to write to, --iso makes an image for "
+                           "real machines")
+
+
+def _check_folder(option, name):
+    folder = pathlib.Path(name).absolute().parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise spec.Problem(f"{option} {name}: {folder} is not a folder that this user may write to")
 
 
 def _check_places(arguments):
     """Places to write to exist before the long work begins."""
     if arguments.iso:
-        folder = pathlib.Path(arguments.iso).absolute().parent
-        if not folder.is_dir() or not os.access(folder, os.W_OK):
-            raise spec.Problem(f"--iso {arguments.iso}: {folder} is not a folder that this user "
-                               "may write to")
+        _check_folder("--iso", arguments.iso)
+    if arguments.exit_log:
+        _check_folder("--exit-log", arguments.exit_log)
+        if pathlib.Path(arguments.exit_log).is_dir():
+            raise spec.Problem(f"--exit-log {arguments.exit_log}: it is a folder")
     if arguments.keep:
         keep = pathlib.Path(arguments.keep)
         if keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
@@ -130,6 +138,8 @@ def parse(words):
         _check_machine(arguments)
         arguments.timeout = _timeout(arguments.timeout)
         arguments.guests = _guests(arguments)
+        for guest in arguments.guests:
+            guest.stats, guest.exit_log = arguments.stats, bool(arguments.exit_log)
         _check_places(arguments)
     except spec.Problem as problem:
         raise report.Failure(report.USAGE, str(problem)) from problem

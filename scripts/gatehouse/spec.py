@@ -38,6 +38,8 @@ class Guest:
     memory: int = DEFAULT_MEMORY
     vcpus: int = 1
     reset: str = "restart"
+    stats: bool = False
+    exit_log: bool = False
 
 
 def parse_size(text):
@@ -167,6 +169,7 @@ def _guest_lines(guest, files):
         lines.append(f"append {guest.append}")
     lines += [f"memory {guest.memory}", f"vcpus {guest.vcpus}", f"reset {guest.reset}",
               f"clock {int(time.time())}"]
+    lines += ["stats on"] * guest.stats + ["exit-log on"] * guest.exit_log
     size = sum(len(line.encode()) + 1 for line in lines)
     if size > SECTION_MAXIMUM:
         raise report.Failure(report.USAGE, f"guest {guest.name}: its command line, modules and "

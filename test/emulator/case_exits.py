@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: MIT
+"""--stats, --exit-log and scripts/exits: they agree with each other, and nothing is lost."""
+import collections
+import csv
+import io
+import json
+import random
+import re
+import subprocess
+
+from gatehouse import exit_log, paths
+from support import folder, guest, run
+
+EXITS = str(paths.ROOT / "scripts" / "exits")
+
+
+def _show(path, form):
+    result = subprocess.run([EXITS, str(path), "--format", form], capture_output=True, text=True,
+                            check=False)
+    assert result.returncode == 0 and not result.stderr, result.stderr
+    return result.stdout
+
+
+def _check_slices(errors):
+    slices = {name: int(ticks) for name, ticks in
+              re.findall(r"^gatehouse:   ticks (\w+) +(\d+) +\d+\.\d %$", errors, re.MULTILINE)}
+    elapsed = slices.pop("elapsed")
+    assert sum(slices.values()) == elapsed, f"{slices} do not add up to {elapsed}"
+    inside = int(re.search(r"ticks in guest +(\d+)", errors)[1])
+    assert slices["guest"] == inside, "the kernel counts other ticks in the guest"
+    return slices
+
+
+def _check_table(errors, entries):
+    rows = re.findall(r"^gatehouse:   +(\d+) [A-Za-z].*? +(\d+) +(\d+) +(\d+) +(\d+) +(\d+) +(\d+)$",
+                      errors, re.MULTILINE)
+    table = {int(row[0]): [int(word) for word in row[1:6]] for row in rows}
+    for reason, (count, in_kernel, ticks, kernel, monitor) in table.items():
+        logged = [entry for entry in entries if entry.reason == reason]
+        assert count == len(logged), f"reason {reason}: {count} counted, {len(logged)} logged"
+        assert in_kernel == sum(not entry.kind for entry in logged)
+        assert kernel == sum(entry.kernel for entry in logged)
+        assert monitor == sum(entry.monitor for entry in logged)
+        assert ticks == kernel + monitor
+    assert set(table) == {entry.reason for entry in entries}
+    assert sum(row[0] for row in table.values()) == len(entries)
+
+
+def _check_chain(entries, slices):
+    """Exit, way back, guest, exit: no tick between the first exit and the last is missing."""
+    for before, after in zip(entries, entries[1:]):
+        assert after.tick == before.tick + before.outside + after.guest
+    for name in ("halted", "monitor", "kernel"):
+        assert sum(getattr(entry, name) for entry in entries) <= slices[name]
+
+
+def _check_formats(path, count):
+    assert len(_show(path, "text").splitlines()) == count
+    assert len(list(csv.DictReader(io.StringIO(_show(path, "csv"))))) == count
+    trace = json.loads(_show(path, "chrome"))["traceEvents"]
+    kinds = collections.Counter(event["ph"] for event in trace)
+    assert kinds == {"M": 2, "X": count}, kinds
+
+
+def test_counts_and_ticks_agree():
+    with folder() as place:
+        path = place / "exits.log"
+        result = run(guest("hello_multiboot.elf"), "--stats", "--exit-log", path, "--engine",
+                     "bochs")
+        result.expect(0)
+        log = exit_log.read(path)
+        assert log.complete and log.names == {1: "hello_multiboot.elf"} and log.tsc_hz > 0
+        slices = _check_slices(result.errors)
+        _check_table(result.errors, log.entries)
+        _check_chain(log.entries, slices)
+        _check_formats(path, len(log.entries))
+        typed = "".join(chr(entry.values[0]) for entry in log.entries
+                        if entry.word >> 16 == 0x3F8 and not entry.word & 8)
+        assert typed in result.output.decode(), "the log does not hold what the guest printed"
+
+
+def test_text_is_for_grep():
+    with folder() as place:
+        path = place / "exits.log"
+        run(guest("test_exit.elf"), "--exit-log", path, "--engine", "bochs")
+        assert re.search(r"I/O instruction: out port=0xf4 ", _show(path, "text"))
+
+
+def test_folder_as_log():
+    with folder() as place:
+        run("/bin/true", "--exit-log", place, limit=20).expect(64, "it is a folder")
+
+
+def _pack(plain):
+    """Groups of seven bytes to eight, as vmm/console/frame.c does."""
+    plain += bytes(-len(plain) % 7)
+    wire = bytearray()
+    for at in range(0, len(plain), 7):
+        group = plain[at:at + 7]
+        wire += bytes(0x80 | byte for byte in group)
+        wire.append(0x80 | sum((byte >> 7) << bit for bit, byte in enumerate(group)))
+    return bytes(wire)
+
+
+def _frame(number, sequence, entries, batch):
+    payload = exit_log._BATCH.pack(20_000_000, 0, batch, len(entries))  # pylint: disable=W0212
+    payload += b"".join(map(exit_log.packed, entries))
+    head = (exit_log.MAGIC, len(payload), number, 0, sequence,
+            exit_log.checksum(number, sequence, payload))
+    return _pack(exit_log._HEADER.pack(*head) + payload)  # pylint: disable=W0212
+
+
+def _entries(count, seed):
+    chance = random.Random(seed)
+    return [exit_log.Entry(1, 0, chance.getrandbits(60), chance.getrandbits(64),
+                           chance.getrandbits(64), (chance.getrandbits(64), 1), 1, 2, 3, 4,
+                           0x80000030, chance.randrange(70), False, 6, 0) for _ in range(count)]
+
+
+def test_decoder_between_display_bytes():
+    entries = _entries(300, 1)
+    wire = b"".join(_frame(1, index, entries[50 * index:50 * index + 50], index)
+                    for index in range(6))
+    mixed = b"".join(bytes([byte]) + (b"\x1b[2;1HGRUB\r\n" if at % 97 == 0 else b"")
+                     for at, byte in enumerate(wire))
+    log = exit_log.decode(mixed)
+    assert log.complete and len(log.entries) == 300
+    assert [exit_log.packed(entry) for entry in log.entries] == list(map(exit_log.packed, entries))
+
+
+def test_decoder_counts_damage():
+    frames = [_frame(1, index, _entries(5, index), index) for index in range(10)]
+    broken = bytearray(frames[3])
+    broken[100] ^= 0x21
+    log = exit_log.decode(b"".join([*frames[:3], bytes(broken), *frames[4:6], *frames[7:]]))
+    assert len(log.entries) == 40 and log.damaged_frames == 1 and log.lost_frames == 2
+    cut = exit_log.decode(b"".join(frames)[:-9])
+    assert len(cut.entries) == 45 and cut.damaged_frames == 1 and not cut.complete
+
+
+def test_decoder_of_noise():
+    chance = random.Random(2)
+    for _ in range(200):
+        noise = bytearray(chance.randbytes(chance.randrange(400)))
+        at = chance.randrange(len(noise) + 1)
+        noise[at:at] = _frame(1, 0, _entries(1, 3), 0)[:chance.randrange(100)]
+        exit_log.decode(bytes(noise))
+
+
+def test_malformed_log():
+    with folder() as place:
+        path = place / "log"
+        for content in (b"", b"text\n", exit_log.TITLE, exit_log.TITLE + b"{}\n",
+                        exit_log.TITLE + b"[]\nx"):
+            path.write_bytes(content)
+            result = subprocess.run([EXITS, str(path)], capture_output=True, text=True,
+                                    check=False)
+            assert result.returncode == 66 and "not a log of exits" in result.stderr, result
