@@ -9,7 +9,7 @@ from support import Run
 USAGE = 64
 BAD_IMAGE = 66
 TESTS = ("address_space", "quota", "conditions", "deadlines", "events", "channels")
-SMOKE_TESTS = ("calls", "threads", "processes")
+SMOKE_TESTS = ("calls", "threads", "processes", "machines")
 
 
 def _boot(start, words="", modules=None, limit=120):

@@ -42,3 +42,4 @@ void child_finish(struct child *child);
 void test_calls(void);     // smoke_calls.c
 void test_threads(void);   // smoke_calls.c
 void test_processes(void); // smoke_processes.c
+void test_machines(void);  // smoke_vm.c

@@ -71,6 +71,7 @@ int64_t program_main(const struct process_info *info)
     failed += run("calls", test_calls);
     failed += run("threads", test_threads);
     failed += run("processes", test_processes);
+    failed += run("machines", test_machines);
     (void)machine_end(failed != 0);
     return 0;
 }

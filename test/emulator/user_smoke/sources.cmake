@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-set(SOURCES smoke_main.c smoke_children.c smoke_processes.c smoke_calls.c)
+set(SOURCES smoke_main.c smoke_children.c smoke_processes.c smoke_calls.c smoke_vm.c)
