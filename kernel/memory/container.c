@@ -295,7 +295,10 @@ static enum status container_free_locked(struct container_tree *tree, uint32_t i
       for (uint32_t end = 0; end < CONTAINER_MAXIMUM; end++) {
       }
     */
-    //@ assert \forall integer k; container_used(tree, k) && k != id ==> container_slot_valid(tree, k);
+    /*@
+      assert \forall integer k; container_used(tree, k) && k != id ==>
+        container_slot_valid(tree, k);
+    */
     //@ assert container_slot_valid(tree, id);
     return STATUS_OK;
 }
