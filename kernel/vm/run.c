@@ -180,12 +180,13 @@ static enum exit_kind wait_or_poll(struct vcpu *vcpu)
     uint64_t deadline = page->deadline_tsc;
 
     if (events_pending(vcpu)) {
+        page->events = thread_take_events();
         return EXIT_EVENT;
     }
     if (page->halted != 0) {
         uint64_t events = thread_sleep_until_event(deadline != 0 ? deadline : DEADLINE_NONE);
 
-        page->events = events; // taken; vcpu_run adds those that come later
+        page->events = events;
         return events != 0 ? EXIT_EVENT : EXIT_DEADLINE;
     }
     return deadline != 0 && tsc_read() >= deadline ? EXIT_DEADLINE : EXIT_NONE;
