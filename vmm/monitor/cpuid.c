@@ -196,15 +196,15 @@ static uint64_t cr4_of(struct cpuid_words one, struct cpuid_words seven, bool xs
     return cr4;
 }
 
-void cpuid_features(cpuid_source *source, uint64_t tsc_hz, uint64_t host_xcr0,
-                    struct machine_features *features)
+void cpuid_features(cpuid_source *source, uint64_t tsc_hz, struct machine_features *features)
 {
     struct cpuid_words one = ask(source, 1, 0);
+    uint32_t state = one.ecx & FEATURE_OSXSAVE ? ask(source, LEAF_STATE, 0).eax : 0;
     struct cpuid_words seven = ask(source, 7, 0);
     struct cpuid_words sizes = ask(source, 0x80000008, 0);
 
     features->tsc_hz = tsc_hz;
-    features->xcr0_allowed = host_xcr0 & (XCR0_X87 | XCR0_SSE | XCR0_AVX);
+    features->xcr0_allowed = state & (XCR0_X87 | XCR0_SSE | XCR0_AVX);
     features->cr4_allowed = cr4_of(one, seven, features->xcr0_allowed != 0);
     features->physical_bits = (sizes.eax & 0xff) != 0 ? sizes.eax & 0xff : 36;
 }

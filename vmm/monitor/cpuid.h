@@ -22,6 +22,6 @@ struct cpuid_words cpuid_host(uint32_t leaf, uint32_t subleaf);
 uint32_t cpuid_build(cpuid_source *source, const struct machine_features *features,
                      struct vm_cpuid_entry *entries);
 
-// What the guest may use, from the same answers. `host_xcr0`: the host's XCR0, 0 without XSAVE.
-void cpuid_features(cpuid_source *source, uint64_t tsc_hz, uint64_t host_xcr0,
-                    struct machine_features *features);
+// What the guest may use, from the same answers. Which state components there are is asked of
+// CPUID, not of XCR0: in ring 3 that register may still hold what another VM's guest put there.
+void cpuid_features(cpuid_source *source, uint64_t tsc_hz, struct machine_features *features);

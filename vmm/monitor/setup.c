@@ -203,24 +203,14 @@ static void enter_at(struct vcpu_page *page, const struct load_entry *entry)
     page->dirty |= VCPU_GROUP_RIP | VCPU_GROUP_CONTROL | VCPU_GROUP_SEGMENTS | VCPU_GROUP_TABLES;
 }
 
-static uint64_t read_xcr0(void)
-{
-    uint32_t low;
-    uint32_t high;
-
-    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-    return (uint64_t)high << 32 | low;
-}
-
 // CPUID and MSR policy, registered with the kernel where it can act on it alone.
 static void make_policy(struct monitor *monitor)
 {
     static struct vm_cpuid_entry entries[VM_CPUID_MAXIMUM];
     struct machine *machine = &monitor->machine;
-    bool xsave = (cpuid_host(1, 0).ecx & (1u << 27)) != 0; // OSXSAVE
     uint32_t count;
 
-    cpuid_features(cpuid_host, monitor->info->tsc_hz, xsave ? read_xcr0() : 0, &machine->features);
+    cpuid_features(cpuid_host, monitor->info->tsc_hz, &machine->features);
     count = cpuid_build(cpuid_host, &machine->features, entries);
     require_status(monitor, "CPUID policy", vm_set_cpuid(monitor->vm, entries, count));
     msr_reset(machine);
