@@ -36,6 +36,8 @@ static void export_control(struct vcpu_page *page)
 // The VMCS numbers the segments as enum segment_index does, two encodings apart.
 static void export_segments(struct vcpu_page *page)
 {
+    // Each exit that is emulated comes here: constant encodings save a third of its instructions.
+#pragma GCC unroll 8
     for (unsigned i = 0; i < SEGMENT_COUNT; i++) {
         struct vcpu_segment *segment = &page->segment[i];
 
