@@ -44,7 +44,7 @@ PROOFS = [
         "ticket_lock_acquire": 16, "ticket_lock_release": 4, "container_find": 5,
         "container_has_room": 4, "container_free_slot": 13, "container_alloc_locked": 30,
         "container_own_usage": 27,
-        "container_free_locked": 39}),
+        "container_free_locked": 40}),
     Proof("kernel/thread/run_queue.c", {
         "queue_push": 22, "queue_remove": 37, "run_queue_has": 13, "deadline_queue_next": 7}),
     Proof("kernel/process/elf_parser.c", {
@@ -102,8 +102,8 @@ def _trouble(proof, function, goals, output):
         bad = "Timeout" in line or "Unknown" in line or "Failed" in line or "Stepout" in line
         if bad and line.startswith("[wp]"):
             names |= {word for word in words if prefix in word}
-    return [f"{proof.file}: {name}" for name in sorted(names)] or [
-        f"{proof.file}: {function}: {goals} goals unproved"]
+    return [f"{proof.file}: {function}: {goals} goals unproved"] + [
+        f"{proof.file}: {name}" for name in sorted(names)]
 
 
 def prove(proof, smoke=False):
