@@ -44,7 +44,9 @@ def _parser():
         help="multiboot module; may be repeated")
     add("--type", metavar="TYPE", help="auto (default), linux, elf, multiboot or flat")
     add("--memory", metavar="SIZE", help="of the guest")
-    add("--vcpus", metavar="N", help="virtual CPUs of the guest")
+    add("--vcpus", metavar="N", help=f"virtual CPUs of the guest, 1 to {spec.VCPUS_MAXIMUM}")
+    add("--apic", metavar="on|off", help="local APICs and an I/O APIC; default: where there are "
+        "several virtual CPUs")
     add("--cpus", metavar="N", default="1", help="CPUs of the machine")
     add("--config", metavar="FILE.toml", help="several guests, a [[vm]] table each")
     add("--engine", metavar="ENGINE", default="auto", help="auto (default), bochs or qemu")
@@ -71,6 +73,8 @@ def _guest(arguments):
         guest.memory = spec.parse_size(arguments.memory)
     if arguments.vcpus is not None:
         guest.vcpus = spec.parse_vcpus(arguments.vcpus)
+    if arguments.apic is not None:
+        guest.apic = spec.parse_choice(arguments.apic, spec.APIC_CHOICES, "--apic")
     guest.modules = [spec.parse_module(text) for text in arguments.module]
     return guest
 
@@ -78,7 +82,8 @@ def _guest(arguments):
 def _guests(arguments):
     if not arguments.config:
         return [_guest(arguments)]
-    single = ["kernel", "append", "initrd", "module", "type", "memory", "vcpus"]
+    single = ["kernel", "append", "initrd", "module", "type", "memory", "vcpus",
+              "apic"]
     given = [name for name in single if getattr(arguments, name)]
     if given:
         raise spec.Problem("--config names the guests: these belong into the file: "

@@ -13,6 +13,8 @@ DEFAULT_MEMORY = 256 * MEBIBYTE
 MEMORY_MINIMUM, MEMORY_MAXIMUM = 1 * MEBIBYTE, 1 << 40
 GUESTS_MAXIMUM, MODULES_MAXIMUM = 16, 18
 SECTION_MAXIMUM = 2048  # bytes of a guest's part of the configuration
+VCPUS_MAXIMUM = 8
+APIC_CHOICES = ["auto", "on", "off"]
 TYPES = ["auto", "linux", "elf", "multiboot", "flat"]
 # The virtual platform has no PCI, which Linux would complain about; the cipher self-tests alone cost
 # more than the rest of the boot.
@@ -37,6 +39,7 @@ class Guest:
     append: str | None = None
     memory: int = DEFAULT_MEMORY
     vcpus: int = 1
+    apic: str = "auto"
     reset: str = "restart"
     stats: bool = False
     exit_log: bool = False
@@ -74,9 +77,8 @@ def parse_vcpus(value):
     """The number of virtual CPUs."""
     if not str(value).isdigit() or int(value) < 1:
         raise Problem(f"vcpus {value!r} is not a number from 1 on")
-    if int(value) > 1:
-        raise Problem(f"vcpus {value}: guests have one virtual CPU each so far; more are not "
-                      "implemented yet")
+    if int(value) > VCPUS_MAXIMUM:
+        raise Problem(f"vcpus {value}: at most {VCPUS_MAXIMUM} are possible")
     return int(value)
 
 
@@ -116,6 +118,13 @@ def check_file(path, what):
                          "file")
 
 
+def check_apic(guest):
+    """Several virtual CPUs find each other by their local APICs only."""
+    if guest.vcpus > 1 and guest.apic == "off":
+        raise report.Failure(report.USAGE, f"guest {guest.name}: {guest.vcpus} virtual CPUs need "
+                             "local APICs, but apic is off")
+
+
 def check_guests(guests):
     """Checks the files of all guests and that their names differ."""
     if len(guests) > GUESTS_MAXIMUM:
@@ -125,6 +134,7 @@ def check_guests(guests):
         if guest.name in names:
             raise report.Failure(report.USAGE, f"two guests are called {guest.name}")
         names.add(guest.name)
+        check_apic(guest)
         if len(guest.modules) > MODULES_MAXIMUM:
             raise report.Failure(report.USAGE, f"guest {guest.name} has {len(guest.modules)} "
                                  f"modules: at most {MODULES_MAXIMUM}")
@@ -167,6 +177,8 @@ def _guest_lines(guest, files):
         lines.append(f"module {files.name('m', path)} {_shown(path)} {arguments}".rstrip())
     if guest.append:
         lines.append(f"append {guest.append}")
+    if guest.apic != "auto":
+        lines.append(f"apic {guest.apic}")
     lines += [f"memory {guest.memory}", f"vcpus {guest.vcpus}", f"reset {guest.reset}",
               f"clock {int(time.time())}"]
     lines += ["stats on"] * guest.stats + ["exit-log on"] * guest.exit_log

@@ -10,6 +10,7 @@
     append = "console=ttyS0"
     memory = "256M"
     vcpus = 1
+    apic = "auto"             # on, off; auto: where there are several virtual CPUs
     reset = "restart"         # or "end"
 """
 import pathlib
@@ -70,6 +71,7 @@ _READERS = {
     "append": lambda value, _: spec.one_line(_text(value), "append"),
     "memory": lambda value, _: spec.parse_size(value),
     "vcpus": lambda value, _: spec.parse_vcpus(_integer(value)),
+    "apic": lambda value, _: spec.parse_choice(_text(value), spec.APIC_CHOICES, "apic"),
     "reset": lambda value, _: spec.parse_choice(_text(value), ["restart", "end"], "reset"),
 }
 

@@ -331,6 +331,16 @@ static enum status take_vcpus(struct parser *parser, struct config_text value)
     return STATUS_OK;
 }
 
+static enum status take_apic(struct parser *parser, struct config_text value)
+{
+    static const char *const words[] = {"auto", "on", "off"};
+    uint32_t index = 0;
+    enum status status = take_choice(parser, "apic", value, words, ARRAY_COUNT(words), &index);
+
+    parser->vm->apic = (enum config_apic)index;
+    return status;
+}
+
 static enum status take_reset(struct parser *parser, struct config_text value)
 {
     static const char *const words[] = {"end", "restart"};
@@ -367,6 +377,7 @@ static const struct key keys[] = {
     {"append", PLACE_VM, false, true, take_append},
     {"memory", PLACE_VM, false, false, take_memory},
     {"vcpus", PLACE_VM, false, false, take_vcpus},
+    {"apic", PLACE_VM, false, false, take_apic},
     {"reset", PLACE_VM, false, false, take_reset},
     {"clock", PLACE_VM, false, false, take_clock},
     {"stats", PLACE_VM, false, false, take_stats},

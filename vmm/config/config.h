@@ -18,6 +18,7 @@
 //     append COMMAND LINE
 //     memory BYTES
 //     vcpus COUNT
+//     apic auto|on|off         local APICs; auto: where there are several virtual processors
 //     reset restart|end
 //     stats on|off             tables of exits when the VM ends; default off
 //     exit-log on|off          every exit to the debug port; default off
@@ -53,6 +54,8 @@ enum config_kernel_type {
     CONFIG_KERNEL_FLAT,
 };
 
+enum config_apic { CONFIG_APIC_AUTO, CONFIG_APIC_ON, CONFIG_APIC_OFF };
+
 struct config_module {
     struct config_text module; // boot module's name
     struct config_text file;   // as the person typed it
@@ -72,6 +75,7 @@ struct config_vm {
     bool stats;
     bool exit_log;
     uint32_t vcpus;
+    enum config_apic apic;
     uint64_t memory; // bytes
     uint64_t clock;  // seconds since 1970-01-01 UTC
     uint32_t module_count;

@@ -13,12 +13,23 @@
 #define LEAF_FREQUENCY 0x16u
 #define LEAF_SIGNATURE 0x40000000u
 #define LEAF_TIMING    0x40000010u
-#define BUS_KHZ        1000000u // of the local APIC timer, as the timing leaf states it
+// A second hypervisor interface, by which Linux learns that x2APIC mode works here without
+// interrupt remapping; of its features there is only that port 0x80 need not be written for delays.
+#define LEAF_PV_SIGNATURE 0x40000100u
+#define LEAF_PV_FEATURES  0x40000101u
+#define PV_NO_IO_DELAY    BIT(1)
+#define LEAF_TOPOLOGY     0xbu
 
 #define FEATURE_XSAVE   BIT(26) // leaf 1 ECX
 #define FEATURE_OSXSAVE BIT(27)
 #define FEATURES_AVX    (BIT(12) | BIT(28) | BIT(29)) // FMA, AVX, F16C
 #define HYPERVISOR      BIT(31)
+
+#define FEATURE_X2APIC       BIT(21)
+#define TSC_ADJUST           BIT(1) // leaf 7 EBX
+#define FEATURE_TSC_DEADLINE BIT(24)
+#define FEATURE_APIC         BIT(9) // leaf 1 EDX
+#define FEATURE_HTT          BIT(28)
 
 // SSE3, PCLMULQDQ, SSSE3, FMA, CX16, PCID, SSE4.1, SSE4.2, MOVBE, POPCNT, AES, XSAVE, AVX, F16C,
 // RDRAND
@@ -28,8 +39,8 @@
 // FPU, VME, DE, PSE, TSC, MSR, PAE, MCE, CX8, SEP, MTRR, PGE, MCA, CMOV, PAT, PSE-36, CLFSH, MMX,
 // FXSR, SSE, SSE2, SS
 #define KEEP_1_EDX 0x0f8bf9ffu
-// FSGSBASE, BMI1, AVX2, FDP, SMEP, BMI2, ERMS, INVPCID, no FCS/FDS, RDSEED, ADX, SMAP, CLFLUSHOPT,
-// CLWB, SHA
+// FSGSBASE, BMI1, AVX2, FDP, SMEP, BMI2, ERMS, INVPCID, no FCS/FDS, RDSEED, ADX, SMAP,
+// CLFLUSHOPT, CLWB, SHA
 #define KEEP_7_EBX                                                                                 \
     (BIT(0) | BIT(3) | BIT(5) | BIT(6) | BIT(7) | BIT(8) | BIT(9) | BIT(10) | BIT(13) | BIT(18) |  \
      BIT(19) | BIT(20) | BIT(23) | BIT(24) | BIT(29))
@@ -66,13 +77,16 @@ static const struct row rows[] = {
     {0x4, 2, {0x3fff, ALL, ALL, ALL}, {0}, VM_CPUID_SUBLEAF},
     {0x4, 3, {0x3fff, ALL, ALL, ALL}, {0}, VM_CPUID_SUBLEAF},
     {0x7, 0, {0, KEEP_7_EBX, KEEP_7_ECX, KEEP_7_EDX}, {0}, VM_CPUID_SUBLEAF},
+    {LEAF_TOPOLOGY, ANY_SUBLEAF, {0}, {0}, 0},                  // differs between processors
     {LEAF_STATE, 0, {0}, {0}, VM_CPUID_SUBLEAF | VM_CPUID_ASK}, // follows XCR0
     {LEAF_STATE, 1, {KEEP_D1, 0, 0, 0}, {0}, VM_CPUID_SUBLEAF},
     {LEAF_STATE, 2, {ALL, ALL, 0, 0}, {0}, VM_CPUID_SUBLEAF}, // AVX
     {LEAF_TSC, ANY_SUBLEAF, {0}, {0}, 0},                     // from the TSC frequency
     {LEAF_FREQUENCY, ANY_SUBLEAF, {0}, {0}, 0},
     {LEAF_SIGNATURE, ANY_SUBLEAF, {0}, {LEAF_TIMING, 0x65746147, 0x73756f68, 0x4d4d5665}, 0},
-    {LEAF_TIMING, ANY_SUBLEAF, {0}, {0, BUS_KHZ, 0, 0}, 0},
+    {LEAF_TIMING, ANY_SUBLEAF, {0}, {0}, 0},
+    {LEAF_PV_SIGNATURE, ANY_SUBLEAF, {0}, {0}, 0}, // with local APICs
+    {LEAF_PV_FEATURES, ANY_SUBLEAF, {0}, {0}, 0},
     {0x80000000, ANY_SUBLEAF, {0, ALL, ALL, ALL}, {0x80000008, 0, 0, 0}, 0},
     {0x80000001, ANY_SUBLEAF, {ALL, ALL, KEEP_X1_ECX, KEEP_X1_EDX}, {0}, 0},
     {0x80000002, ANY_SUBLEAF, {ALL, ALL, ALL, ALL}, {0}, 0},
@@ -104,6 +118,17 @@ static struct cpuid_words ask(cpuid_source *source, uint32_t leaf, uint32_t subl
     return source(leaf, subleaf);
 }
 
+// APIC IDs set aside for `processors`: the next power of two.
+static uint32_t addressable(uint32_t processors)
+{
+    uint32_t ids = 1;
+
+    while (ids < processors) {
+        ids *= 2;
+    }
+    return ids;
+}
+
 // TSC frequency = ECX * EBX / EAX, with ECX, the crystal's, below 2^32.
 static struct cpuid_words tsc_leaf(uint64_t hz)
 {
@@ -113,6 +138,40 @@ static struct cpuid_words tsc_leaf(uint64_t hz)
         numerator *= 2;
     }
     return (struct cpuid_words){1, numerator, (uint32_t)(hz / numerator), 0};
+}
+
+uint32_t cpuid_ticks_per_crystal(uint64_t tsc_hz)
+{
+    return tsc_leaf(tsc_hz).ebx;
+}
+
+// Local APICs: leaves 1 and 0BH are each processor's own, and the number of cores is in leaf 4.
+static void add_processors(const struct machine_features *features, struct vm_cpuid_entry *entry)
+{
+    if (features->processors == 0) {
+        return;
+    }
+    if (entry->leaf == 1) {
+        entry->ecx |= FEATURE_X2APIC | FEATURE_TSC_DEADLINE;
+        entry->edx |= FEATURE_APIC | (features->processors > 1 ? FEATURE_HTT : 0);
+        entry->flags |= VM_CPUID_ASK;
+    } else if (entry->leaf == 7) {
+        entry->ebx |= TSC_ADJUST;
+    } else if (entry->leaf == LEAF_PV_SIGNATURE) {
+        entry->eax = LEAF_PV_FEATURES;
+        entry->ebx = 0x4b4d564b; // "KVMKVMKVM"
+        entry->ecx = 0x564b4d56;
+        entry->edx = 0x4d;
+    } else if (entry->leaf == LEAF_PV_FEATURES) {
+        entry->eax = PV_NO_IO_DELAY;
+    } else if (entry->leaf == LEAF_TOPOLOGY) {
+        entry->flags |= VM_CPUID_ASK;
+    } else if (entry->leaf == 4 && (entry->eax & 0x1f) != 0) {
+        bool shared = (entry->eax >> 5 & 7) >= 3; // the last level
+
+        entry->eax |= (addressable(features->processors) - 1) << 26;
+        entry->eax |= shared ? (addressable(features->processors) - 1) << 14 : 0;
+    }
 }
 
 // What depends on more than the row: frequencies, and XSAVE's dependants.
@@ -130,6 +189,7 @@ static void adjust(const struct machine_features *features, struct vm_cpuid_entr
         entry->ecx = 100;
     } else if (entry->leaf == LEAF_TIMING) {
         entry->eax = (uint32_t)(features->tsc_hz / 1000);
+        entry->ebx = tsc.ecx / 1000; // the local APIC timer's input
     } else if (entry->leaf == 1 && !(features->xcr0_allowed & XCR0_AVX)) {
         entry->ecx &= ~FEATURES_AVX;
     } else if (entry->leaf == 7 && !(features->xcr0_allowed & XCR0_AVX)) {
@@ -161,14 +221,40 @@ static struct vm_cpuid_entry filter(cpuid_source *source, const struct row *row)
     };
 }
 
-uint32_t cpuid_build(cpuid_source *source, const struct machine_features *features,
+// Leaves that only processors with local APICs have.
+static bool is_of_processors(uint32_t leaf)
+{
+    return leaf == LEAF_TOPOLOGY || leaf == LEAF_PV_SIGNATURE || leaf == LEAF_PV_FEATURES;
+}
+
+static void keep_leaf_one(struct machine_features *features, const struct vm_cpuid_entry *entry)
+{
+    features->leaf_one[0] = entry->eax;
+    features->leaf_one[1] = entry->ebx;
+    features->leaf_one[2] = entry->ecx;
+    features->leaf_one[3] = entry->edx;
+}
+
+uint32_t cpuid_build(cpuid_source *source, struct machine_features *features,
                      struct vm_cpuid_entry *entries)
 {
+    uint32_t count = 0;
+
     for (uint32_t i = 0; i < ARRAY_COUNT(rows); i++) {
-        entries[i] = filter(source, &rows[i]);
-        adjust(features, &entries[i]);
+        struct vm_cpuid_entry *entry = &entries[count];
+
+        if (features->processors == 0 && is_of_processors(rows[i].leaf)) {
+            continue;
+        }
+        *entry = filter(source, &rows[i]);
+        adjust(features, entry);
+        add_processors(features, entry);
+        if (entry->leaf == 1) {
+            keep_leaf_one(features, entry);
+        }
+        count++;
     }
-    return ARRAY_COUNT(rows);
+    return count;
 }
 
 // CR4 bits that exist where a feature bit of leaf 1 EDX or ECX, or of leaf 7 EBX or ECX is set.
@@ -216,7 +302,8 @@ static uint32_t state_bytes(uint64_t xcr0)
     return xcr0 & XCR0_AVX ? 576 + 256 : 576;
 }
 
-enum outcome handle_cpuid(struct machine *machine)
+// Leaf 0DH, sub-leaf 0: what the components of XCR0 take.
+static enum outcome answer_state(struct machine *machine)
 {
     struct vcpu_page *page = machine->page;
     bool state = (uint32_t)page->gpr[GPR_RAX] == LEAF_STATE && (uint32_t)page->gpr[GPR_RCX] == 0;
@@ -229,4 +316,64 @@ enum outcome handle_cpuid(struct machine *machine)
     page->gpr[GPR_RCX] = state ? state_bytes(machine->features.xcr0_allowed) : 0;
     page->gpr[GPR_RDX] = 0;
     return OUTCOME_ADVANCE;
+}
+
+static enum outcome answer(struct vcpu_page *page, struct cpuid_words words)
+{
+    page->gpr[GPR_RAX] = words.eax;
+    page->gpr[GPR_RBX] = words.ebx;
+    page->gpr[GPR_RCX] = words.ecx;
+    page->gpr[GPR_RDX] = words.edx;
+    return OUTCOME_ADVANCE;
+}
+
+// Leaf 1: the initial APIC ID, how many there are, and two bits that follow the processor's state.
+static enum outcome answer_one(struct machine *machine)
+{
+    const uint32_t *leaf = machine->features.leaf_one;
+    struct cpuid_words words = {leaf[0], leaf[1], leaf[2], leaf[3]};
+
+    if (!machine_has(machine, VCPU_GROUP_CONTROL)) {
+        return OUTCOME_FETCH;
+    }
+    words.ebx &= 0xffff;
+    words.ebx |= machine->apic->index << 24 | addressable(machine->features.processors) << 16;
+    if ((words.ecx & FEATURE_XSAVE) && (machine->page->cr4 & CR4_OSXSAVE)) {
+        words.ecx |= FEATURE_OSXSAVE;
+    }
+    if (!local_apic_enabled(machine->apic)) {
+        words.edx &= ~FEATURE_APIC;
+    }
+    return answer(machine->page, words);
+}
+
+// Leaf 0BH: one thread a core, all cores in one package.
+static enum outcome answer_topology(struct machine *machine)
+{
+    uint32_t level = (uint32_t)machine->page->gpr[GPR_RCX];
+    uint32_t processors = machine->features.processors;
+    struct cpuid_words words = {.ecx = level & 0xff, .edx = machine->apic->index};
+
+    if (level == 0) {
+        words.ebx = 1;
+        words.ecx |= 1 << 8; // SMT
+    } else if (level == 1) {
+        words.eax = (uint32_t)__builtin_ctz(addressable(processors));
+        words.ebx = processors;
+        words.ecx |= 2 << 8; // core
+    }
+    return answer(machine->page, words);
+}
+
+enum outcome handle_cpuid(struct machine *machine)
+{
+    uint32_t leaf = (uint32_t)machine->page->gpr[GPR_RAX];
+
+    if (machine->apic && leaf == 1) {
+        return answer_one(machine);
+    }
+    if (machine->apic && leaf == LEAF_TOPOLOGY) {
+        return answer_topology(machine);
+    }
+    return answer_state(machine);
 }

@@ -2,6 +2,8 @@
 // Injection of exceptions and interrupts through the shared page. See event.h.
 #include "vmm/monitor/event.h"
 
+#include "kernel/lib/string.h"
+
 #define DR6_SINGLE_STEP (1ull << 14)
 
 void event_raise(struct machine *machine, unsigned vector)
@@ -62,5 +64,105 @@ void event_deliver_interrupt(struct machine *machine)
         page->request_window = platform_interrupt_pending(machine->platform);
     } else {
         page->request_window = 1;
+    }
+}
+
+static void deliver_nmi(struct machine *machine)
+{
+    struct vcpu_page *page = machine->page;
+    uint32_t blocking = VCPU_BLOCKED_BY_STI | VCPU_BLOCKED_BY_MOV_SS | VCPU_BLOCKED_BY_NMI;
+
+    if (!(machine->apic->attention & APIC_ATTENTION_NMI)) {
+        page->request_nmi_window = 0;
+    } else if ((page->event.word & VCPU_EVENT_VALID) || (page->interruptibility & blocking)) {
+        page->request_nmi_window = 1;
+    } else {
+        page->event = (struct vcpu_event){
+            .word = VCPU_EVENT_VALID | (uint32_t)VCPU_EVENT_NMI | VECTOR_NMI,
+        };
+        machine->apic->attention &= ~APIC_ATTENTION_NMI;
+        page->request_nmi_window = 0;
+        page->halted = 0;
+    }
+}
+
+static bool has_vector(const struct machine *machine)
+{
+    return (machine->apic->attention & APIC_ATTENTION_VECTOR) ||
+           (pic_pending(&machine->platform->pic) && local_apic_passes_pic(machine->apic));
+}
+
+void event_deliver_to_processor(struct machine *machine)
+{
+    struct vcpu_page *page = machine->page;
+
+    if (machine->waiting) {
+        return;
+    }
+    deliver_nmi(machine);
+    if (has_vector(machine) && can_take_interrupt(page)) {
+        unsigned vector = platform_processor_acknowledge(machine->platform, machine->apic);
+
+        page->event = (struct vcpu_event){
+            .word = VCPU_EVENT_VALID | (uint32_t)VCPU_EVENT_EXTERNAL | vector,
+        };
+        page->halted = 0;
+    }
+    page->request_window = has_vector(machine);
+}
+
+#define GROUPS_OF_INIT                                                                             \
+    (VCPU_GROUP_RIP | VCPU_GROUP_CONTROL | VCPU_GROUP_SEGMENTS | VCPU_GROUP_TABLES |               \
+     VCPU_GROUP_DEBUG)
+
+// "Processor State After Reset": an INIT leaves most MSRs, the FPU and the TSC as they are.
+static void take_init(struct machine *machine)
+{
+    const struct vcpu_page *reset = machine->reset;
+    struct vcpu_page *page = machine->page;
+
+    memcpy(page->gpr, reset->gpr, sizeof(page->gpr));
+    page->cr2 = reset->cr2;
+    page->rip = reset->rip;
+    page->rflags = reset->rflags;
+    page->interruptibility = reset->interruptibility;
+    page->cr0 = reset->cr0;
+    page->cr3 = reset->cr3;
+    page->cr4 = reset->cr4;
+    page->efer = reset->efer;
+    memcpy(page->segment, reset->segment, sizeof(page->segment));
+    page->gdtr = reset->gdtr;
+    page->idtr = reset->idtr;
+    memcpy(page->dr, reset->dr, sizeof(page->dr));
+    page->dr6 = reset->dr6;
+    page->dr7 = reset->dr7;
+    page->valid |= GROUPS_OF_INIT;
+    page->dirty |= GROUPS_OF_INIT;
+    page->event.word = 0;
+    page->request_window = page->request_nmi_window = 0;
+    page->halted = 1;
+    machine->trap_due = false;
+    machine->waiting = true;
+}
+
+void event_take_start_up(struct machine *machine)
+{
+    struct local_apic *apic = machine->apic;
+    struct vcpu_page *page = machine->page;
+    struct vcpu_segment *code = &page->segment[SEGMENT_CS];
+    uint32_t attention = apic->attention;
+
+    if (attention & APIC_ATTENTION_INIT) {
+        local_apic_init_signal(apic);
+        take_init(machine);
+    }
+    apic->attention &= ~(APIC_ATTENTION_INIT | APIC_ATTENTION_SIPI);
+    if ((attention & APIC_ATTENTION_SIPI) && machine->waiting) {
+        code->selector = (uint16_t)(apic->startup_page << 8);
+        code->base = (uint64_t)apic->startup_page << 12;
+        page->rip = 0;
+        page->dirty |= VCPU_GROUP_RIP | VCPU_GROUP_SEGMENTS;
+        page->halted = 0;
+        machine->waiting = false;
     }
 }

@@ -7,6 +7,7 @@
 #include "vmm/monitor/machine.h"
 
 #define VECTOR_DEBUG      1u
+#define VECTOR_NMI        2u
 #define VECTOR_UNDEFINED  6u
 #define VECTOR_PROTECTION 13u
 #define VECTOR_PAGE       14u
@@ -28,3 +29,11 @@ void event_raise_step(struct machine *machine);
 // Injects the platform's interrupt if the guest can take one now, wakes it from HLT, or asks for
 // the window. Called before each entry.
 void event_deliver_interrupt(struct machine *machine);
+
+// The same for a processor with a local APIC, NMIs included. One that waits for a start-up IPI
+// takes nothing.
+void event_deliver_to_processor(struct machine *machine);
+
+// INIT and start-up IPIs that the local APIC has received: the registers after them. An INIT makes
+// the processor wait, and a start-up IPI counts only while it does.
+void event_take_start_up(struct machine *machine);

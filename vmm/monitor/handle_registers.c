@@ -95,7 +95,10 @@ static enum outcome write_cr8(struct machine *machine, uint64_t value)
     if (value & ~0xfull) {
         return event_protection(machine);
     }
-    machine->cr8 = value; // kept; there is no local APIC that it would guard
+    if (machine->apic) {
+        local_apic_set_task_priority(machine->apic, (uint32_t)value);
+    }
+    machine->cr8 = value;
     return OUTCOME_ADVANCE;
 }
 
@@ -124,8 +127,9 @@ static enum outcome write_control_register(struct machine *machine)
 static enum outcome read_control_register(struct machine *machine)
 {
     struct vcpu_page *page = machine->page;
+    uint64_t priority = machine->apic ? local_apic_task_priority(machine->apic) : machine->cr8;
     const uint64_t values[16] = {
-        [0] = page->cr0, [2] = page->cr2, [3] = page->cr3, [4] = page->cr4, [8] = machine->cr8,
+        [0] = page->cr0, [2] = page->cr2, [3] = page->cr3, [4] = page->cr4, [8] = priority,
     };
     unsigned gpr = page->exit.cr.gpr & 15u;
 

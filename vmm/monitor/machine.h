@@ -4,7 +4,8 @@
 //
 // A handler is pure: it reads the exit in the shared page, changes the page, the platform and this
 // struct, and says how to go on. It makes no system call, so host tests, fuzzing and replay run
-// the same code. Owned by the VM's one vCPU thread.
+// the same code. One per virtual processor, used by its thread; the platform behind it is shared,
+// and with several processors the run loop holds the VM's lock (smp.h).
 #pragma once
 
 #include <stdbool.h>
@@ -41,14 +42,22 @@ struct machine_features {
     uint64_t xcr0_allowed; // 0: no XSAVE
     uint64_t tsc_hz;
     unsigned physical_bits;
+    uint32_t processors;  // with local APICs; 0: one processor at the PIC
+    uint32_t leaf_one[4]; // CPUID leaf 1 without what differs between processors
 };
 
 // MSRs that are kept here because nothing else has them.
 struct machine_msrs {
     uint64_t apic_base;
+    uint64_t tsc_adjust;
     uint64_t misc_enable;
     uint64_t mcg_status;
     uint64_t mtrr[MACHINE_MTRR_COUNT];
+};
+
+struct machine_counts {
+    uint64_t msr_refused; // accesses that got #GP
+    uint64_t exits[EXIT_KIND_COUNT];
 };
 
 struct machine {
@@ -58,15 +67,18 @@ struct machine {
     struct guest_access access; // the emulator's way to memory and devices
     struct machine_features features;
     struct machine_msrs msrs;
-    uint64_t cr8;
+    uint64_t cr8; // without a local APIC
+
+    struct local_apic *apic;       // null: the processor is at the PIC
+    const struct vcpu_page *reset; // with a local APIC: the registers after an INIT
+    bool waiting;                  // for a start-up IPI
 
     uint32_t need;            // groups, OUTCOME_FETCH
     bool trap_due;            // RFLAGS.TF was set when an instruction was emulated
     struct machine_stop stop; // OUTCOME_STOP
     uint32_t refused[16];     // MSR numbers that were logged
     uint32_t refused_count;
-    uint64_t msr_refused; // accesses that got #GP
-    uint64_t exits[EXIT_KIND_COUNT];
+    struct machine_counts counts;
 
     void *log_context;
     void (*log)(void *context, const char *line); // null: nobody reads it

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The monitor process: everything one VM has. Built by setup.c, run by run.c, one thread.
+// The monitor process: everything one VM has. Built by setup.c and run by run.c: one thread, or
+// with local APICs one for each virtual processor, which hold the lock of smp.h outside of the
+// guest.
 #pragma once
 
 #include <stdint.h>
@@ -7,25 +9,52 @@
 #include "vmm/config/config.h"
 #include "vmm/devices/guest_memory.h"
 #include "vmm/devices/platform.h"
+#include "vmm/load/load.h"
 #include "vmm/monitor/link.h"
 #include "vmm/monitor/machine.h"
 #include "vmm/monitor/observe.h"
+#include "vmm/monitor/smp.h"
+
+#define MONITOR_PROCESSORS APIC_BUS_PROCESSORS
+
+struct monitor;
+
+// One virtual processor and the thread that runs it.
+struct virtual_cpu {
+    struct monitor *monitor;
+    uint32_t index;
+    uint32_t handle; // of the vCPU
+    struct machine machine;
+
+    // With local APICs only, see smp.c.
+    uint32_t thread;          // handle; set before the thread first gets the lock
+    bool parked;              // does not run while the VM is paused; guarded by the lock
+    uint64_t skipped;         // of monitor.skipped, what this processor's TSC has been set back
+    uint64_t deferred_events; // event bits that came while the thread waited for the lock
+};
 
 struct monitor {
     const struct process_info *info;
     struct config_vm config;
     uint32_t vm;
-    uint32_t vcpu;
-    struct machine machine;
+    struct virtual_cpu cpu[MONITOR_PROCESSORS];
+    struct load_entry *entry; // how the boot processor starts
+    struct smp smp;
     struct link link;
     struct guest_memory memory;
     struct platform platform;
-    struct observer observer;
+    struct observer observer; // without local APICs
 };
 
-// Builds the VM that the process's arguments describe: memory, guest image, tables, devices, vCPU.
-// Ends the process with a message when that is not possible.
+// Builds the VM that the process's arguments describe: memory, guest image, tables, devices, and
+// without local APICs the vCPU. Ends the process with a message when that is not possible.
 void monitor_setup(struct monitor *monitor, const struct process_info *info);
+
+// Makes the vCPU of the calling thread, in its reset state.
+void monitor_make_vcpu(struct virtual_cpu *cpu);
+
+// Puts the boot processor where the guest image starts.
+void monitor_enter_image(struct monitor *monitor, struct vcpu_page *page);
 
 // Runs it to its end.
 NORETURN void monitor_run(struct monitor *monitor);

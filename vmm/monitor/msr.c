@@ -6,6 +6,7 @@
 
 #include <stddef.h>
 #include "kernel/lib/string.h"
+#include "vmm/monitor/apic_msr.h"
 #include "vmm/monitor/event.h"
 #include "vmm/monitor/handlers.h"
 #include "vmm/monitor/processor.h"
@@ -29,6 +30,7 @@ const struct msr_row msr_table[] = {
     {MSR_APIC_BASE, MSR_APIC_BASE, MSR_KEPT, false, KEPT(apic_base)},
     {MSR_EBL_CR_POWERON, MSR_EBL_CR_POWERON, MSR_WRITES_LOST, false, 0},
     {MSR_FEATURE_CONTROL, MSR_FEATURE_CONTROL, MSR_CONSTANT, false, 1}, // locked, all off
+    {MSR_TSC_ADJUST, MSR_TSC_ADJUST, MSR_OF_TSC_ADJUST, false, 0},
     {MSR_BIOS_SIGN_ID, MSR_BIOS_SIGN_ID, MSR_WRITES_LOST, false, 0},
     {MSR_FSB_FREQ, MSR_FSB_FREQ, MSR_CONSTANT, false, 0},
     {MSR_PLATFORM_INFO, MSR_PLATFORM_INFO, MSR_CONSTANT, false, 0},
@@ -100,6 +102,8 @@ static uint64_t *location(struct machine *machine, const struct msr_row *row, ui
         return &machine->page->efer;
     case MSR_OF_SEGMENT:
         return &machine->page->segment[row->value].base;
+    case MSR_OF_TSC_ADJUST:
+        return &machine->msrs.tsc_adjust;
     case MSR_CONSTANT:
     case MSR_WRITES_LOST:
     case MSR_OF_TSC:
@@ -120,6 +124,7 @@ static uint32_t group_of(const struct msr_row *row)
     case MSR_IN_PAGE_LINEAR:
     case MSR_OF_PAT:
     case MSR_OF_TSC:
+    case MSR_OF_TSC_ADJUST:
         return VCPU_GROUP_MSRS;
     case MSR_CONSTANT:
     case MSR_WRITES_LOST:
@@ -146,7 +151,7 @@ static bool is_news(struct machine *machine, uint32_t number)
 
 static enum outcome refuse(struct machine *machine, const char *what, uint32_t number)
 {
-    machine->msr_refused++;
+    machine->counts.msr_refused++;
     if (is_news(machine, number)) {
         machine_log(machine, "%s of MSR 0x%x refused with #GP at rip 0x%llx", what, number,
                     (unsigned long long)machine->page->rip);
@@ -158,10 +163,14 @@ enum outcome handle_rdmsr(struct machine *machine)
 {
     struct vcpu_page *page = machine->page;
     uint32_t number = (uint32_t)page->gpr[GPR_RCX];
-    const struct msr_row *row = msr_find(number);
+    const struct msr_row *row;
     uint64_t value;
     const uint64_t *from;
 
+    if (machine->apic != NULL && apic_msr_is(number)) {
+        return apic_msr_read(machine, number);
+    }
+    row = msr_find(number);
     if (!row) {
         return refuse(machine, "read", number);
     }
@@ -215,9 +224,20 @@ static bool value_is_allowed(const struct machine *machine, const struct msr_row
     case MSR_KEPT:
     case MSR_WRITES_LOST:
     case MSR_OF_TSC:
+    case MSR_OF_TSC_ADJUST:
         break;
     }
     return true;
+}
+
+// IA32_TSC_ADJUST follows every change of the TSC, "Time-Stamp Counter Adjustment".
+static void set_tsc_offset(struct machine *machine, uint64_t offset)
+{
+    machine->msrs.tsc_adjust += offset - machine->page->tsc_offset;
+    machine->page->tsc_offset = offset;
+    if (machine->apic) {
+        local_apic_set_tsc_offset(machine->apic, offset);
+    }
 }
 
 enum outcome handle_wrmsr(struct machine *machine)
@@ -225,9 +245,13 @@ enum outcome handle_wrmsr(struct machine *machine)
     struct vcpu_page *page = machine->page;
     uint32_t number = (uint32_t)page->gpr[GPR_RCX];
     uint64_t value = page->gpr[GPR_RDX] << 32 | (uint32_t)page->gpr[GPR_RAX];
-    const struct msr_row *row = msr_find(number);
+    const struct msr_row *row;
     uint64_t *to;
 
+    if (machine->apic != NULL && apic_msr_is(number)) {
+        return apic_msr_write(machine, number, value);
+    }
+    row = msr_find(number);
     if (!row) {
         return refuse(machine, "write", number);
     }
@@ -238,7 +262,9 @@ enum outcome handle_wrmsr(struct machine *machine)
         return event_protection(machine);
     }
     if (row->policy == MSR_OF_TSC) {
-        page->tsc_offset = value - page->exit_tsc;
+        set_tsc_offset(machine, value - page->exit_tsc);
+    } else if (row->policy == MSR_OF_TSC_ADJUST) {
+        set_tsc_offset(machine, page->tsc_offset + value - machine->msrs.tsc_adjust);
     } else if (row->policy == MSR_OF_EFER) {
         value = (value & ~EFER_LMA) | (page->efer & EFER_LMA);
     }

@@ -12,6 +12,7 @@ enum msr_policy {
     MSR_IN_PAGE,        // in struct vcpu_page, at `value`
     MSR_IN_PAGE_LINEAR, // the same, and must be a canonical address
     MSR_OF_TSC,
+    MSR_OF_TSC_ADJUST,
     MSR_OF_EFER,
     MSR_OF_PAT,
     MSR_OF_SEGMENT, // base of segment[`value`]

@@ -39,6 +39,7 @@
 #define MSR_APIC_BASE       0x1bu
 #define MSR_EBL_CR_POWERON  0x2au
 #define MSR_FEATURE_CONTROL 0x3au
+#define MSR_TSC_ADJUST      0x3bu
 #define MSR_BIOS_SIGN_ID    0x8bu
 #define MSR_FSB_FREQ        0xcdu
 #define MSR_PLATFORM_INFO   0xceu
@@ -56,6 +57,7 @@
 #define MSR_MTRR_FIX_4K     0x268u
 #define MSR_PAT             0x277u
 #define MSR_MTRR_DEF_TYPE   0x2ffu
+#define MSR_TSC_DEADLINE    0x6e0u
 #define MSR_EFER            0xc0000080u
 #define MSR_STAR            0xc0000081u
 #define MSR_LSTAR           0xc0000082u

@@ -111,8 +111,8 @@ static void add_line(struct text *text, const char *name, unsigned long long val
     text->used += length < room ? length : 0; // a line that does not fit is left out whole
 }
 
-size_t report_statistics(const struct machine *machine, const struct vm_statistics *statistics,
-                         char *buffer, size_t size)
+size_t report_statistics(const struct machine_counts *counts,
+                         const struct vm_statistics *statistics, char *buffer, size_t size)
 {
     struct text text = {buffer, size, 0};
 
@@ -120,13 +120,13 @@ size_t report_statistics(const struct machine *machine, const struct vm_statisti
     add_line(&text, "exits to monitor", statistics->exits_to_monitor);
     add_line(&text, "ticks in guest", statistics->guest_ticks);
     add_line(&text, "bytes granted", statistics->granted_bytes);
-    add_line(&text, "msr accesses refused", machine->msr_refused);
+    add_line(&text, "msr accesses refused", counts->msr_refused);
     for (uint32_t kind = 0; kind < EXIT_KIND_COUNT; kind++) {
-        if (machine->exits[kind] > 0) {
+        if (counts->exits[kind] > 0) {
             char name[40];
 
             (void)format_text(name, sizeof(name), "exit %s", exit_kind_name(kind));
-            add_line(&text, name, machine->exits[kind]);
+            add_line(&text, name, counts->exits[kind]);
         }
     }
     for (uint32_t reason = 0; reason < ARRAY_COUNT(statistics->kernel_by_reason); reason++) {

@@ -10,5 +10,5 @@
 void report_stop(struct machine *machine);
 
 // Writes the statistics into `buffer`, lines end in LF; returns the bytes written, at most `size`.
-size_t report_statistics(const struct machine *machine, const struct vm_statistics *statistics,
-                         char *buffer, size_t size);
+size_t report_statistics(const struct machine_counts *counts,
+                         const struct vm_statistics *statistics, char *buffer, size_t size);

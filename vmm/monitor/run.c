@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The run loop: enter the guest, dispatch the exit, look after time, interrupts and the console.
 // The path of an ordinary port access is straight: everything rare hangs behind one test.
-#include "vmm/monitor/monitor.h"
+#include "vmm/monitor/run.h"
 
 #include "kernel/lib/format.h"
 #include "kernel/lib/string.h"
@@ -19,20 +19,32 @@
 #define REPORT_ROWS       10u         // ports, MSRs, ... at the VM's end
 #define REPORT_ROWS_SHORT 3u          // on the person's terminal
 
-// Fills groups of the page without entering the guest; the exit stays as it is.
-static void fetch(struct monitor *monitor, uint32_t groups)
+void run_fetch(struct virtual_cpu *cpu, uint32_t groups)
 {
-    struct vcpu_page *page = monitor->machine.page;
+    struct vcpu_page *page = cpu->machine.page;
     struct vm_exit exit = page->exit;
     uint32_t wanted = page->wanted;
 
     page->wanted = groups;
-    if (vcpu_run(monitor->vcpu, VCPU_RUN_FETCH) != STATUS_OK || (page->valid & groups) != groups) {
-        monitor_end(monitor, END_UNHANDLED, RUN_UNHANDLED,
+    if (vcpu_run(cpu->handle, VCPU_RUN_FETCH) != STATUS_OK || (page->valid & groups) != groups) {
+        monitor_end(cpu->monitor, END_UNHANDLED, RUN_UNHANDLED,
                     "the kernel did not give the virtual processor's registers");
     }
     page->wanted = wanted;
     page->exit = exit;
+}
+
+// What the handlers of all processors counted.
+static void add_counts(const struct monitor *monitor, struct machine_counts *total)
+{
+    for (uint32_t i = 0; i < MONITOR_PROCESSORS; i++) {
+        const struct machine_counts *counts = &monitor->cpu[i].machine.counts;
+
+        total->msr_refused += counts->msr_refused;
+        for (uint32_t kind = 0; kind < EXIT_KIND_COUNT; kind++) {
+            total->exits[kind] += counts->exits[kind];
+        }
+    }
 }
 
 // Sends text in pieces of whole lines.
@@ -55,12 +67,14 @@ static void send_text(struct monitor *monitor, uint32_t type, const char *text, 
 static size_t write_statistics(struct monitor *monitor, unsigned rows, char *text, size_t size)
 {
     struct vm_statistics statistics = {0};
+    struct machine_counts total = {0};
     size_t length;
 
     if (vm_statistics_get(monitor->vm, &statistics) != STATUS_OK) {
         statistics = (struct vm_statistics){0};
     }
-    length = report_statistics(&monitor->machine, &statistics, text, size);
+    add_counts(monitor, &total);
+    length = report_statistics(&total, &statistics, text, size);
     if (monitor->observer.stats) {
         struct exit_slices slices = observe_slices(&monitor->observer, tsc_now());
 
@@ -140,53 +154,70 @@ static void log_lines(struct monitor *monitor, char *text)
 }
 
 // Why the processor refused the entry, rule by rule.
-static void explain_refusal(struct monitor *monitor)
+static void explain_refusal(struct virtual_cpu *cpu)
 {
+    struct link *link = &cpu->monitor->link;
     static struct vcpu_field fields[VCPU_FIELD_MAXIMUM];
     static char text[4096];
-    int64_t count = vcpu_dump(monitor->vcpu, fields, VCPU_FIELD_MAXIMUM);
+    int64_t count = vcpu_dump(cpu->handle, fields, VCPU_FIELD_MAXIMUM);
 
     if (count < 0) {
-        link_log(&monitor->link, "the virtual processor's fields cannot be read");
+        link_log(link, "the virtual processor's fields cannot be read");
     } else if (entry_check(fields, (size_t)count, text, sizeof(text)) == 0) {
-        link_log(&monitor->link, "no rule known here is broken");
+        link_log(link, "no rule known here is broken");
     } else {
-        log_lines(monitor, text);
+        log_lines(cpu->monitor, text);
     }
 }
 
-static NORETURN void stop(struct monitor *monitor)
+NORETURN void run_stop(struct virtual_cpu *cpu)
 {
-    struct machine *machine = &monitor->machine;
+    struct machine *machine = &cpu->machine;
+    struct monitor *monitor = cpu->monitor;
 
     link_flush(&monitor->link);
     if (machine->stop.report) {
-        fetch(monitor, VCPU_GROUP_ALL);
+        run_fetch(cpu, VCPU_GROUP_ALL);
         report_stop(machine);
     }
     if (machine->stop.reason == END_ENTRY_REFUSED) {
-        explain_refusal(monitor);
+        explain_refusal(cpu);
     }
     finish_observing(monitor);
     monitor_end(monitor, machine->stop.reason, machine->stop.status, machine->stop.why);
 }
 
-// The guest does not see the time of a pause: neither its TSC nor its devices.
-static void hide_time(struct monitor *monitor, uint64_t ticks)
+void run_hide_time(struct virtual_cpu *cpu, uint64_t ticks)
 {
-    struct vcpu_page *page = monitor->machine.page;
+    struct vcpu_page *page = cpu->machine.page;
 
-    fetch(monitor, VCPU_GROUP_MSRS);
+    run_fetch(cpu, VCPU_GROUP_MSRS);
     page->tsc_offset -= ticks;
     page->dirty |= VCPU_GROUP_MSRS;
-    platform_skip_time(&monitor->platform, ticks);
+    if (cpu->machine.apic) {
+        local_apic_skip_time(cpu->machine.apic, ticks, page->tsc_offset);
+    }
 }
 
-static void pause(struct monitor *monitor)
+// The guest does not see the time of a pause: neither its TSC nor its devices.
+static void hide_pause(struct virtual_cpu *cpu, uint64_t ticks)
 {
-    struct link *link = &monitor->link;
-    uint64_t start = tsc_now();
+    platform_skip_time(&cpu->monitor->platform, ticks);
+    if (cpu->machine.apic) {
+        cpu->monitor->smp.skipped += ticks; // each processor sets its own TSC back
+    } else {
+        run_hide_time(cpu, ticks);
+    }
+}
 
+static void pause(struct virtual_cpu *cpu)
+{
+    struct monitor *monitor = cpu->monitor;
+    struct link *link = &monitor->link;
+    uint64_t start;
+
+    smp_stop_others(cpu);
+    start = tsc_now();
     link_flush(link);
     while (link->paused && !link->stop_wanted) {
         (void)event_wait(0);
@@ -196,12 +227,13 @@ static void pause(struct monitor *monitor)
             send_statistics(monitor);
         }
     }
-    hide_time(monitor, tsc_now() - start);
+    hide_pause(cpu, tsc_now() - start);
+    smp_resume_others(cpu);
 }
 
-// Something arrived from the console process.
-static void take_messages(struct monitor *monitor)
+void run_take_messages(struct virtual_cpu *cpu)
 {
+    struct monitor *monitor = cpu->monitor;
     struct link *link = &monitor->link;
 
     link_receive(link);
@@ -210,11 +242,11 @@ static void take_messages(struct monitor *monitor)
         send_statistics(monitor);
     }
     if (link->paused) {
-        pause(monitor);
+        pause(cpu);
     }
     if (link->stop_wanted) {
-        (void)machine_stop(&monitor->machine, END_STOPPED, 0, false, "stopped at the console");
-        stop(monitor);
+        (void)machine_stop(&cpu->machine, END_STOPPED, 0, false, "stopped at the console");
+        run_stop(cpu);
     }
     if (link->input_arrived) {
         link->input_arrived = false;
@@ -222,129 +254,65 @@ static void take_messages(struct monitor *monitor)
     }
 }
 
-// A single step ran over an emulated instruction.
-static void raise_step(struct monitor *monitor)
+void run_raise_step(struct virtual_cpu *cpu)
 {
-    monitor->machine.trap_due = false;
-    if (monitor->machine.page->event.word & VCPU_EVENT_VALID) {
+    cpu->machine.trap_due = false;
+    if (cpu->machine.page->event.word & VCPU_EVENT_VALID) {
         return; // the instruction raised something of its own
     }
-    fetch(monitor, VCPU_GROUP_DEBUG);
-    event_raise_step(&monitor->machine);
+    run_fetch(cpu, VCPU_GROUP_DEBUG);
+    event_raise_step(&cpu->machine);
 }
 
-// Host TSC at which a device timer or the output has its turn; CLOCK_NEVER: nothing waits.
-static inline uint64_t next_deadline(const struct monitor *monitor)
-{
-    uint64_t timer = monitor->platform.clock.earliest_tsc;
-    uint64_t flush = monitor->link.flush_at;
-
-    return timer < flush ? timer : flush;
-}
-
-static uint64_t do_what_is_due(struct monitor *monitor)
+uint64_t run_what_is_due(struct monitor *monitor, uint64_t now)
 {
     platform_run_timers(&monitor->platform);
-    if (monitor->machine.page->exit_tsc >= monitor->link.flush_at) {
+    if (now >= monitor->link.flush_at) {
         link_flush(&monitor->link);
     }
-    return next_deadline(monitor);
+    return run_next_deadline(monitor);
 }
 
 // True when the next entry is not an ordinary one.
 static inline bool needs_attention(const struct monitor *monitor, const struct vcpu_page *page)
 {
-    return ((uint32_t)monitor->machine.trap_due |
+    return ((uint32_t)monitor->cpu[0].machine.trap_due |
             (uint32_t)platform_interrupt_pending(&monitor->platform) | page->request_window |
             page->halted) != 0;
 }
 
-static uint64_t attend(struct monitor *monitor)
+static uint64_t attend(struct virtual_cpu *cpu)
 {
-    struct machine *machine = &monitor->machine;
+    struct machine *machine = &cpu->machine;
 
     if (machine->trap_due) {
-        raise_step(monitor);
+        run_raise_step(cpu);
     }
     event_deliver_interrupt(machine);
     if (machine->page->halted) {
-        link_flush(&monitor->link);
+        link_flush(&cpu->monitor->link);
     }
-    return next_deadline(monitor);
+    return run_next_deadline(cpu->monitor);
 }
 
 // Everything that must be right before the guest runs.
 static inline void prepare(struct monitor *monitor, struct vcpu_page *page)
 {
-    uint64_t deadline = next_deadline(monitor);
+    uint64_t deadline = run_next_deadline(monitor);
 
     if (UNLIKELY(page->exit_tsc >= deadline)) {
-        deadline = do_what_is_due(monitor);
+        deadline = run_what_is_due(monitor, page->exit_tsc);
     }
     if (UNLIKELY(needs_attention(monitor, page))) {
-        deadline = attend(monitor);
+        deadline = attend(&monitor->cpu[0]);
     }
     page->deadline_tsc = deadline; // CLOCK_NEVER is far enough away to be none
 }
 
-// Calls the exit's handler, again when it needs registers that are not in the page yet.
-static inline enum outcome dispatch(struct monitor *monitor, uint32_t kind)
-{
-    struct machine *machine = &monitor->machine;
-    enum outcome outcome = exit_table[kind].handle(machine);
-
-    while (UNLIKELY(outcome == OUTCOME_FETCH)) {
-        fetch(monitor, machine->need);
-        outcome = exit_table[kind].handle(machine);
-    }
-    return outcome;
-}
-
-static inline void handle_exit(struct monitor *monitor, struct vcpu_page *page)
-{
-    struct machine *machine = &monitor->machine;
-    uint32_t kind = page->exit.kind < EXIT_KIND_COUNT ? page->exit.kind : EXIT_UNKNOWN;
-    enum outcome outcome;
-
-    machine->exits[kind]++;
-    outcome = dispatch(monitor, kind);
-    if (LIKELY(outcome == OUTCOME_ADVANCE)) {
-        machine->trap_due = emulate_advance(page, page->exit.instruction_length);
-    } else if (outcome == OUTCOME_STOP) {
-        stop(monitor);
-    }
-}
-
-// Console traffic after an exit; returns quickly when there is none.
-static inline void serve_console(struct monitor *monitor, struct vcpu_page *page)
-{
-    struct link *link = &monitor->link;
-
-    if (UNLIKELY(page->events != 0)) {
-        page->events = 0;
-        take_messages(monitor);
-    }
-    if (UNLIKELY(link->consumed_due)) {
-        link_tell_consumed(link);
-        if (link->receive_blocked) {
-            take_messages(monitor);
-        }
-    }
-}
-
-// Time goes on to the exit's. An event or a deadline may have come without the guest having run:
-// then exit_tsc is an old one.
-static inline void set_time(struct monitor *monitor, struct vcpu_page *page)
-{
-    if (UNLIKELY(page->exit.kind <= EXIT_DEADLINE)) {
-        page->exit_tsc = tsc_now();
-    }
-    platform_set_time(&monitor->platform, page->exit_tsc);
-}
-
 // Once into the guest and through its exit. `flags` is a constant: a step without a log is not made
 // any longer by the one with it.
-static ALWAYS_INLINE void step(struct monitor *monitor, struct vcpu_page *page, uint32_t flags)
+static ALWAYS_INLINE void step(struct monitor *monitor, struct virtual_cpu *cpu,
+                               struct vcpu_page *page, uint32_t flags)
 {
     enum status status;
 
@@ -352,7 +320,7 @@ static ALWAYS_INLINE void step(struct monitor *monitor, struct vcpu_page *page, 
     if (flags != 0) {
         observe_call(&monitor->observer, tsc_now(), page->halted != 0);
     }
-    status = vcpu_run(monitor->vcpu, flags);
+    status = vcpu_run(cpu->handle, flags);
     if (UNLIKELY(status != STATUS_OK)) {
         monitor_end(monitor, END_UNHANDLED, RUN_UNHANDLED, status_name(status));
     }
@@ -361,20 +329,29 @@ static ALWAYS_INLINE void step(struct monitor *monitor, struct vcpu_page *page, 
         take_exits(monitor);
         observe_kind(&monitor->observer, page->exit.kind);
     }
-    set_time(monitor, page);
-    handle_exit(monitor, page);
-    serve_console(monitor, page);
+    run_set_time(monitor, page);
+    run_handle_exit(cpu, page);
+    run_serve_console(monitor, cpu, page);
+}
+
+static NORETURN void run_alone(struct monitor *monitor)
+{
+    struct virtual_cpu *cpu = &monitor->cpu[0];
+    struct vcpu_page *page = cpu->machine.page;
+
+    run_take_messages(cpu);
+    while (monitor->observer.log) {
+        step(monitor, cpu, page, VCPU_RUN_LOG);
+    }
+    for (;;) {
+        step(monitor, cpu, page, 0);
+    }
 }
 
 NORETURN void monitor_run(struct monitor *monitor)
 {
-    struct vcpu_page *page = monitor->machine.page;
-
-    take_messages(monitor);
-    while (monitor->observer.log) {
-        step(monitor, page, VCPU_RUN_LOG);
+    if (monitor->platform.processors > 0) {
+        smp_run(monitor);
     }
-    for (;;) {
-        step(monitor, page, 0);
-    }
+    run_alone(monitor);
 }

@@ -61,10 +61,22 @@ static void read_config(struct monitor *monitor)
         refuse(monitor, END_BAD_CONFIG, RUN_USAGE, "configuration, line %u of the section: %s",
                error.line, error.message);
     }
-    if (monitor->config.vcpus != 1) {
-        refuse(monitor, END_BAD_CONFIG, RUN_USAGE, "vcpus: %u asked for, 1 is supported",
-               monitor->config.vcpus);
+    if (monitor->config.vcpus > MONITOR_PROCESSORS) {
+        refuse(monitor, END_BAD_CONFIG, RUN_USAGE, "vcpus: %u asked for, at most %u are supported",
+               monitor->config.vcpus, MONITOR_PROCESSORS);
     }
+    if (monitor->config.vcpus > 1 && monitor->config.apic == CONFIG_APIC_OFF) {
+        refuse(monitor, END_BAD_CONFIG, RUN_USAGE,
+               "apic: %u virtual processors need it, but it is off", monitor->config.vcpus);
+    }
+}
+
+// Processors with local APICs; 0: there is one, at the PIC.
+static uint32_t apic_processors(const struct monitor *monitor)
+{
+    const struct config_vm *config = &monitor->config;
+
+    return config->vcpus > 1 || config->apic == CONFIG_APIC_ON ? config->vcpus : 0;
 }
 
 // One piece of guest RAM, `host` being where it is mapped here.
@@ -93,7 +105,10 @@ static void make_memory(struct monitor *monitor)
 
 static uint64_t make_acpi_tables(struct monitor *monitor)
 {
-    static const struct acpi_tables_config config = {.processors = 0};
+    const struct acpi_tables_config config = {
+        .processors = apic_processors(monitor),
+        .io_apic_address = IO_APIC_ADDRESS,
+    };
     uint8_t *buffer =
         guest_memory_pointer(&monitor->memory, gpa(ACPI_TABLES_ADDRESS), ACPI_TABLES_MAXIMUM);
     size_t size = 0;
@@ -187,8 +202,10 @@ static void load(struct monitor *monitor, struct load_entry *entry)
     link_log(&monitor->link, entry->summary);
 }
 
-static void enter_at(struct vcpu_page *page, const struct load_entry *entry)
+void monitor_enter_image(struct monitor *monitor, struct vcpu_page *page)
 {
+    const struct load_entry *entry = monitor->entry;
+
     memcpy(page->gpr, entry->gpr, sizeof(page->gpr));
     page->rip = entry->rip;
     page->rflags = entry->rflags;
@@ -207,13 +224,13 @@ static void enter_at(struct vcpu_page *page, const struct load_entry *entry)
 static void make_policy(struct monitor *monitor)
 {
     static struct vm_cpuid_entry entries[VM_CPUID_MAXIMUM];
-    struct machine *machine = &monitor->machine;
+    struct machine *machine = &monitor->cpu[0].machine;
     uint32_t count;
 
     cpuid_features(cpuid_host, monitor->info->tsc_hz, &machine->features);
+    machine->features.processors = apic_processors(monitor);
     count = cpuid_build(cpuid_host, &machine->features, entries);
     require_status(monitor, "CPUID policy", vm_set_cpuid(monitor->vm, entries, count));
-    msr_reset(machine);
     for (unsigned i = 0; i < msr_table_count; i++) {
         const struct msr_row *row = &msr_table[i];
 
@@ -225,14 +242,13 @@ static void make_policy(struct monitor *monitor)
     }
 }
 
-static void make_vcpu(struct monitor *monitor)
+void monitor_make_vcpu(struct virtual_cpu *cpu)
 {
     struct vcpu_info info = {0};
 
-    monitor->vcpu =
-        (uint32_t)require(monitor, "virtual processor", vcpu_create(monitor->vm, &info));
-    monitor->machine.page = (struct vcpu_page *)(uintptr_t)info.page;
-    monitor->link.now = &monitor->machine.page->exit_tsc;
+    cpu->handle =
+        (uint32_t)require(cpu->monitor, "virtual processor", vcpu_create(cpu->monitor->vm, &info));
+    cpu->machine.page = (struct vcpu_page *)(uintptr_t)info.page;
 }
 
 static void make_observer(struct monitor *monitor)
@@ -243,10 +259,14 @@ static void make_observer(struct monitor *monitor)
     if (!monitor->config.stats && !monitor->config.exit_log) {
         return;
     }
+    if (monitor->platform.processors > 0) {
+        link_log(&monitor->link, "no exit log and no exit tables: only without local APICs so far");
+        return;
+    }
     if (monitor->config.stats) {
         stats = require(monitor, "exit statistics", memory_allocate(OBSERVE_STATS_BYTES));
     }
-    log = require(monitor, "exit log", vcpu_log_start(monitor->vcpu));
+    log = require(monitor, "exit log", vcpu_log_start(monitor->cpu[0].handle));
     observe_start(&monitor->observer, (struct vcpu_log *)(uintptr_t)log,
                   (struct exit_stats *)(uintptr_t)stats, monitor->info->tsc_hz, tsc_now());
 }
@@ -258,14 +278,34 @@ static void make_platform(struct monitor *monitor)
         .tsc_hz = monitor->info->tsc_hz,
         .start_time = (int64_t)monitor->config.clock,
         .memory_bytes = monitor->config.memory,
+        .processors = apic_processors(monitor),
+        .ticks_per_count = cpuid_ticks_per_crystal(monitor->info->tsc_hz),
+        .physical_bits = monitor->cpu[0].machine.features.physical_bits,
         .context = &monitor->link,
         .console_output = link_output,
         .console_input = link_input,
     };
 
     require_status(monitor, "devices", platform_init(&monitor->platform, &config));
-    guest_access_init(&monitor->machine.access, &monitor->memory, &monitor->platform.mmio,
-                      &monitor->platform.ports);
+    monitor->link.now = &monitor->platform.clock.tsc;
+}
+
+// What each processor's exit handlers work on. The features are those of the first.
+static void make_machines(struct monitor *monitor)
+{
+    struct platform *platform = &monitor->platform;
+
+    for (uint32_t i = 0; i < monitor->config.vcpus; i++) {
+        struct machine *machine = &monitor->cpu[i].machine;
+        struct platform_processor *processor =
+            platform->processors > 0 ? &platform->processor[i] : NULL;
+
+        machine->features = monitor->cpu[0].machine.features;
+        machine->apic = processor ? &processor->apic : NULL;
+        guest_access_init(&machine->access, &monitor->memory,
+                          processor ? &processor->mmio : &platform->mmio, &platform->ports);
+        msr_reset(machine);
+    }
 }
 
 // Ports without a device are answered by the kernel.
@@ -287,26 +327,42 @@ static void log_line(void *context, const char *line)
     link_log(context, line);
 }
 
+static void connect_machines(struct monitor *monitor)
+{
+    for (uint32_t i = 0; i < MONITOR_PROCESSORS; i++) {
+        struct virtual_cpu *cpu = &monitor->cpu[i];
+
+        cpu->monitor = monitor;
+        cpu->index = i;
+        cpu->machine.memory = &monitor->memory;
+        cpu->machine.platform = &monitor->platform;
+        cpu->machine.log = log_line;
+        cpu->machine.log_context = &monitor->link;
+    }
+}
+
 void monitor_setup(struct monitor *monitor, const struct process_info *info)
 {
     static const uint64_t no_time = 0;
     static struct load_entry entry;
 
+    monitor->entry = &entry;
     monitor->info = info;
     link_init(&monitor->link, HANDLE_TO_CONSOLE, HANDLE_FROM_CONSOLE, info->tsc_hz, &no_time);
-    monitor->machine.memory = &monitor->memory;
-    monitor->machine.platform = &monitor->platform;
-    monitor->machine.log = log_line;
-    monitor->machine.log_context = &monitor->link;
+    connect_machines(monitor);
     require_status(monitor, "console channel", channel_bind(HANDLE_FROM_CONSOLE, LINK_EVENT_BIT));
     read_config(monitor);
     monitor->vm = (uint32_t)require(monitor, "virtual machine", vm_create());
     make_memory(monitor);
     load(monitor, &entry);
     make_policy(monitor);
-    make_vcpu(monitor);
-    enter_at(monitor->machine.page, &entry);
     make_platform(monitor);
+    make_machines(monitor);
+    if (apic_processors(monitor) == 0) { // else each processor's thread makes its own
+        monitor_make_vcpu(&monitor->cpu[0]);
+        monitor->link.now = &monitor->cpu[0].machine.page->exit_tsc;
+        monitor_enter_image(monitor, monitor->cpu[0].machine.page);
+    }
     make_port_policy(monitor);
     make_observer(monitor);
 }

@@ -152,6 +152,48 @@ static void test_cpuid_old_processor(void **state)
     assert_int_equal(find(entries, count, 7, 0)->ebx & 1u << 5, 0);
 }
 
+static void test_cpuid_of_processors(void **state)
+{
+    struct vm_cpuid_entry entries[VM_CPUID_MAXIMUM];
+    struct fixture *fixture = fixture_new();
+    struct machine *machine = &fixture->machine;
+    struct local_apic apic = {.index = 4, .base = APIC_BASE_ENABLE};
+    uint32_t count;
+
+    (void)state;
+    machine->features.processors = 6;
+    machine->apic = &apic;
+    count = cpuid_build(everything, &machine->features, entries);
+    assert_true(find(entries, count, 1, 0)->flags & VM_CPUID_ASK);
+    assert_true(find(entries, count, 0xb, 0)->flags & VM_CPUID_ASK);
+    assert_true(find(entries, count, 7, 0)->ebx & 1u << 1); // TSC_ADJUST
+    assert_int_equal(find(entries, count, 4, 0)->eax >> 26, 7);
+    fixture->page.gpr[GPR_RAX] = 1;
+    assert_int_equal(fixture_handle(fixture, EXIT_CPUID), OUTCOME_ADVANCE);
+    assert_int_equal(fixture->page.gpr[GPR_RBX], 0x0408ff00);
+    assert_true(fixture->page.gpr[GPR_RDX] & 1u << 9);
+    assert_true(fixture->page.gpr[GPR_RCX] & 1u << 21);
+    assert_true(fixture->page.gpr[GPR_RCX] & 1u << 24);
+    assert_false(fixture->page.gpr[GPR_RCX] & 1u << 27);
+    apic.base = 0;
+    fixture->page.cr4 |= CR4_OSXSAVE;
+    fixture->page.gpr[GPR_RAX] = 1;
+    assert_int_equal(fixture_handle(fixture, EXIT_CPUID), OUTCOME_ADVANCE);
+    assert_false(fixture->page.gpr[GPR_RDX] & 1u << 9);
+    assert_true(fixture->page.gpr[GPR_RCX] & 1u << 27);
+    static const uint32_t levels[3][4] = {{0, 1, 0x100, 4}, {3, 6, 0x201, 4}, {0, 0, 2, 4}};
+    for (uint32_t level = 0; level < 3; level++) {
+        fixture->page.gpr[GPR_RAX] = 0xb;
+        fixture->page.gpr[GPR_RCX] = level;
+        assert_int_equal(fixture_handle(fixture, EXIT_CPUID), OUTCOME_ADVANCE);
+        assert_int_equal(fixture->page.gpr[GPR_RAX], levels[level][0]);
+        assert_int_equal(fixture->page.gpr[GPR_RBX], levels[level][1]);
+        assert_int_equal(fixture->page.gpr[GPR_RCX], levels[level][2]);
+        assert_int_equal(fixture->page.gpr[GPR_RDX], levels[level][3]);
+    }
+    free(fixture);
+}
+
 static void test_cpuid_state_leaf(void **state)
 {
     struct fixture *fixture = fixture_new();
@@ -210,12 +252,12 @@ static void test_msr_unknown(void **state)
     assert_int_equal(access_msr(fixture, EXIT_RDMSR, 0x12345, 0), OUTCOME_RESUME);
     assert_true(fixture_raised(fixture, VECTOR_PROTECTION, true));
     assert_int_equal(access_msr(fixture, EXIT_WRMSR, 0x12345, 0), OUTCOME_RESUME);
-    assert_int_equal(fixture->machine.msr_refused, 2);
+    assert_int_equal(fixture->machine.counts.msr_refused, 2);
     assert_int_equal(fixture->log_lines, 1); // once for each number
     for (uint32_t i = 0; i < 100; i++) {
         (void)access_msr(fixture, EXIT_RDMSR, 0x20000 + i, 0);
     }
-    assert_int_equal(fixture->machine.msr_refused, 102);
+    assert_int_equal(fixture->machine.counts.msr_refused, 102);
     assert_int_equal(fixture->log_lines, 16); // a guest cannot flood the log
     free(fixture);
 }
@@ -287,11 +329,17 @@ static void test_msr_efer_and_tsc(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cpuid_hides),      cmocka_unit_test(test_cpuid_frequencies),
-        cmocka_unit_test(test_cpuid_signature),  cmocka_unit_test(test_cpuid_old_processor),
-        cmocka_unit_test(test_cpuid_state_leaf), cmocka_unit_test(test_msr_table),
-        cmocka_unit_test(test_msr_unknown),      cmocka_unit_test(test_msr_rows),
-        cmocka_unit_test(test_msr_fetches),      cmocka_unit_test(test_msr_efer_and_tsc),
+        cmocka_unit_test(test_cpuid_hides),
+        cmocka_unit_test(test_cpuid_frequencies),
+        cmocka_unit_test(test_cpuid_signature),
+        cmocka_unit_test(test_cpuid_old_processor),
+        cmocka_unit_test(test_cpuid_of_processors),
+        cmocka_unit_test(test_cpuid_state_leaf),
+        cmocka_unit_test(test_msr_table),
+        cmocka_unit_test(test_msr_unknown),
+        cmocka_unit_test(test_msr_rows),
+        cmocka_unit_test(test_msr_fetches),
+        cmocka_unit_test(test_msr_efer_and_tsc),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// Local APIC MSRs. See apic_msr.h.
+#include "vmm/monitor/apic_msr.h"
+
+#include "vmm/monitor/event.h"
+
+static bool read(struct machine *machine, uint32_t number, uint64_t *value)
+{
+    if (number >= LOCAL_APIC_MSR) {
+        return local_apic_read_msr(machine->apic, number - LOCAL_APIC_MSR, value);
+    }
+    *value = number == MSR_APIC_BASE ? machine->apic->base : local_apic_deadline(machine->apic);
+    return number == MSR_APIC_BASE || number == MSR_TSC_DEADLINE;
+}
+
+static bool write(struct machine *machine, uint32_t number, uint64_t value)
+{
+    if (LIKELY(number >= LOCAL_APIC_MSR)) {
+        return local_apic_write_msr(machine->apic, number - LOCAL_APIC_MSR, value);
+    }
+    if (number == MSR_TSC_DEADLINE) {
+        local_apic_set_deadline(machine->apic, value);
+        return true;
+    }
+    return number == MSR_APIC_BASE &&
+           platform_set_apic_base(machine->platform, machine->apic, value);
+}
+
+enum outcome apic_msr_read(struct machine *machine, uint32_t number)
+{
+    uint64_t value = 0;
+
+    if (!read(machine, number, &value)) {
+        return event_protection(machine);
+    }
+    machine->page->gpr[GPR_RAX] = (uint32_t)value;
+    machine->page->gpr[GPR_RDX] = value >> 32;
+    return OUTCOME_ADVANCE;
+}
+
+enum outcome apic_msr_write(struct machine *machine, uint32_t number, uint64_t value)
+{
+    return write(machine, number, value) ? OUTCOME_ADVANCE : event_protection(machine);
+}
