@@ -132,40 +132,38 @@ static enum status take_version(struct parser *parser, struct config_text value)
     return STATUS_OK;
 }
 
-static enum status take_console(struct parser *parser, struct config_text value)
-{
-    static const char *const words[] = {"terminal", "raw"};
-    uint32_t index = 0;
-    enum status status = take_choice(parser, "console", value, words, ARRAY_COUNT(words), &index);
+static const char *const switch_words[] = {"off", "on"};
 
-    parser->config->raw = index == 1;
+static enum status take_either(struct parser *parser, const char *key, struct config_text value,
+                               const char *const words[2], bool *second)
+{
+    uint32_t index = 0;
+    enum status status = take_choice(parser, key, value, words, 2, &index);
+
+    *second = index == 1;
     return status;
 }
 
-static enum status take_switch(struct parser *parser, const char *key, struct config_text value,
-                               bool *on)
+static enum status take_console(struct parser *parser, struct config_text value)
 {
-    static const char *const words[] = {"off", "on"};
-    uint32_t index = 0;
-    enum status status = take_choice(parser, key, value, words, ARRAY_COUNT(words), &index);
+    static const char *const words[] = {"terminal", "raw"};
 
-    *on = index == 1;
-    return status;
+    return take_either(parser, "console", value, words, &parser->config->raw);
 }
 
 static enum status take_stats(struct parser *parser, struct config_text value)
 {
-    return take_switch(parser, "stats", value, &parser->vm->stats);
+    return take_either(parser, "stats", value, switch_words, &parser->vm->stats);
 }
 
 static enum status take_exit_log(struct parser *parser, struct config_text value)
 {
-    return take_switch(parser, "exit-log", value, &parser->vm->exit_log);
+    return take_either(parser, "exit-log", value, switch_words, &parser->vm->exit_log);
 }
 
 static enum status take_escape(struct parser *parser, struct config_text value)
 {
-    return take_switch(parser, "escape", value, &parser->config->escape);
+    return take_either(parser, "escape", value, switch_words, &parser->config->escape);
 }
 
 // What a finished section must have.
@@ -344,11 +342,8 @@ static enum status take_apic(struct parser *parser, struct config_text value)
 static enum status take_reset(struct parser *parser, struct config_text value)
 {
     static const char *const words[] = {"end", "restart"};
-    uint32_t index = 0;
-    enum status status = take_choice(parser, "reset", value, words, ARRAY_COUNT(words), &index);
 
-    parser->vm->restart_on_reset = index == 1;
-    return status;
+    return take_either(parser, "reset", value, words, &parser->vm->restart_on_reset);
 }
 
 static enum status take_clock(struct parser *parser, struct config_text value)

@@ -102,13 +102,13 @@ static void add_reasons(struct text *text, const struct exit_stats *stats)
         "kernel", "monitor", "median");
     for (uint32_t reason = 0; reason < EXIT_REASONS; reason++) {
         const struct exit_reason_stats *row = &stats->reasons[reason];
+        unsigned long long ticks = row->kernel_ticks + row->monitor_ticks;
 
         if (row->count > 0) {
             add(text, "%2u %-23s %10llu %10llu %12llu %12llu %12llu %8llu\n", reason,
                 exit_reason_name(reason), (unsigned long long)row->count,
-                (unsigned long long)row->in_kernel,
-                (unsigned long long)(row->kernel_ticks + row->monitor_ticks),
-                (unsigned long long)row->kernel_ticks, (unsigned long long)row->monitor_ticks,
+                (unsigned long long)row->in_kernel, ticks, (unsigned long long)row->kernel_ticks,
+                (unsigned long long)row->monitor_ticks,
                 (unsigned long long)exit_stats_median(stats, reason));
         }
     }
@@ -135,8 +135,9 @@ static void add_subjects(struct text *text, const struct exit_stats *stats, unsi
             if (!subject) {
                 break;
             }
-            add(text, "%-10s 0x%-13llx %10llu %23llu\n", classes[class].name,
-                (unsigned long long)(exit_subject_value(subject) << classes[class].shift),
+            unsigned long long address = exit_subject_value(subject) << classes[class].shift;
+
+            add(text, "%-10s 0x%-13llx %10llu %23llu\n", classes[class].name, address,
                 (unsigned long long)subject->count, (unsigned long long)subject->ticks);
         }
     }
