@@ -237,9 +237,6 @@ static inline void begin(struct vcpu *vcpu)
 static inline enum status finish(struct vcpu *vcpu, enum status status)
 {
     vcpu->running = false;
-    if (UNLIKELY(events_pending(vcpu))) {
-        vcpu->virt.page->events |= thread_take_events();
-    }
     vcpu->exits_to_monitor++;
     return status;
 }
