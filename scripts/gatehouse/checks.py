@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Style and layer checks of the source tree. Each returns a list of problems; none means good."""
 import concurrent.futures
+import hashlib
 import json
 import os
 import re
@@ -140,13 +141,37 @@ def _one_command_per_file():
     return folder
 
 
+def _with_includes(name, seen):
+    """Adds to `seen` the file and what it includes of the tree, transitively."""
+    if name in seen or not (paths.ROOT / name).is_file():
+        return seen
+    seen.add(name)
+    for target in _INCLUDE.findall(sources.read(name)):
+        _with_includes(target, seen)
+    return seen
+
+
+def _fingerprint(name):
+    """Changes whenever what clang-tidy would see of a file changes."""
+    names = [".clang-tidy", "CMakeLists.txt", *sorted(_with_includes(name, set()))]
+    text = "\0".join(sources.read(entry) for entry in names)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def clang_tidy():
-    """clang-tidy's bug finders on the product's C files."""
+    """clang-tidy's bug finders on the product's C files. A file that was found clean is looked at
+    again once it, or something it includes, changes."""
     folder = _one_command_per_file()
 
     def problem(name):
+        clean = folder / _fingerprint(name)
+        if clean.exists():
+            return None
         text = _tool(["clang-tidy", "--quiet", "-p", str(folder), name])
-        lines = [line for line in (text or "").splitlines() if " error: " in line]
+        if text is None:
+            clean.touch()
+            return None
+        lines = [line for line in text.splitlines() if " error: " in line]
         return "\n".join(lines[:20]) or text
     return _each(problem, product_files(".c"))
 
