@@ -8,6 +8,7 @@
 
 #define CODE           0x1000u // guest-physical; IP of each piece of code
 #define HANDLER        0x2000u // of interrupt 0x20
+#define VECTOR_SLOT    0x80u   // of interrupt 0x20
 #define RAM_BYTES      (2 * LARGE_PAGE_SIZE)
 #define DIRECT_ADDRESS 0xffff800000000000ull // the kernel's
 #define TICKS_SHORT    200000ull
@@ -138,7 +139,7 @@ static void check_injection(void)
     static const uint8_t vector[] = {HANDLER & 0xff, HANDLER >> 8, 0, 0};
 
     memcpy(ram + HANDLER, handler, sizeof(handler));
-    memcpy(ram + 4 * 0x20, vector, sizeof(vector));
+    memcpy(&ram[VECTOR_SLOT], vector, sizeof(vector));
     page->gpr[GPR_RSP] = 0x8000;
     expect("interrupts off", run_code(code, sizeof(code)), EXIT_PIO);
     page->request_window = 1;

@@ -136,11 +136,12 @@ static enum virt_outcome exception_outcome(uint32_t word)
 static inline enum virt_outcome decode(struct virt_vcpu *vcpu, const struct vmx_exit_row *row)
 {
     struct vm_exit *exit = &vcpu->page->exit;
-    struct vmx_raw raw;
+    struct vmx_raw raw = {
+        .reason = vmx_of(vcpu)->reason,
+        .qualification = vmcs_read_natural(VMCS_EXIT_QUALIFICATION),
+        .length = (row->needs & NEED_LENGTH) != 0 ? vmcs_read_32(VMCS_EXIT_INSTRUCTION_LENGTH) : 0,
+    };
 
-    raw.reason = vmx_of(vcpu)->reason;
-    raw.qualification = vmcs_read_natural(VMCS_EXIT_QUALIFICATION);
-    raw.length = (row->needs & NEED_LENGTH) != 0 ? vmcs_read_32(VMCS_EXIT_INSTRUCTION_LENGTH) : 0;
     if (UNLIKELY((row->needs & ~NEED_LENGTH) != 0)) {
         read_rare(&raw, row->needs);
     }
