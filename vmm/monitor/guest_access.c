@@ -37,6 +37,7 @@ void guest_access_start(struct guest_access *access, const struct vcpu_page *pag
             access->walked[i].access = 0;
     }
     access->known.access = 0;
+    access->modified = NULL;
     if (exit->kind != EXIT_MEMORY || !exit->memory.gva_valid || exit->memory.in_page_walk ||
         exit->memory.fetch)
         return;
@@ -223,6 +224,44 @@ static enum status read_part(struct guest_access *access, struct part part, uint
     return STATUS_OK;
 }
 
+// Remembers what a read-modify-write found, for its write.
+static void note_modified(struct guest_access *access, struct part part, uint32_t kind,
+                          const void *bytes)
+{
+    access->modified = NULL;
+    if (kind != (EMULATE_READ | EMULATE_WRITE) || part.host == NULL || part.size > 8)
+        return;
+    access->modified = part.host;
+    access->modified_size = part.size;
+    access->modified_from = 0;
+    copy(&access->modified_from, bytes, part.size);
+}
+
+#define EXCHANGE(type)                                                                             \
+    {                                                                                              \
+        type before = (type)access->modified_from;                                                 \
+        return __atomic_compare_exchange_n((type *)(void *)access->modified, &before, (type)value, \
+                                           false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);             \
+    }
+
+// Writes what a read-modify-write has made of it. False: it is no longer what was read.
+static bool exchange(struct guest_access *access, const uint8_t *bytes)
+{
+    uint64_t value = 0;
+
+    copy(&value, bytes, access->modified_size);
+    switch (access->modified_size) {
+    case 1:
+        EXCHANGE(uint8_t)
+    case 2:
+        EXCHANGE(uint16_t)
+    case 4:
+        EXCHANGE(uint32_t)
+    default:
+        EXCHANGE(uint64_t)
+    }
+}
+
 static void write_part(struct guest_access *access, struct part part, const uint8_t *bytes)
 {
     if (part.host != NULL) {
@@ -251,7 +290,11 @@ static enum status access_read(void *context, gva_t address, void *buffer, uint3
     if (LIKELY(!crosses_page(address, size))) {
         status = translate(access, address, kind, &parts[0], fault);
         parts[0].size = size;
-        return status == STATUS_OK ? read_part(access, parts[0], buffer, kind) : status;
+        if (status == STATUS_OK)
+            status = read_part(access, parts[0], buffer, kind);
+        if (UNLIKELY(kind & EMULATE_WRITE) && status == STATUS_OK)
+            note_modified(access, parts[0], kind, buffer);
+        return status;
     }
     status = locate_two(access, address, size, kind, parts, fault);
     if (status == STATUS_OK)
@@ -271,9 +314,13 @@ static enum status access_write(void *context, gva_t address, const void *buffer
     if (LIKELY(!crosses_page(address, size))) {
         status = translate(access, address, EMULATE_WRITE, &parts[0], fault);
         parts[0].size = size;
-        if (status == STATUS_OK)
-            write_part(access, parts[0], buffer);
-        return status;
+        if (status != STATUS_OK)
+            return status;
+        if (parts[0].host != NULL && parts[0].host == access->modified &&
+            size == access->modified_size)
+            return exchange(access, buffer) ? STATUS_OK : STATUS_BUSY;
+        write_part(access, parts[0], buffer);
+        return STATUS_OK;
     }
     status = locate_two(access, address, size, EMULATE_WRITE, parts, fault);
     if (status != STATUS_OK)

@@ -31,6 +31,9 @@ struct guest_access {
     struct guest_page walked[GUEST_PAGE_USES]; // the last of each use
     uint64_t device_page; // the last page found to hold no RAM, guest-physical; 1: none
     struct decode_cache decoded;
+    uint8_t *modified;       // RAM that a read-modify-write has read; null: none
+    uint32_t modified_size;  // 1, 2, 4 or 8 bytes
+    uint64_t modified_from;  // what was there
     uint64_t dropped_writes; // to read-only memory, since the VM started
 };
 
@@ -38,7 +41,10 @@ struct guest_access {
 void guest_access_init(struct guest_access *access, struct guest_memory *memory,
                        struct mmio_bus *mmio, struct port_bus *ports);
 
-// Emulates the instruction at page->rip over this path, as emulate_instruction does: takes over the
+// Emulates the instruction at page->rip over this path, as emulate_instruction does. A
+// read-modify-write of RAM that does not cross a page is atomic towards the other processors: where
+// one of them was quicker the emulation fails with STATUS_BUSY and nothing has changed, so that the
+// instruction can be begun again. Takes over the
 // registers that decide translations, and the translation that the exit itself came with. Needs
 // VCPU_GROUP_RIP, _CONTROL and _SEGMENTS. Instruction bytes outside RAM end the emulation with
 // STATUS_NOT_FOUND.

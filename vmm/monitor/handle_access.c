@@ -54,8 +54,12 @@ static enum outcome emulate(struct machine *machine)
         return machine_after_access(machine, OUTCOME_RESUME);
     case EMULATE_EXCEPTION:
         return raise_fault(machine, &result.fault);
-    case EMULATE_UNSUPPORTED:
     case EMULATE_FAILED:
+        if (result.status == STATUS_BUSY) {
+            return OUTCOME_RESUME; // another processor was quicker: the guest tries again
+        }
+        break;
+    case EMULATE_UNSUPPORTED:
         break;
     }
     return refuse(machine, &result);

@@ -222,6 +222,33 @@ static void test_access_dirties_again(void **state)
     assert_int_equal(ram[0x8001], 7);
 }
 
+// What another processor writes between the read and the write of one instruction stays.
+static void test_modification_is_atomic(void **state)
+{
+    const struct emulate_operations *to = &guest_access_operations;
+    uint32_t value = 0;
+
+    (void)state;
+    guest_access_start(&path, &page);
+    memcpy(ram + 0x8010, "abcd", 4);
+    assert_int_equal(to->read(&path, gva(0x5010), &value, 4, EMULATE_READ | EMULATE_WRITE, &fault),
+                     STATUS_OK);
+    ram[0x8013] = 'x';
+    assert_int_equal(to->write(&path, gva(0x5010), "ABCD", 4, &fault), STATUS_BUSY);
+    assert_memory_equal(ram + 0x8010, "abcx", 4);
+    for (uint32_t size = 1; size <= 8; size *= 2) {
+        uint64_t before = 0;
+
+        memcpy(ram + 0x8021, "abcdefghi", 9); // not aligned
+        assert_int_equal(
+            to->read(&path, gva(0x5021), &before, size, EMULATE_READ | EMULATE_WRITE, &fault),
+            STATUS_OK);
+        assert_int_equal(to->write(&path, gva(0x5021), "ABCDEFGH", size, &fault), STATUS_OK);
+        assert_memory_equal(ram + 0x8021, "ABCDEFGH", size);
+        assert_int_equal(ram[0x8021 + size], "abcdefghi"[size]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +260,7 @@ int main(void)
         cmocka_unit_test_setup(test_access_emulates, set_up_access),
         cmocka_unit_test_setup(test_access_forgets, set_up_access),
         cmocka_unit_test_setup(test_access_dirties_again, set_up_access),
+        cmocka_unit_test_setup(test_modification_is_atomic, set_up_access),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
