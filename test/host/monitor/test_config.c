@@ -23,6 +23,7 @@ static const char complete[] = "gatehouse 1\n"
                                "append console=ttyS0 a=\"b c\"\n"
                                "memory 268435456\n"
                                "vcpus 2\n"
+                               "apic on\n"
                                "reset end\n"
                                "clock 1700000000\n"
                                "vm t.2\n"
@@ -69,10 +70,12 @@ static void test_complete(void **state)
     assert_int_equal(config.vms[0].kernel_type, CONFIG_KERNEL_LINUX);
     assert_int_equal(config.vms[0].memory, 268435456);
     assert_int_equal(config.vms[0].vcpus, 2);
+    assert_int_equal(config.vms[0].apic, CONFIG_APIC_ON);
     assert_int_equal(config.vms[0].clock, 1700000000);
     assert_false(config.vms[0].restart_on_reset);
     assert_true(config.vms[1].restart_on_reset);
     assert_int_equal(config.vms[1].vcpus, 1);
+    assert_int_equal(config.vms[1].apic, CONFIG_APIC_AUTO);
     assert_int_equal(config.vms[1].kernel_type, CONFIG_KERNEL_AUTO);
     assert_int_equal(config.vms[1].module_count, 2);
     assert_text(config.vms[1].modules[0].module, "m1");
@@ -132,6 +135,7 @@ static const struct refusal refusals[] = {
     {VM "memory 99999999999999999999999\n", 4, "number of bytes"},
     {VM "memory 2199023255552\n", 4, "1 TiB"},
     {VM "vcpus 0\n", 4, "expected 1 to"},
+    {VM "apic yes\n", 4, "auto"},
     {VM "vcpus 65\n", 4, "expected 1 to"},
     {VM "reset maybe\n", 4, "expected one of"},
     {VM "kernel-type bzip\n", 4, "auto, linux, elf, multiboot, flat"},
