@@ -54,7 +54,7 @@ static void take_consumed(struct console *console, struct vm *vm, const struct m
 static void take_exits(struct console *console, struct vm *vm, const struct message *message)
 {
     static uint8_t frame[FRAME_MAXIMUM];
-    size_t length = message->header.length / 8 * 8;
+    size_t length = message->header.length & ~(size_t)7;
     size_t size =
         frame_make((uint8_t)vm->number, console->frames++, message->payload, length, frame);
     enum status status = STATUS_OK;

@@ -32,7 +32,7 @@ static uint64_t later(uint64_t tsc, uint64_t ticks)
 
 uint32_t local_apic_current_count(const struct local_apic *apic)
 {
-    if (apic->timer_due == CLOCK_NEVER || mode(apic) == TIMER_DEADLINE)
+    if (apic->timer_due == CLOCK_NEVER || apic->initial_count == 0 || mode(apic) == TIMER_DEADLINE)
         return 0;
     uint64_t now = apic->clock->tsc;
     uint64_t elapsed = now > apic->timer_start ? now - apic->timer_start : 0;
