@@ -6,6 +6,7 @@
 
 #include "kernel/lib/format.h"
 #include "kernel/lib/string.h"
+#include "vmm/config/words.h"
 
 // Where a key may stand.
 enum key_place { PLACE_FIRST, PLACE_HEADER, PLACE_VM, PLACE_VM_START };
@@ -41,67 +42,6 @@ static enum status refuse(struct parser *parser, const char *format, ...)
     va_end(arguments);
     parser->error->line = parser->line;
     return STATUS_MALFORMED;
-}
-
-bool config_text_is(struct config_text text, const char *word)
-{
-    return strlen(word) == text.length && memcmp(text.start, word, text.length) == 0;
-}
-
-// Splits the first word off *rest and skips the one space behind it.
-static struct config_text take_word(struct config_text *rest)
-{
-    struct config_text word = {rest->start, 0};
-
-    while (word.length < rest->length && word.start[word.length] != ' ') {
-        word.length++;
-    }
-    rest->start += word.length;
-    rest->length -= word.length;
-    if (rest->length > 0) {
-        rest->start++;
-        rest->length--;
-    }
-    return word;
-}
-
-static bool is_name_byte(char byte)
-{
-    return (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z') ||
-           (byte >= '0' && byte <= '9') || byte == '.' || byte == '_' || byte == '-';
-}
-
-static bool is_name(struct config_text text)
-{
-    if (text.length == 0 || text.length > CONFIG_NAME_MAXIMUM) {
-        return false;
-    }
-    for (uint32_t i = 0; i < text.length; i++) {
-        if (!is_name_byte(text.start[i])) {
-            return false;
-        }
-    }
-    return true;
-}
-
-// A decimal number without sign or surplus text.
-static bool take_number(struct config_text text, uint64_t *value)
-{
-    uint64_t number = 0;
-
-    if (text.length == 0) {
-        return false;
-    }
-    for (uint32_t i = 0; i < text.length; i++) {
-        uint64_t digit = (uint64_t)(uint8_t)text.start[i] - '0';
-
-        if (digit > 9 || __builtin_mul_overflow(number, 10u, &number) ||
-            __builtin_add_overflow(number, digit, &number)) {
-            return false;
-        }
-    }
-    *value = number;
-    return true;
 }
 
 // The index of `value` in `words`, or refuses and names them.
@@ -216,7 +156,7 @@ static enum status take_vm(struct parser *parser, struct config_text value)
 {
     enum status status = STATUS_OK;
 
-    if (!is_name(value)) {
+    if (!config_is_name(value)) {
         return refuse(parser, "vm: expected a name of 1 to %u letters, digits, '.', '_' or '-'",
                       CONFIG_NAME_MAXIMUM);
     }
@@ -285,8 +225,8 @@ static enum status take_module(struct parser *parser, struct config_text value)
     if (vm->module_count == CONFIG_MODULE_MAXIMUM) {
         return refuse(parser, "module: at most %u modules", CONFIG_MODULE_MAXIMUM);
     }
-    module->module = take_word(&value);
-    module->file = take_word(&value);
+    module->module = config_take_word(&value);
+    module->file = config_take_word(&value);
     module->arguments = value;
     if (module->file.length == 0) {
         return refuse(parser, "module: expected MODULE FILE [ARGUMENTS]");
@@ -305,7 +245,7 @@ static enum status take_memory(struct parser *parser, struct config_text value)
 {
     uint64_t bytes = 0;
 
-    if (!take_number(value, &bytes)) {
+    if (!config_take_number(value, &bytes)) {
         return refuse(parser, "memory: expected a number of bytes, found \"%.*s\"",
                       (int)value.length, value.start);
     }
@@ -321,7 +261,7 @@ static enum status take_vcpus(struct parser *parser, struct config_text value)
 {
     uint64_t count = 0;
 
-    if (!take_number(value, &count) || count == 0 || count > CONFIG_VCPU_MAXIMUM) {
+    if (!config_take_number(value, &count) || count == 0 || count > CONFIG_VCPU_MAXIMUM) {
         return refuse(parser, "vcpus: expected 1 to %u, found \"%.*s\"", CONFIG_VCPU_MAXIMUM,
                       (int)value.length, value.start);
     }
@@ -350,7 +290,7 @@ static enum status take_clock(struct parser *parser, struct config_text value)
 {
     uint64_t seconds = 0;
 
-    if (!take_number(value, &seconds) || seconds >= CONFIG_CLOCK_MAXIMUM) {
+    if (!config_take_number(value, &seconds) || seconds >= CONFIG_CLOCK_MAXIMUM) {
         return refuse(parser, "clock: expected seconds since 1970, before 2100, found \"%.*s\"",
                       (int)value.length, value.start);
     }
@@ -419,7 +359,7 @@ static enum status apply_key(struct parser *parser, uint32_t index, struct confi
 static enum status parse_line(struct parser *parser, struct config_text line)
 {
     struct config_text value = line;
-    struct config_text name = take_word(&value);
+    struct config_text name = config_take_word(&value);
 
     for (uint32_t i = 0; i < line.length; i++) {
         if ((uint8_t)line.start[i] < 0x20 && line.start[i] != '\t') {
