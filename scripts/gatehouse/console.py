@@ -139,7 +139,11 @@ class HostLog:
         self._waiting = []
 
     def _say(self, text):
-        if not self._quiet:
+        if self._quiet:
+            return
+        if self.hold:
+            self._waiting.append(text)
+        else:
             report.say(text)
 
     def _machine_line(self, words):
