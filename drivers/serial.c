@@ -18,7 +18,10 @@ enum uart_register {
 
 #define INTERRUPT_RECEIVE  0x01
 #define INTERRUPT_TRANSMIT 0x02
-#define FIFO_ON_AND_CLEAR  0x87 // enabled, both cleared, receive trigger at 8 of 16
+// Enabled, both cleared, receive trigger at one byte. At a higher trigger Bochs' time-out is not
+// taken back when the FIFO has been emptied meanwhile: it then shows data where there is none, and
+// the last byte would be read twice.
+#define FIFO_ON_AND_CLEAR  0x07
 #define LINE_8N1           0x03
 #define LINE_DLAB          0x80
 #define MODEM_READY        0x0b // DTR, RTS, OUT2 (lets the interrupt through)
