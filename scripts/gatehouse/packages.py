@@ -12,7 +12,7 @@ IMAGE = ["grub-common", "grub-pc-bin", "grub-efi-amd64-bin", "xorriso", "mtools"
 BOCHS = ["bochs", "bochs-term", "bochsbios", "vgabios"]
 QEMU = ["qemu-system-x86"]
 LINUX = ["busybox-static"]
-TEST = ["libcmocka-dev", "libzydis-dev", "clang-format", "clang-tidy", "cppcheck", "acpica-tools",
+TEST = ["git", "libcmocka-dev", "libzydis-dev", "clang-format", "clang-tidy", "cppcheck", "acpica-tools",
         "qemu-system-x86", "ovmf", "spin"]
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The source files of the tree, the layer each belongs to, and their lines of code."""
 import re
+import shutil
 import subprocess
 
 from gatehouse import paths
@@ -17,11 +18,12 @@ _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"", re.DOTALL)
 
 def tracked(*suffixes):
     """Paths, relative to the root, of the files that git knows and that still exist."""
-    result = subprocess.run(["git", "-C", str(paths.ROOT), "ls-files", "-z"], check=False,
-                            capture_output=True, text=True)
-    if result.returncode == 0 and result.stdout:
-        names = result.stdout.split("\0")
-    else:
+    names = []
+    if shutil.which("git"):
+        result = subprocess.run(["git", "-C", str(paths.ROOT), "ls-files", "-z"], check=False,
+                                capture_output=True, text=True)
+        names = [name for name in result.stdout.split("\0") if name]
+    if not names:
         names = [str(path.relative_to(paths.ROOT)) for path in paths.ROOT.rglob("*")
                  if path.is_file()]
         names = [name for name in names if not name.startswith((".git/", "build"))]
