@@ -21,16 +21,16 @@ enum uart_register {
 // Enabled, both cleared, receive trigger at one byte. At a higher trigger Bochs' time-out is not
 // taken back when the FIFO has been emptied meanwhile: it then shows data where there is none, and
 // the last byte would be read twice.
-#define FIFO_ON_AND_CLEAR  0x07
-#define LINE_8N1           0x03
-#define LINE_DLAB          0x80
-#define MODEM_READY        0x0b // DTR, RTS, OUT2 (lets the interrupt through)
-#define MODEM_LOOP_TEST    0x1a // loopback with RTS and OUT2
-#define MODEM_STATUS_ECHO  0x90 // what the loopback then shows: CTS and DCD
-#define STATUS_DATA        0x01
-#define STATUS_FREE        0x20 // transmit FIFO empty
-#define STATUS_IDLE        0x40 // shift register empty too
-#define STATUS_ABSENT      0xff
+#define FIFO_ON_AND_CLEAR 0x07
+#define LINE_8N1          0x03
+#define LINE_DLAB         0x80
+#define MODEM_READY       0x0b // DTR, RTS, OUT2 (lets the interrupt through)
+#define MODEM_LOOP_TEST   0x1a // loopback with RTS and OUT2
+#define MODEM_STATUS_ECHO 0x90 // what the loopback then shows: CTS and DCD
+#define STATUS_DATA       0x01
+#define STATUS_FREE       0x20 // transmit FIFO empty
+#define STATUS_IDLE       0x40 // shift register empty too
+#define STATUS_ABSENT     0xff
 
 #define FIFO_DEPTH    16u
 #define RECEIVE_LIMIT 1024u // characters taken in one call
