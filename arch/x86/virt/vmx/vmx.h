@@ -174,9 +174,6 @@ MUST_CHECK enum status vmx_cr4_load_value(const struct vmx_capabilities *capabil
 MUST_CHECK enum status vmx_efer_load_value(uint64_t efer, uint64_t cr0, uint64_t *value);
 // STATUS_INVALID: a combination that XSETBV refuses, or components that the host does not save.
 MUST_CHECK enum status vmx_xcr0_check(uint64_t xcr0, uint64_t host_mask);
-// The timer's value: ticks of TSC >> shift until the deadline, cut to 32 bits; 0 when it has
-// passed.
-uint32_t vmx_timer_value(uint64_t deadline, uint64_t now, uint32_t shift);
 
 // -- setup.c ----------------------------------------------------------------------------------
 
