@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+// The rules of the specification: module, name, primitive, the kernel's status, and in words what
+// is asked for. A rule that a lock-step test never sees broken fails that test.
+#pragma once
+
+#define SPEC_ENUM_ROW(name, ...) name,
+
+#define SPEC_MODULES(X)                                                                            \
+    X(SPEC_CONTAINER, "containers")                                                                \
+    X(SPEC_LOCK, "locks")                                                                          \
+    X(SPEC_CHANNEL, "channels")                                                                    \
+    X(SPEC_THREAD, "threads")                                                                      \
+    X(SPEC_MODE, "modes and user contexts")
+
+#define SPEC_RULES_CONTAINER(X)                                                                    \
+    X(SPLIT_PARENT, SPEC_CONTAINER, "split", STATUS_NOT_FOUND, "the parent is in use")             \
+    X(SPLIT_QUOTA_ZERO, SPEC_CONTAINER, "split", STATUS_INVALID, "the quota is not 0")             \
+    X(SPLIT_QUOTA, SPEC_CONTAINER, "split", STATUS_QUOTA, "the parent has that much left")         \
+    X(SPLIT_SLOT, SPEC_CONTAINER, "split", STATUS_NO_MEMORY, "a slot is free")                     \
+    X(SPLIT_CHILD, SPEC_CONTAINER, "split", SPEC_PANIC, "the child's slot was free")               \
+    X(ALLOC_CONTAINER, SPEC_CONTAINER, "alloc", STATUS_NOT_FOUND, "the container is in use")       \
+    X(ALLOC_QUOTA, SPEC_CONTAINER, "alloc", STATUS_QUOTA, "usage stays within quota")              \
+    X(FREE_CONTAINER, SPEC_CONTAINER, "free", STATUS_NOT_FOUND, "the container is in use")         \
+    X(FREE_OWN, SPEC_CONTAINER, "free", STATUS_STATE, "its own usage is at least that")            \
+    X(REVOKE_CONTAINER, SPEC_CONTAINER, "revoke", STATUS_NOT_FOUND, "the container is in use")     \
+    X(REVOKE_ROOT, SPEC_CONTAINER, "revoke", STATUS_DENIED, "it is not the root")                  \
+    X(REVOKE_EMPTY, SPEC_CONTAINER, "revoke", STATUS_BUSY, "nothing is charged, no children")      \
+    X(GET_CONTAINER, SPEC_CONTAINER, "getters", STATUS_NOT_FOUND, "the container is in use")
+
+#define SPEC_RULES_LOCK(X)                                                                         \
+    X(LOCK_EXISTS, SPEC_LOCK, "acquire_lock", SPEC_PANIC, "there is such a lock")                  \
+    X(LOCK_INIT, SPEC_LOCK, "acquire_lock", SPEC_PANIC, "this CPU has finished boot")              \
+    X(LOCK_MODE, SPEC_LOCK, "acquire_lock", SPEC_PANIC, "ikern and ihost are set")                 \
+    X(LOCK_WAITS, SPEC_LOCK, "acquire_lock", SPEC_PANIC, "this CPU waits for no lock")             \
+    X(LOCK_NESTED, SPEC_LOCK, "acquire_lock", SPEC_PANIC, "this CPU holds no channel lock")        \
+    X(LOCK_ORDER, SPEC_LOCK, "acquire_lock", SPEC_PANIC, "its rank is above those held")           \
+    X(LOCK_DEPTH, SPEC_LOCK, "acquire_lock", SPEC_PANIC, "few enough locks are held")              \
+    X(OWN_WAITS, SPEC_LOCK, "own_lock", SPEC_PANIC, "this CPU waits for it")                       \
+    X(OWN_FREE, SPEC_LOCK, "own_lock", SPEC_PANIC, "no CPU holds it")                              \
+    X(OWN_TURN, SPEC_LOCK, "own_lock", SPEC_PANIC, "nobody waits longer")                          \
+    X(RELEASE_INIT, SPEC_LOCK, "release_lock", SPEC_PANIC, "this CPU has finished boot")           \
+    X(RELEASE_HELD, SPEC_LOCK, "release_lock", SPEC_PANIC, "this CPU holds it")
+
+#define SPEC_RULES_CHANNEL(X)                                                                      \
+    X(CHANNEL_EXISTS, SPEC_CHANNEL, "channel", STATUS_NOT_FOUND, "there is such a channel")        \
+    X(CHANNEL_FREE, SPEC_CHANNEL, "channel_create", SPEC_PANIC, "the number is not in use")        \
+    X(CHANNEL_UNUSED, SPEC_CHANNEL, "channel_destroy", SPEC_PANIC, "nobody waits, lock free")      \
+    X(BUSY_LOCK, SPEC_CHANNEL, "get/set_sync_chan_busy", SPEC_PANIC, "in that channel's lock")     \
+    X(BUSY_WORD, SPEC_CHANNEL, "set_sync_chan_busy", SPEC_PANIC, "busy is 0 or 1")                 \
+    X(SEND_LOCK, SPEC_CHANNEL, "ipc_send_body", SPEC_PANIC, "in that channel's lock")              \
+    X(SEND_MODE, SPEC_CHANNEL, "ipc_send_body", SPEC_PANIC, "init and pg are set")                 \
+    X(SEND_COUNT, SPEC_CHANNEL, "ipc_send_body", STATUS_INVALID, "1 to 4096 bytes")                \
+    X(SEND_RANGE, SPEC_CHANNEL, "ipc_send_body", STATUS_FAULT, "all bytes readable by cur")        \
+    X(SEND_SLOT, SPEC_CHANNEL, "ipc_send_body", SPEC_PANIC, "the slot is taken and empty")         \
+    X(CLAIM_FREE, SPEC_CHANNEL, "send", STATUS_BUSY, "busy is 0")                                  \
+    X(RECEIVE_LOCK, SPEC_CHANNEL, "ipc_receive_body", SPEC_PANIC, "in that channel's lock")        \
+    X(RECEIVE_MODE, SPEC_CHANNEL, "ipc_receive_body", SPEC_PANIC, "init and pg are set")           \
+    X(RECEIVE_EMPTY, SPEC_CHANNEL, "ipc_receive_body", STATUS_EMPTY, "a message is stored")        \
+    X(RECEIVE_SMALL, SPEC_CHANNEL, "ipc_receive_body", STATUS_TOO_SMALL, "the message fits")       \
+    X(RECEIVE_RANGE, SPEC_CHANNEL, "ipc_receive_body", STATUS_FAULT, "all bytes writable by cur")  \
+    X(PASS_EMPTIED, SPEC_CHANNEL, "receive", SPEC_PANIC, "the slot is taken and emptied")          \
+    X(PASS_WOKEN, SPEC_CHANNEL, "receive", SPEC_PANIC, "who waits longest is woken")
+
+#define SPEC_RULES_THREAD(X)                                                                       \
+    X(SPAWN_CPU, SPEC_THREAD, "spawn", SPEC_PANIC, "this CPU is online")                           \
+    X(SPAWN_FREE, SPEC_THREAD, "spawn", SPEC_PANIC, "the thread's number is not in use")           \
+    X(SPAWN_CONTAINER, SPEC_THREAD, "spawn", STATUS_NOT_FOUND, "its container is in use")          \
+    X(SWITCH_MODE, SPEC_THREAD, "switch", SPEC_PANIC, "ikern and ihost are set")                   \
+    X(SWITCH_READY, SPEC_THREAD, "switch", SPEC_PANIC, "the next thread is READY")                 \
+    X(SWITCH_CPU, SPEC_THREAD, "switch", SPEC_PANIC, "the next thread belongs to this CPU")        \
+    X(SWITCH_LOCKS, SPEC_THREAD, "switch", SPEC_PANIC, "this CPU holds no lock")                   \
+    X(SWITCH_IDLE, SPEC_THREAD, "switch", SPEC_PANIC, "no thread is READY when it idles")          \
+    X(SLEEP_CURRENT, SPEC_THREAD, "sleep", SPEC_PANIC, "a thread runs on this CPU")                \
+    X(SLEEP_LOCK, SPEC_THREAD, "sleep", SPEC_PANIC, "the condition's lock is held")                \
+    X(SLEEP_LOCKS, SPEC_THREAD, "sleep", SPEC_PANIC, "no other lock is held")                      \
+    X(WAIT_WAITS, SPEC_THREAD, "condition_wait", SPEC_PANIC, "cur waits on a condition")           \
+    X(WAIT_LOCK, SPEC_THREAD, "condition_wait", SPEC_PANIC, "the condition's lock is held")        \
+    X(WAIT_OVER, SPEC_THREAD, "condition_wait", SPEC_PANIC, "cur was chosen, or is killed")        \
+    X(WAKE_EXISTS, SPEC_THREAD, "wake", SPEC_PANIC, "there is such a thread")                      \
+    X(WAKE_CHOSEN, SPEC_THREAD, "condition_wake", SPEC_PANIC, "who waits longest is woken")        \
+    X(QUEUE_PENDING, SPEC_THREAD, "message_queue", SPEC_PANIC, "the thread is in its queue")       \
+    X(EXIT_CURRENT, SPEC_THREAD, "exit", SPEC_PANIC, "a thread runs on this CPU")                  \
+    X(EXIT_LOCKS, SPEC_THREAD, "exit", SPEC_PANIC, "this CPU holds no lock")                       \
+    X(FREED_DEAD, SPEC_THREAD, "free", SPEC_PANIC, "the thread is DEAD")
+
+#define SPEC_RULES_MODE(X)                                                                         \
+    X(HOSTOUT_MODE, SPEC_MODE, "hostout", SPEC_PANIC, "init, ikern, ihost and pg are set")         \
+    X(HOSTOUT_LOCKS, SPEC_MODE, "hostout", SPEC_PANIC, "this CPU holds no lock")                   \
+    X(HOSTIN_MODE, SPEC_MODE, "hostin", SPEC_PANIC, "init and ikern are set, ihost is not")        \
+    X(START_MODE, SPEC_MODE, "proc_start_user", SPEC_PANIC, "init, ikern, ihost, pg and ipt")      \
+    X(START_LOCKS, SPEC_MODE, "proc_start_user", SPEC_PANIC, "this CPU holds no lock")             \
+    X(START_CONTAINER, SPEC_MODE, "proc_start_user", SPEC_PANIC, "cur's container is in use")      \
+    X(START_CONTEXT, SPEC_MODE, "proc_start_user", SPEC_PANIC, "the context is complete")          \
+    X(START_RIP, SPEC_MODE, "proc_start_user", SPEC_PANIC, "RIP is canonical and the user's")      \
+    X(EXIT_USER_MODE, SPEC_MODE, "proc_exit_user", SPEC_PANIC, "ihost and pg, not ikern")          \
+    X(EXIT_USER_CONTAINER, SPEC_MODE, "proc_exit_user", SPEC_PANIC, "cur's container is in use")   \
+    X(EXIT_USER_STACK, SPEC_MODE, "proc_exit_user", SPEC_PANIC, "on cur's kernel stack")           \
+    X(UCTX_CURRENT, SPEC_MODE, "uctx_get/uctx_set", SPEC_PANIC, "the context is cur's")            \
+    X(UCTX_INIT, SPEC_MODE, "uctx_get/uctx_set", SPEC_PANIC, "this CPU has finished boot")         \
+    X(UCTX_CONTAINER, SPEC_MODE, "uctx_get/uctx_set", SPEC_PANIC, "cur's container is in use")     \
+    X(UCTX_OFFSET, SPEC_MODE, "uctx_get/uctx_set", STATUS_INVALID, "it names a register")          \
+    X(UCTX_POINTER, SPEC_MODE, "uctx_set", STATUS_INVALID, "a pointer is the user's")
+
+#define SPEC_RULES(X)                                                                              \
+    SPEC_RULES_CONTAINER(X)                                                                        \
+    SPEC_RULES_LOCK(X)                                                                             \
+    SPEC_RULES_CHANNEL(X)                                                                          \
+    SPEC_RULES_THREAD(X)                                                                           \
+    SPEC_RULES_MODE(X)
