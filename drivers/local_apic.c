@@ -11,6 +11,8 @@ enum apic_register {
     APIC_TASK_PRIORITY = 0x80,
     APIC_END_OF_INTERRUPT = 0xb0,
     APIC_SPURIOUS = 0xf0,
+    APIC_COMMAND = 0x300,
+    APIC_COMMAND_HIGH = 0x310,
     APIC_TIMER = 0x320,
     APIC_LINT0 = 0x350,
     APIC_LINT1 = 0x360,
@@ -25,6 +27,11 @@ enum apic_register {
 #define LVT_NMI         (4u << 8)
 #define TIMER_DEADLINE  (2u << 17)
 #define DIVIDE_BY_1     0xbu
+
+// "Interrupt Command Register (ICR)"
+#define COMMAND_NMI     (4u << 8)
+#define COMMAND_PENDING (1u << 12) // xAPIC only
+#define COMMAND_ASSERT  (1u << 14)
 
 static struct {
     uint8_t *registers; // xAPIC only
@@ -98,6 +105,32 @@ uint32_t local_apic_id(void)
 void local_apic_end_of_interrupt(void)
 {
     apic_write(APIC_END_OF_INTERRUPT, 0);
+}
+
+// An interrupt must not overtake what was written for its handler: WRMSR to an x2APIC register
+// orders nothing by itself, a write to device memory follows all before it.
+static void send_command(uint32_t apic_id, uint32_t command)
+{
+    if (apic.x2apic) {
+        __asm__ volatile("mfence; lfence" ::: "memory");
+        msr_write(MSR_X2APIC_FIRST + (APIC_COMMAND >> 4), (uint64_t)apic_id << 32 | command);
+        return;
+    }
+    apic_write(APIC_COMMAND_HIGH, apic_id << 24);
+    apic_write(APIC_COMMAND, command);
+    while (apic_read(APIC_COMMAND) & COMMAND_PENDING) {
+        cpu_relax();
+    }
+}
+
+void local_apic_send(uint32_t apic_id, uint8_t vector)
+{
+    send_command(apic_id, COMMAND_ASSERT | vector);
+}
+
+void local_apic_send_nmi(uint32_t apic_id)
+{
+    send_command(apic_id, COMMAND_ASSERT | COMMAND_NMI);
 }
 
 void local_apic_timer_calibrated(uint64_t tsc_hz, uint64_t apic_timer_hz)

@@ -19,6 +19,10 @@ MUST_CHECK enum status local_apic_initialize(uint64_t address, uint8_t spurious,
 uint32_t local_apic_id(void);
 void local_apic_end_of_interrupt(void);
 
+// Interrupts another CPU, by its local APIC's id: a vector from 32 on, or an NMI.
+void local_apic_send(uint32_t apic_id, uint8_t vector);
+void local_apic_send_nmi(uint32_t apic_id);
+
 // Arms the timer of this CPU to interrupt once when the TSC reaches `tsc` (at once if it has
 // passed), replacing what was armed; UINT64_MAX: never. Needs local_apic_timer_calibrated.
 void local_apic_timer_set(uint64_t tsc);

@@ -9,6 +9,7 @@
 #include "kernel/core/log.h"
 #include "kernel/core/panic.h"
 #include "kernel/core/serial_port.h"
+#include "kernel/memory/shootdown.h"
 #include "kernel/process/process.h"
 #include "kernel/thread/scheduler.h"
 
@@ -74,6 +75,12 @@ static void hook_user_exception(struct trap_frame *frame, const struct trap_info
     leave_to_user();
 }
 
+static void hook_nmi(const struct trap_frame *frame)
+{
+    (void)frame;
+    shootdown_answer();
+}
+
 NORETURN static void hook_kernel_exception(const struct trap_frame *frame, uint64_t fault_address)
 {
     static char report[2048];
@@ -85,6 +92,7 @@ NORETURN static void hook_kernel_exception(const struct trap_frame *frame, uint6
 static const struct trap_operations operations = {
     .user_exception = hook_user_exception,
     .interrupt = hook_interrupt,
+    .nmi = hook_nmi,
     .kernel_exception = hook_kernel_exception,
 };
 

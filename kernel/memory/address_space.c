@@ -10,8 +10,6 @@
 
 #define DROP_BATCH 64u
 
-void (*address_space_shootdown)(struct address_space *space, uint64_t start, uint64_t bytes);
-
 static uint32_t page_permissions(uint32_t permission)
 {
     return PAGE_USER | PAGE_READ | (permission & USER_WRITE ? PAGE_WRITE : 0) |
@@ -77,9 +75,7 @@ static void invalidate(struct address_space *space, uint64_t start, uint64_t byt
     } else {
         tlb_invalidate_user();
     }
-    if (address_space_shootdown) {
-        address_space_shootdown(space, start, bytes);
-    }
+    shootdown(&space->cpus);
 }
 
 // Unmaps up to DROP_BATCH leaves from `start` on and frees their frames if `owned`. Returns where
@@ -123,6 +119,7 @@ void address_space_destroy(struct address_space *space)
 {
     struct page_source source = memory_page_source(space->container);
 
+    ASSERT(atomic_load_explicit(&space->cpus.bits, memory_order_acquire) == 0);
     for (uint64_t i = 0; i < space->regions->count; i++) {
         const struct region *region = &space->regions->entries[i];
 

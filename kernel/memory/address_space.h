@@ -14,6 +14,7 @@
 #include "kernel/lib/status.h"
 #include "kernel/lock/ticket_lock.h"
 #include "kernel/memory/region_list.h"
+#include "kernel/memory/shootdown.h"
 
 #define USER_DYNAMIC_BASE 0x0000100000000000ull // regions whose address the kernel chooses
 #define USER_DYNAMIC_END  0x0000700000000000ull
@@ -30,6 +31,8 @@ struct address_space {
     // Guarded by lock; the root of the table (CR3 of the process's threads) is constant.
     struct page_table table;
     struct region_list *regions; // one page, charged
+
+    struct cpu_set cpus; // those that run on this table
 };
 
 // A user address, translated.
@@ -39,10 +42,6 @@ struct user_mapping {
     bool writable;
     bool executable;
 };
-
-// Gets the other CPUs to drop their translations of [start, start + bytes) of `space`; called after
-// this CPU dropped its own, before the frames are reused. Null while only one CPU runs.
-extern void (*address_space_shootdown)(struct address_space *space, uint64_t start, uint64_t bytes);
 
 // Makes an empty address space that shares the kernel's half. STATUS_QUOTA, STATUS_NO_MEMORY.
 MUST_CHECK enum status address_space_init(struct address_space *space, uint32_t container);

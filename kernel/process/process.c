@@ -2,8 +2,6 @@
 // The life of processes (process.h): their threads, and how they end.
 #include "kernel/process/process.h"
 #include "arch/x86/cpu/context.h"
-#include "arch/x86/cpu/registers.h"
-#include "arch/x86/paging/kernel_space.h"
 #include "kernel/abi/message.h"
 #include "kernel/core/assert.h"
 #include "kernel/core/interrupt.h"
@@ -11,6 +9,7 @@
 #include "kernel/memory/container.h"
 #include "kernel/memory/memory.h"
 #include "kernel/process/process_private.h"
+#include "kernel/thread/scheduler.h"
 
 static struct ticket_lock tree_lock;
 static struct queue processes; // live ones; guarded by tree_lock
@@ -92,16 +91,16 @@ void process_kill(struct process *process, const struct process_status *status)
     ticket_lock_release(&tree_lock);
 }
 
-// Gives back what the process held. Runs on its last thread, whose address space it was.
+// Gives back what the process held. Runs on its last thread; no CPU uses the address space.
 static void tear_down(struct process *process)
 {
     process_close_all_handles(process);
-    cr3_write(kernel_space()->root.value);
     process_free_space(process);
 }
 
 void process_thread_ended(struct process *process, struct thread *thread)
 {
+    scheduler_leave_space();
     ticket_lock_acquire(&process->lock);
     queue_remove(&thread->in_process);
     bool last = process->threads.length == 0;

@@ -56,19 +56,38 @@ void scheduler_reap(void)
     }
 }
 
+// Makes this CPU use the page table of `space` (null: the kernel's own) in place of what it used.
+static void load_space(struct address_space *space)
+{
+    struct scheduler *scheduler = this_scheduler();
+    struct address_space *before = scheduler->space;
+
+    if (space == before) {
+        return;
+    }
+    if (space) {
+        cpu_set_join(&space->cpus);
+    }
+    scheduler->space = space;
+    cr3_write(space ? space->table.root.value : kernel_space()->root.value);
+    if (before) {
+        cpu_set_leave(&before->cpus);
+    }
+}
+
+void scheduler_leave_space(void)
+{
+    load_space(NULL);
+}
+
 // Loads what the next thread needs in ring 3: page table, kernel stack, and an FPU trap.
 static void load_context(struct thread *thread)
 {
-    hpa_t root = kernel_space()->root;
-
+    load_space(thread->process ? &thread->process->space : NULL);
     if (thread->process) {
-        root = thread->process->space.table.root;
         cpu_set_kernel_stack(this_cpu(),
                              kernel_stack_start(stack_slot_address(thread->stack.slot)));
         fpu_guard();
-    }
-    if (cr3_read() != root.value) {
-        cr3_write(root.value);
     }
 }
 

@@ -18,10 +18,11 @@ struct scheduler {
     struct thread *dead; // ended and switched away from; freed by the next thread
     struct run_queue ready;
     struct deadline_queue sleepers;
-    uint64_t slice;     // TSC ticks
-    uint64_t armed;     // TSC the timer is set to; DEADLINE_NONE: off
-    uint32_t attention; // enum scheduler_attention: what to see to before ring 3 runs on
-    struct thread idle; // runs when nobody is ready; in no queue
+    struct address_space *space; // whose page table is loaded; null: the kernel's own
+    uint64_t slice;              // TSC ticks
+    uint64_t armed;              // TSC the timer is set to; DEADLINE_NONE: off
+    uint32_t attention;          // enum scheduler_attention: what to see to before ring 3 runs on
+    struct thread idle;          // runs when nobody is ready; in no queue
 
     struct ticket_lock wake_lock;
     struct thread *woken; // guarded by wake_lock: threads woken by other CPUs
@@ -43,6 +44,9 @@ void scheduler_init(struct cpu *cpu, uint64_t slice, void (*arm_timer)(uint64_t 
 // Gives the CPU to the next ready thread (or idle). The running thread's state says where it goes:
 // RUNNING: back to the run queue; SLEEPING: nowhere; DEAD: freed.
 void scheduler_switch(void);
+
+// Loads the kernel's own page table: the running thread is ending, and its process with it.
+void scheduler_leave_space(void);
 
 // Makes a thread of this CPU, in no queue, READY.
 void scheduler_ready(struct thread *thread);

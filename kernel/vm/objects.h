@@ -30,6 +30,8 @@ struct vm {
     struct cpuid_table *cpuid;             // virt.cpuid, to be written
     uint64_t *port_map[VM_PORT_MAP_PAGES]; // bit set: VM_PORT_FLOAT
 
+    struct cpu_set cpus; // those that ever held the state of one of its vCPUs
+
     struct ticket_lock lock;
     // Guarded by lock.
     struct virt_vm virt;

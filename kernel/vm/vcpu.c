@@ -23,6 +23,7 @@ static void unload_current(void)
 
 static void set_loaded(struct vcpu *vcpu)
 {
+    cpu_set_join(&vcpu->vm->cpus);
     loaded[this_cpu()->id] = vcpu;
     vcpu->loaded = true;
 }

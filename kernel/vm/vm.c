@@ -53,11 +53,25 @@ const char *virt_support_reason(void)
     return support_reason;
 }
 
+void vm_drop_translations(void)
+{
+    if (virt_backend != NULL) {
+        virt_backend->invalidate();
+    }
+}
+
 // -- page tables ------------------------------------------------------------------------------
 
 static struct page_source page_source(struct vm *vm)
 {
     return memory_page_source(vm->container);
+}
+
+// On every CPU that may have cached any.
+static void drop_translations(const struct vm *vm)
+{
+    vm_drop_translations();
+    shootdown(&vm->cpus);
 }
 
 // -- creation and end -------------------------------------------------------------------------
@@ -148,7 +162,7 @@ static void vm_free(struct vm *vm)
         vm->vcpus = vcpu->next;
         vcpu_free(vcpu);
     }
-    virt_backend->vm_invalidate(&vm->virt);
+    drop_translations(vm);
     page_table_destroy(&vm->nested, &source);
     for (unsigned i = 0; i < VM_GRANT_MAXIMUM; i++) {
         if (vm->grants[i].bytes != 0) {
@@ -262,7 +276,7 @@ static void unmap_pages(struct vm *vm, uint64_t gpa, uint64_t bytes)
         log_line(LOG_ERROR, "vm: guest memory at %llx could not be unmapped",
                  (unsigned long long)gpa);
     }
-    virt_backend->vm_invalidate(&vm->virt);
+    drop_translations(vm);
 }
 
 static enum status grant_locked(struct vm *vm, const struct vm_grant *wanted, uint32_t flags)

@@ -20,6 +20,9 @@ enum status virt_init(void);
 enum status virt_support(void);
 const char *virt_support_reason(void);
 
+// Drops what this CPU cached of the VMs' nested page tables.
+void vm_drop_translations(void);
+
 // Ends a VM with all its vCPUs and returns every page to the container. STATUS_BUSY: one of its
 // vCPUs is inside vcpu_run, and nothing was changed; at the end of a process none can be.
 enum status vm_release(struct vm *vm);

@@ -54,7 +54,7 @@ static void read_loader_information(uint32_t magic, uint64_t address)
 // Per-CPU data of the boot CPU, in its place and zero; stacks included.
 static struct cpu *prepare_boot_cpu(void)
 {
-    struct cpu *cpu = (struct cpu *)(CPU_AREA_BASE + CPU_SLOT_STRUCT);
+    struct cpu *cpu = cpu_of(0);
     memset((void *)CPU_AREA_BASE, 0, PAGE_SIZE);
     memset(cpu, 0, sizeof *cpu);
     cpu->gdt = (uint64_t *)CPU_AREA_BASE;

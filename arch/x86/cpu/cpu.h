@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include "arch/x86/paging/layout.h"
 #include "kernel/lib/compiler.h"
 
 #define CPU_MAXIMUM 64u
@@ -74,6 +75,12 @@ struct cpu {
     void *kernel;          // the kernel's own per-CPU data
 };
 static_assert(offsetof(struct cpu, tss) % 8 == 4, "tss.rsp[0] is aligned to 8");
+
+// CPU `id`, which must have been started once.
+static inline struct cpu *cpu_of(uint32_t id)
+{
+    return (struct cpu *)(CPU_AREA_BASE + id * CPU_SLOT_SIZE + CPU_SLOT_STRUCT);
+}
 
 struct thread; // the kernel's; null where no thread runs (boot, IST stacks)
 

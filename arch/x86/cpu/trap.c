@@ -53,11 +53,10 @@ static bool is_abort(uint64_t vector)
 
 void trap_dispatch(struct trap_frame *frame)
 {
-    if (frame->vector == VECTOR_NMI) {
-        return; // nobody sends one on purpose
-    }
     if (!operations) {
         early_exception(frame, cr2_read());
+    } else if (frame->vector == VECTOR_NMI) {
+        operations->nmi(frame);
     } else if (frame->vector >= VECTOR_FIRST_INTERRUPT) {
         operations->interrupt((uint32_t)frame->vector, frame);
     } else if (trap_from_user(frame) && !is_abort(frame->vector)) {

@@ -3,7 +3,7 @@
 //
 // arch calls no kernel symbol: the kernel installs one const table at start. All hooks run with
 // interrupts off, on the kernel stack of the thread that was interrupted (machine check: on its own
-// stack, where no thread may be switched). An NMI is ignored. No lock.
+// stack, where no thread may be switched). No lock.
 #pragma once
 
 #include <stdbool.h>
@@ -66,6 +66,9 @@ struct trap_operations {
     // Vectors 32 to 255, from ring 3 or from an interrupt window or idle loop of the kernel. The
     // hook acknowledges the interrupt controller. It may switch threads when from ring 3.
     void (*interrupt)(uint32_t vector, struct trap_frame *frame);
+
+    // An NMI, whatever it interrupted, on a stack of its own: takes no lock and switches nothing.
+    void (*nmi)(const struct trap_frame *frame);
 
     // An exception in ring 0 that nothing recovers: a bug or broken hardware. `fault_address` is
     // CR2. trap_describe() turns the frame into text.

@@ -81,8 +81,8 @@ struct virt_ops {
     // backend does not keep all of them per vCPU, and nothing was changed.
     MUST_CHECK enum status (*vm_pass_msrs)(struct virt_vm *vm, uint32_t first, uint32_t last,
                                            bool pass);
-    // Drops what this CPU cached of the VM's nested page table.
-    void (*vm_invalidate)(const struct virt_vm *vm);
+    // Drops what this CPU cached of all nested page tables.
+    void (*invalidate)(void);
 
     // Puts a vCPU into the processor's reset state and fills all groups of its page; leaves it
     // loaded, whatever vCPU was loaded before must have been unloaded. STATUS_NO_MEMORY: the

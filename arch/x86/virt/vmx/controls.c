@@ -65,7 +65,7 @@ static const struct {
     {EPT_CAP_WRITE_BACK, "write-back paging structures"},
     {EPT_CAP_2M, "2 MiB pages"},
     {EPT_CAP_INVEPT, "INVEPT"},
-    {EPT_CAP_INVEPT_SINGLE | EPT_CAP_INVEPT_ALL, "a usable type of INVEPT"},
+    {EPT_CAP_INVEPT_ALL, "INVEPT of all contexts"},
     {EPT_CAP_INVVPID, "INVVPID"},
     {EPT_CAP_INVVPID_SINGLE | EPT_CAP_INVVPID_ALL, "a usable type of INVVPID"},
 };

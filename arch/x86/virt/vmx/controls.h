@@ -65,7 +65,6 @@
 #define EPT_CAP_2M              (1ull << 16)
 #define EPT_CAP_1G              (1ull << 17)
 #define EPT_CAP_INVEPT          (1ull << 20)
-#define EPT_CAP_INVEPT_SINGLE   (1ull << 25)
 #define EPT_CAP_INVEPT_ALL      (1ull << 26)
 #define EPT_CAP_INVVPID         (1ull << 32)
 #define EPT_CAP_INVVPID_ADDRESS (1ull << 40)

@@ -71,11 +71,9 @@ enum status vmx_vm_pass_msrs(struct virt_vm *vm, uint32_t first, uint32_t last, 
     return STATUS_OK;
 }
 
-void vmx_vm_invalidate(const struct virt_vm *vm)
+void vmx_invalidate(void)
 {
-    bool single = (vmx_capabilities()->ept_vpid & EPT_CAP_INVEPT_SINGLE) != 0;
-
-    vmx_invept(single ? 1 : 2, page_table_ept_pointer(vm->nested));
+    vmx_invept(2, 0); // all contexts
 }
 
 // -- address-space identifiers ----------------------------------------------------------------
