@@ -389,33 +389,18 @@ enum status container_revoke(struct container_tree *tree, uint32_t id)
     return status;
 }
 
-// Some container without children at or below `id`.
-static uint32_t container_find_leaf(struct container_tree *tree, uint32_t id)
-{
-    ticket_lock_acquire(&tree->lock);
-    for (uint32_t i = 0; i < CONTAINER_MAXIMUM; i++) {
-        if (tree->slots[i].used && tree->slots[i].parent == id && i != id) {
-            id = i;
-            i = 0;
-        }
-    }
-    ticket_lock_release(&tree->lock);
-    return id;
-}
-
 enum status container_revoke_all(struct container_tree *tree, uint32_t id)
 {
-    uint32_t leaf;
+    bool progress;
 
-    do {
-        leaf = container_find_leaf(tree, id);
-        enum status status = container_revoke(tree, leaf);
-
-        if (status != STATUS_OK) {
-            return status;
+    do { // a container goes in the round after its last child
+        progress = false;
+        for (uint32_t i = CONTAINER_ROOT + 1; i < CONTAINER_MAXIMUM; i++) {
+            progress |= i != id && container_is_within(tree, i, id) &&
+                        container_revoke(tree, i) == STATUS_OK;
         }
-    } while (leaf != id);
-    return STATUS_OK;
+    } while (progress);
+    return container_revoke(tree, id);
 }
 
 bool container_get(struct container_tree *tree, uint32_t id, struct container *copy)
