@@ -22,6 +22,7 @@ INPUT_AHEAD = 32 * 1024       # bytes sent to the guest beyond what it has consu
 WIRE_AHEAD = 16               # bytes sent beyond what the host has taken: the UART's FIFO
 OUTPUT_HELD = 16 * 1024 * 1024  # bytes nobody has read before the emulator is paused
 END_GRACE = 10.0              # seconds an engine may take to end after its last line
+STOP_GRACE = 10.0             # seconds the guests may take to end with their reports
 LEAVE_KEY, LEAVE_TIMES, LEAVE_SECONDS = 0x1d, 3, 2.0  # Ctrl-] three times
 
 
@@ -177,6 +178,7 @@ class Session:
         self.log = HostLog(time.monotonic(), interactive, capture)
         self.interactive = interactive
         self.deadline = time.monotonic() + timeout if timeout else None
+        self.timed_out = False
         self._selector = selectors.PollSelector()  # epoll refuses regular files
         self._input = b""
         self._sent = 0
@@ -210,18 +212,28 @@ class Session:
             self._step()
             now = time.monotonic()
             if self.deadline and now > self.deadline and self.log.status is None:
-                self._drain()
-                return report.TIMEOUT
+                if not self._ask_to_stop(now):
+                    self._drain()
+                    return report.TIMEOUT
             if self._wants_to_leave():
                 raise KeyboardInterrupt
             if self.machine.process.poll() is not None:
                 self._drain()
-                return self.log.status
+                return report.TIMEOUT if self.timed_out else self.log.status
             if self.log.status is not None:
                 end = end or now + END_GRACE
                 if now > end:
                     self._drain()
-                    return self.log.status
+                    return report.TIMEOUT if self.timed_out else self.log.status
+
+    def _ask_to_stop(self, now):
+        """The time is over: the guests are asked once to end, so that their statistics and the
+        rest of the exit log come out. False: there is nobody to ask, or no more time."""
+        if self.timed_out or not self.log.started:
+            return False
+        self.timed_out = True
+        self.deadline = now + STOP_GRACE
+        return write_some(self.machine.com2.master, b"stop\n") > 0
 
     def _step(self):
         self._watch()

@@ -79,6 +79,44 @@ def test_counts_and_ticks_agree():
         assert typed in result.output.decode(), "the log does not hold what the guest printed"
 
 
+def _check_processors(errors, count):
+    """Each processor's slices add up to its own time."""
+    rows = re.findall(r"^gatehouse:   vCPU \d+((?: +\d+)+)$", errors, re.MULTILINE)
+    assert len(rows) == count, errors[-3000:]
+    for row in rows:
+        *slices, elapsed = map(int, row.split())
+        assert len(slices) == 6 and sum(slices) == elapsed > 0, row
+
+
+def test_several_processors():
+    with folder() as place:
+        path = place / "exits.log"
+        result = run(guest("smp.elf"), "--vcpus", "3", "--stats", "--exit-log", path, "--engine",
+                     "bochs")
+        result.expect(0)
+        log = exit_log.read(path)
+        assert log.complete
+        slices = _check_slices(result.errors)
+        _check_table(result.errors, log.entries)
+        _check_processors(result.errors, 3)
+        for vcpu in range(3):
+            entries = [entry for entry in log.entries if entry.vcpu == vcpu]
+            assert len(entries) > 10
+            _check_chain(entries, slices)
+
+
+def test_time_limit_loses_nothing():
+    with folder() as place:
+        path = place / "exits.log"
+        result = run(guest("counter.elf"), "--stats", "--exit-log", path, "--engine", "bochs",
+                     "--timeout", "8")
+        result.expect(124, "stopped at the console")
+        log = exit_log.read(path)
+        assert log.complete
+        _check_chain(log.entries, _check_slices(result.errors))
+        _check_table(result.errors, log.entries)
+
+
 def test_text_is_for_grep():
     with folder() as place:
         path = place / "exits.log"

@@ -165,13 +165,18 @@ static void do_kill(struct console *console, uint8_t number)
     }
 }
 
-static void do_end(struct console *console, uint8_t number)
+void command_end_run(struct console *console)
 {
-    (void)number;
     console->ending = true;
     for (unsigned i = 0; i < console->vm_count; i++) {
         vm_stop(console, &console->vms[i]);
     }
+}
+
+static void do_end(struct console *console, uint8_t number)
+{
+    (void)number;
+    command_end_run(console);
 }
 
 static void do_nothing(struct console *console, uint8_t number)

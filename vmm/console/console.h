@@ -70,10 +70,11 @@ struct console {
     struct mux mux;
     struct escape_state escape;
     struct line kernel_line;
-    uint64_t typed;        // bytes that arrived from the terminal
-    struct ring log_queue; // to the second serial port
-    bool log_port;         // there is one
-    uint64_t log_lost;     // lines that found no room
+    struct line script_line; // from the second serial port
+    uint64_t typed;          // bytes that arrived from the terminal
+    struct ring log_queue;   // to the second serial port
+    bool log_port;           // there is one
+    uint64_t log_lost;       // lines that found no room
     uint64_t flush_deadline;
     uint32_t frames;  // sent to the debug port
     bool log_refused; // they cannot be, which was logged

@@ -136,6 +136,27 @@ static void take_terminal_input(struct console *console)
     }
 }
 
+// What a script may ask for through the second serial port: "stop" ends all VMs, with their
+// reports.
+static void take_script_input(struct console *console)
+{
+    uint8_t buffer[64];
+
+    for (;;) {
+        int64_t length = serial_read(CONSOLE_PORT_LOG, buffer, sizeof(buffer));
+
+        if (length <= 0) {
+            return;
+        }
+        for (int64_t i = 0; i < length; i++) {
+            if (line_take(&console->script_line, buffer[i]) &&
+                strcmp(console->script_line.text, "stop") == 0) {
+                command_end_run(console);
+            }
+        }
+    }
+}
+
 // The earlier of two TSC deadlines, of which 0 is none.
 static uint64_t earlier(uint64_t left, uint64_t right)
 {
@@ -223,6 +244,9 @@ static NORETURN void console_loop(struct console *console)
         }
         if (events & (1ull << EVENT_TERMINAL_INPUT)) {
             take_terminal_input(console);
+        }
+        if (events & (1ull << EVENT_LOG_INPUT)) {
+            take_script_input(console);
         }
         deadline = serve_vms(console, events);
         deadline = flush_late_lines(console, deadline);

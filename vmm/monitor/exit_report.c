@@ -3,6 +3,7 @@
 #include "vmm/monitor/exit_stats.h"
 
 #include "kernel/lib/format.h"
+#include "vmm/monitor/exit_reason.h"
 
 static const char *const names[EXIT_REASONS] = {
     [0] = "exception or NMI",
@@ -96,7 +97,42 @@ static void add(struct text *text, const char *format, ...)
     text->used += length < room ? length : 0;
 }
 
-static void add_reasons(struct text *text, const struct exit_stats *stats)
+// What the subjects of a reason are called; null: it has none.
+static const struct subject_name {
+    const char *name;
+    unsigned shift; // from the number to the address
+} subject_names[EXIT_REASONS] = {
+    [EXIT_REASON_CPUID] = {"leaf", 0},
+    [EXIT_REASON_IO] = {"port", 0},
+    [EXIT_REASON_RDMSR] = {"MSR", 0},
+    [EXIT_REASON_WRMSR] = {"MSR", 0},
+    [EXIT_REASON_APIC_ACCESS] = {"register", 0},
+    [EXIT_REASON_EPT_VIOLATION] = {"page", 12},
+    [EXIT_REASON_EPT_MISCONFIGURATION] = {"page", 12},
+    [EXIT_REASON_APIC_WRITE] = {"register", 0},
+};
+
+static void add_subjects(struct text *text, const struct exit_stats *stats, uint32_t reason,
+                         unsigned rows)
+{
+    const struct subject_name *kind = &subject_names[reason];
+    const struct exit_subject *subject = NULL;
+
+    for (unsigned i = 0; kind->name && i < rows; i++) {
+        subject = exit_stats_next(stats, reason, subject);
+        if (!subject) {
+            return;
+        }
+        unsigned long long address = exit_subject_value(subject) << kind->shift;
+
+        add(text, "     %-8s 0x%-11llx %10llu %10llu %12llu %25s %8llu\n", kind->name, address,
+            (unsigned long long)subject->count, (unsigned long long)subject->in_kernel,
+            (unsigned long long)subject->ticks, "",
+            (unsigned long long)exit_subject_median(subject));
+    }
+}
+
+static void add_reasons(struct text *text, const struct exit_stats *stats, unsigned rows)
 {
     add(text, "%-26s %10s %10s %12s %12s %12s %8s\n", "exit reason", "count", "in kernel", "ticks",
         "kernel", "monitor", "median");
@@ -110,37 +146,10 @@ static void add_reasons(struct text *text, const struct exit_stats *stats)
                 (unsigned long long)row->in_kernel, ticks, (unsigned long long)row->kernel_ticks,
                 (unsigned long long)row->monitor_ticks,
                 (unsigned long long)exit_stats_median(stats, reason));
+            add_subjects(text, stats, reason, rows);
         }
     }
     add(text, "%-26s %10llu\n", "all", (unsigned long long)stats->count);
-}
-
-static void add_subjects(struct text *text, const struct exit_stats *stats, unsigned rows)
-{
-    static const struct {
-        const char *name;
-        unsigned shift; // from the number to the address
-    } classes[CLASS_COUNT] = {
-        [CLASS_PORT] = {"port", 0},
-        [CLASS_MSR] = {"MSR", 0},
-        [CLASS_CPUID] = {"CPUID leaf", 0},
-        [CLASS_PAGE] = {"page", 12},
-    };
-
-    for (unsigned class = 0; class < CLASS_COUNT; class ++) {
-        const struct exit_subject *subject = NULL;
-
-        for (unsigned i = 0; i < rows; i++) {
-            subject = exit_stats_next(stats, (enum exit_class) class, subject);
-            if (!subject) {
-                break;
-            }
-            unsigned long long address = exit_subject_value(subject) << classes[class].shift;
-
-            add(text, "%-10s 0x%-13llx %10llu %23llu\n", classes[class].name, address,
-                (unsigned long long)subject->count, (unsigned long long)subject->ticks);
-        }
-    }
     if (stats->subjects_lost > 0) {
         add(text, "not told apart: %llu\n", (unsigned long long)stats->subjects_lost);
     }
@@ -167,13 +176,45 @@ static void add_slices(struct text *text, const struct exit_slices *slices)
     }
 }
 
-size_t exit_report(const struct exit_stats *stats, const struct exit_slices *slices, unsigned rows,
-                   char *buffer, size_t size)
+static void add_processor(struct text *text, unsigned index, const struct exit_slices *slices)
+{
+    add(text, "vCPU %u %14llu %12llu %12llu %14llu %14llu %12llu %14llu\n", index,
+        (unsigned long long)slices->guest, (unsigned long long)slices->kernel,
+        (unsigned long long)slices->monitor, (unsigned long long)slices->halted,
+        (unsigned long long)slices->other, (unsigned long long)slices->logging,
+        (unsigned long long)slices->elapsed);
+}
+
+// All processors together; of several, each of them before.
+static void add_time(struct text *text, const struct exit_slices *slices, unsigned vcpus)
+{
+    struct exit_slices all = {0};
+
+    if (vcpus > 1) {
+        add(text, "ticks  %14s %12s %12s %14s %14s %12s %14s\n", "guest", "kernel", "monitor",
+            "halted", "other", "logging", "elapsed");
+    }
+    for (unsigned i = 0; i < vcpus; i++) {
+        all.elapsed += slices[i].elapsed;
+        all.guest += slices[i].guest;
+        all.kernel += slices[i].kernel;
+        all.monitor += slices[i].monitor;
+        all.halted += slices[i].halted;
+        all.other += slices[i].other;
+        all.logging += slices[i].logging;
+        if (vcpus > 1) {
+            add_processor(text, i, &slices[i]);
+        }
+    }
+    add_slices(text, &all);
+}
+
+size_t exit_report(const struct exit_stats *stats, const struct exit_slices *slices, unsigned vcpus,
+                   unsigned rows, char *buffer, size_t size)
 {
     struct text text = {buffer, size, 0};
 
-    add_reasons(&text, stats);
-    add_subjects(&text, stats, rows);
-    add_slices(&text, slices);
+    add_reasons(&text, stats, rows);
+    add_time(&text, slices, vcpus);
     return text.used;
 }

@@ -4,45 +4,77 @@
 
 #include "vmm/monitor/exit_reason.h"
 
-#define CLASS_SHIFT 60u
+#define REASON_SHIFT 56u
 
-static unsigned bucket_of(uint32_t ticks)
+// A histogram that is exact below 1 << octave, and divides each octave from there on into 1 << step
+// buckets.
+struct scale {
+    unsigned octave;
+    unsigned step;
+};
+static const struct scale fine = {10, 4};
+static const struct scale coarse = {5, 3};
+static_assert(HISTOGRAM_EXACT == 1u << 10 && HISTOGRAM_STEPS == 1u << 4, "fine");
+static_assert(SUBJECT_EXACT == 1u << 5 && SUBJECT_STEPS == 1u << 3, "coarse");
+
+static inline unsigned bucket_of(struct scale scale, uint32_t ticks)
 {
     unsigned octave;
 
-    if (ticks < HISTOGRAM_EXACT) {
+    if (ticks < 1u << scale.octave) {
         return ticks;
     }
-    octave = 31u - (unsigned)__builtin_clz(ticks); // from 10 on
-    return HISTOGRAM_EXACT + (octave - 10) * HISTOGRAM_STEPS + (ticks >> (octave - 4) & 15);
+    octave = 31u - (unsigned)__builtin_clz(ticks);
+    return (1u << scale.octave) + ((octave - scale.octave) << scale.step) +
+           (ticks >> (octave - scale.step) & ((1u << scale.step) - 1));
 }
 
 // The middle of a bucket.
-static uint64_t ticks_of(unsigned bucket)
+static uint64_t ticks_of(struct scale scale, unsigned bucket)
 {
     unsigned octave, step;
 
-    if (bucket < HISTOGRAM_EXACT) {
+    if (bucket < 1u << scale.octave) {
         return bucket;
     }
-    octave = (bucket - HISTOGRAM_EXACT) / HISTOGRAM_STEPS + 10;
-    step = (bucket - HISTOGRAM_EXACT) % HISTOGRAM_STEPS;
-    return ((uint64_t)(HISTOGRAM_STEPS + step) << (octave - 4)) + (1ull << (octave - 5));
+    bucket -= 1u << scale.octave;
+    octave = (bucket >> scale.step) + scale.octave;
+    step = bucket & ((1u << scale.step) - 1);
+    return ((uint64_t)((1u << scale.step) + step) << (octave - scale.step)) +
+           (1ull << (octave - scale.step - 1));
+}
+
+static uint64_t median_of(struct scale scale, const uint32_t *histogram, unsigned buckets,
+                          uint64_t count)
+{
+    uint64_t seen = 0;
+
+    for (unsigned i = 0; i < buckets; i++) {
+        seen += histogram[i];
+        if (2 * seen >= count && seen > 0) {
+            return ticks_of(scale, i);
+        }
+    }
+    return 0;
 }
 
 static uint64_t subject_key(const struct exit_entry *entry)
 {
+    uint64_t key = (uint64_t)entry->reason << REASON_SHIFT;
+
     switch (entry->reason) {
     case EXIT_REASON_IO:
-        return (uint64_t)CLASS_PORT << CLASS_SHIFT | (uint16_t)(entry->word >> 16);
+        return key | (uint16_t)(entry->word >> 16);
     case EXIT_REASON_RDMSR:
     case EXIT_REASON_WRMSR:
-        return (uint64_t)CLASS_MSR << CLASS_SHIFT | (uint32_t)entry->value[0];
     case EXIT_REASON_CPUID:
-        return (uint64_t)CLASS_CPUID << CLASS_SHIFT | (uint32_t)entry->value[0];
+        return key | (uint32_t)entry->value[0];
     case EXIT_REASON_EPT_VIOLATION:
     case EXIT_REASON_EPT_MISCONFIGURATION:
-        return (uint64_t)CLASS_PAGE << CLASS_SHIFT | entry->value[0] >> 12;
+        return key | (entry->value[0] >> 12 & UINT64_MAX >> (64 - REASON_SHIFT));
+    case EXIT_REASON_APIC_ACCESS:
+    case EXIT_REASON_APIC_WRITE:
+        return key | (entry->word & 0xfff);
     default:
         return UINT64_MAX;
     }
@@ -51,7 +83,7 @@ static uint64_t subject_key(const struct exit_entry *entry)
 // The subject's slot, a free one if it is new; null when all are taken.
 static struct exit_subject *find_subject(struct exit_stats *stats, uint64_t key)
 {
-    uint64_t slot = (key ^ key >> CLASS_SHIFT) * 0x9e3779b97f4a7c15ull >> 53;
+    uint64_t slot = (key ^ key >> REASON_SHIFT) * 0x9e3779b97f4a7c15ull >> 54;
 
     for (unsigned i = 0; i < EXIT_SUBJECTS; i++) {
         struct exit_subject *subject = &stats->subjects[(slot + i) % EXIT_SUBJECTS];
@@ -63,7 +95,7 @@ static struct exit_subject *find_subject(struct exit_stats *stats, uint64_t key)
     return NULL;
 }
 
-static void add_subject(struct exit_stats *stats, const struct exit_entry *entry, uint64_t ticks)
+static void add_subject(struct exit_stats *stats, const struct exit_entry *entry, uint32_t ticks)
 {
     uint64_t key = subject_key(entry);
     struct exit_subject *subject;
@@ -78,7 +110,9 @@ static void add_subject(struct exit_stats *stats, const struct exit_entry *entry
     }
     subject->key = key;
     subject->count++;
+    subject->in_kernel += entry->kind == 0;
     subject->ticks += ticks;
+    subject->histogram[bucket_of(coarse, ticks)]++;
 }
 
 void exit_stats_add(struct exit_stats *stats, const struct exit_entry *entry)
@@ -86,29 +120,28 @@ void exit_stats_add(struct exit_stats *stats, const struct exit_entry *entry)
     uint32_t basic = entry->reason & 0x7fffu;
     uint32_t reason = basic < EXIT_REASONS ? basic : EXIT_REASONS - 1;
     struct exit_reason_stats *row = &stats->reasons[reason];
-    uint64_t ticks = (uint64_t)entry->kernel + entry->monitor;
+    uint64_t both = (uint64_t)entry->kernel + entry->monitor;
+    uint32_t ticks = both < UINT32_MAX ? (uint32_t)both : UINT32_MAX;
 
     stats->count++;
     row->count++;
     row->in_kernel += entry->kind == 0;
     row->kernel_ticks += entry->kernel;
     row->monitor_ticks += entry->monitor;
-    row->histogram[bucket_of(ticks < UINT32_MAX ? (uint32_t)ticks : UINT32_MAX)]++;
+    row->histogram[bucket_of(fine, ticks)]++;
     add_subject(stats, entry, ticks);
 }
 
 uint64_t exit_stats_median(const struct exit_stats *stats, uint32_t reason)
 {
     const struct exit_reason_stats *row = &stats->reasons[reason];
-    uint64_t seen = 0;
 
-    for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
-        seen += row->histogram[i];
-        if (2 * seen >= row->count && seen > 0) {
-            return ticks_of(i);
-        }
-    }
-    return 0;
+    return median_of(fine, row->histogram, HISTOGRAM_BUCKETS, row->count);
+}
+
+uint64_t exit_subject_median(const struct exit_subject *subject)
+{
+    return median_of(coarse, subject->histogram, SUBJECT_BUCKETS, subject->count);
 }
 
 static bool comes_after(const struct exit_subject *subject, const struct exit_subject *other)
@@ -117,7 +150,7 @@ static bool comes_after(const struct exit_subject *subject, const struct exit_su
                                           : subject->key < other->key;
 }
 
-const struct exit_subject *exit_stats_next(const struct exit_stats *stats, enum exit_class class,
+const struct exit_subject *exit_stats_next(const struct exit_stats *stats, uint32_t reason,
                                            const struct exit_subject *before)
 {
     const struct exit_subject *best = NULL;
@@ -125,7 +158,7 @@ const struct exit_subject *exit_stats_next(const struct exit_stats *stats, enum 
     for (unsigned i = 0; i < EXIT_SUBJECTS; i++) {
         const struct exit_subject *subject = &stats->subjects[i];
 
-        if (subject->count == 0 || subject->key >> CLASS_SHIFT != class ||
+        if (subject->count == 0 || subject->key >> REASON_SHIFT != reason ||
             (before && !comes_after(subject, before))) {
             continue;
         }

@@ -25,6 +25,7 @@ struct virtual_cpu {
     uint32_t index;
     uint32_t handle; // of the vCPU
     struct machine machine;
+    struct observer observer;
 
     // With local APICs only, see smp.c.
     uint32_t thread;          // handle; set before the thread first gets the lock
@@ -43,7 +44,7 @@ struct monitor {
     struct link link;
     struct guest_memory memory;
     struct platform platform;
-    struct observer observer; // without local APICs
+    struct observe_sink sink; // of the exit log and the exit tables
 };
 
 // Builds the VM that the process's arguments describe: memory, guest image, tables, devices, and

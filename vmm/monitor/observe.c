@@ -15,16 +15,16 @@
 #define IO_STRING (1u << 4)
 #define EPT_WRITE (1u << 1)
 
-void observe_start(struct observer *observer, struct vcpu_log *log, struct exit_stats *stats,
-                   uint64_t tsc_hz, uint64_t now)
+void observe_start(struct observer *observer, struct vcpu_log *log, struct observe_sink *sink,
+                   uint8_t vcpu, uint64_t now)
 {
     memset(observer, 0, sizeof(*observer));
     observer->log = log;
-    observer->stats = stats;
+    observer->sink = sink;
+    observer->vcpu = vcpu;
     observer->returned = now;
     observer->away = log->away_return;
     observer->guest = log->guest_ticks;
-    observer->batch.header.tsc_hz = tsc_hz;
 }
 
 void observe_call(struct observer *observer, uint64_t now, bool halted)
@@ -44,16 +44,18 @@ static uint64_t difference(uint64_t left, uint64_t right)
 }
 
 // The monitor's turn, from `returned` to `called`, of which the CPU was taken away for `away`. Who
-// sends a batch wakes the console process, which runs at once: so that comes off logging first.
+// sends a batch wakes the console process, which runs at once: then that comes off logging first;
+// else only what the rest of the turn is too short for.
 static void divide_turn(struct observer *observer, uint64_t away)
 {
     uint64_t turn = observer->called - observer->returned;
     uint64_t logging = lesser(observer->logging, turn);
+    uint64_t rest = turn - logging;
     uint64_t waited, monitor;
 
     away = lesser(away, turn);
-    waited = lesser(away, logging);
-    monitor = difference(turn - logging, away - waited);
+    waited = observer->sent ? lesser(away, logging) : difference(away, rest);
+    monitor = rest - (away - waited);
     observer->slices.logging += logging - waited;
     observer->slices.other += away;
     observer->slices.monitor += monitor;
@@ -62,6 +64,7 @@ static void divide_turn(struct observer *observer, uint64_t away)
         observer->pending.monitor += monitor;
     }
     observer->logging = 0;
+    observer->sent = false;
 }
 
 // The kernel's turn, from `called` to `now`.
@@ -110,16 +113,12 @@ void observe_end(struct observer *observer, uint64_t now)
     log->written++;
 }
 
-struct exit_slices observe_slices(const struct observer *observer, uint64_t now)
+void observe_stop(struct observer *observer, uint64_t now)
 {
-    struct exit_slices slices = observer->slices;
-    uint64_t turn = now - observer->returned;
-    uint64_t logging = lesser(observer->logging, turn);
-
-    slices.elapsed += turn;
-    slices.logging += logging;
-    slices.monitor += turn - logging;
-    return slices;
+    observer->called = now;
+    divide_turn(observer, 0);
+    observer->slices.elapsed += now - observer->returned;
+    observer->returned = now;
 }
 
 // -- entries ----------------------------------------------------------------------------------
@@ -223,23 +222,33 @@ static inline void make_entry(const struct observer *observer, const struct exit
     set_times(record, &observer->pending, entry);
 }
 
+// Entries that found no room, of all vCPUs together.
+static inline void tell_lost(struct observer *observer)
+{
+    if (UNLIKELY(observer->log->lost != observer->lost)) {
+        observer->sink->batch.header.lost += observer->log->lost - observer->lost;
+        observer->lost = observer->log->lost;
+    }
+}
+
 bool observe_take(struct observer *observer)
 {
     struct vcpu_log *log = observer->log;
-    struct observe_batch *batch = &observer->batch;
+    struct observe_sink *sink = observer->sink;
+    struct observe_batch *batch = &sink->batch;
 
     while (log->taken != log->written && batch->header.count < OBSERVE_BATCH) {
         struct exit_entry *entry = &batch->entries[batch->header.count];
 
         make_entry(observer, &log->records[log->taken % VCPU_LOG_RECORDS], entry);
-        if (observer->stats) {
-            exit_stats_add(observer->stats, entry);
+        if (sink->stats) {
+            exit_stats_add(sink->stats, entry);
         }
         observer->pending = (struct exit_times){0};
         observer->kind = EXIT_NONE;
         batch->header.count++;
         log->taken++;
     }
-    batch->header.lost = log->lost;
+    tell_lost(observer);
     return batch->header.count == OBSERVE_BATCH;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Observing a VM: takes the kernel's records of exits, tells where the time went, counts, and fills
 // the batches that go to the exit log. Pure but for the time it is given; the run loop makes the
-// system calls around it. One observer per vCPU, used by its thread.
+// system calls around it. One observer per vCPU, used by its thread; what goes out is collected in
+// one place for all vCPUs of a VM.
 #pragma once
 
 #include <stdbool.h>
@@ -29,26 +30,33 @@ struct observe_batch {
 };
 static_assert(sizeof(struct observe_batch) <= MESSAGE_MAXIMUM, "a batch is one message");
 
-struct observer {
-    struct vcpu_log *log;     // null: off, and nothing else here is used
+// What all observers of a VM fill. With several vCPUs it is guarded by the VM's lock.
+struct observe_sink {
     struct exit_stats *stats; // null: nobody counts
+    struct observe_batch batch;
+};
+
+struct observer {
+    struct vcpu_log *log; // null: off, and nothing else here is used
+    struct observe_sink *sink;
     uint8_t vcpu;
+    uint64_t lost;             // of log->lost, told already
     uint64_t called;           // TSC of the last call of vcpu_run
     uint64_t returned;         // TSC of its return, or of the start
     uint64_t away;             // vcpu_log.away_return of the last return
     uint64_t guest;            // vcpu_log.guest_ticks of the last return
     uint64_t logging;          // ticks in the log's service since the last return
+    bool sent;                 // a batch went out since then
     bool begun;                // the guest has exited at least once
     bool sleeping;             // the guest was in HLT at the call
     uint8_t kind;              // enum exit_kind of the exit that is being handled
     struct exit_times pending; // of the exit whose record is not complete
     struct exit_slices slices;
-    struct observe_batch batch;
 };
 
-// Begins to observe. `stats`: zeroed, or null: nobody counts.
-void observe_start(struct observer *observer, struct vcpu_log *log, struct exit_stats *stats,
-                   uint64_t tsc_hz, uint64_t now);
+// Begins to observe one vCPU at the time `now`.
+void observe_start(struct observer *observer, struct vcpu_log *log, struct observe_sink *sink,
+                   uint8_t vcpu, uint64_t now);
 
 // Right before vcpu_run. `halted`: the guest is in HLT.
 void observe_call(struct observer *observer, uint64_t now, bool halted);
@@ -67,8 +75,9 @@ void observe_end(struct observer *observer, uint64_t now);
 // The batch went out, or nobody wants it.
 static inline void observe_sent(struct observer *observer)
 {
-    observer->batch.header.sequence++;
-    observer->batch.header.count = 0;
+    observer->sink->batch.header.sequence++;
+    observer->sink->batch.header.count = 0;
+    observer->sent = true;
 }
 
 // After observe_take and sending: `start` is the TSC before them.
@@ -85,5 +94,5 @@ static inline void observe_kind(struct observer *observer, uint32_t kind)
     }
 }
 
-// The slices up to `now`, while the monitor runs.
-struct exit_slices observe_slices(const struct observer *observer, uint64_t now);
+// Counts the monitor's time up to `now` in the slices, without a call of vcpu_run to come soon.
+void observe_stop(struct observer *observer, uint64_t now);

@@ -9,15 +9,11 @@
 #include "vmm/monitor/entry_check.h"
 #include "vmm/monitor/event.h"
 #include "vmm/monitor/handlers.h"
+#include "vmm/monitor/observing.h"
 #include "vmm/monitor/report.h"
 #include "vmm/runtime/program.h"
 #include "vmm/runtime/system_call.h"
 #include "vmm/runtime/tsc.h"
-
-#define REPORT_MAXIMUM    (16u << 10) // bytes of the exit tables
-#define REPORT_PIECE      2000u       // bytes of a message
-#define REPORT_ROWS       10u         // ports, MSRs, ... at the VM's end
-#define REPORT_ROWS_SHORT 3u          // on the person's terminal
 
 void run_fetch(struct virtual_cpu *cpu, uint32_t groups)
 {
@@ -32,100 +28,6 @@ void run_fetch(struct virtual_cpu *cpu, uint32_t groups)
     }
     page->wanted = wanted;
     page->exit = exit;
-}
-
-// What the handlers of all processors counted.
-static void add_counts(const struct monitor *monitor, struct machine_counts *total)
-{
-    for (uint32_t i = 0; i < MONITOR_PROCESSORS; i++) {
-        const struct machine_counts *counts = &monitor->cpu[i].machine.counts;
-
-        total->msr_refused += counts->msr_refused;
-        for (uint32_t kind = 0; kind < EXIT_KIND_COUNT; kind++) {
-            total->exits[kind] += counts->exits[kind];
-        }
-    }
-}
-
-// Sends text in pieces of whole lines.
-static void send_text(struct monitor *monitor, uint32_t type, const char *text, size_t length)
-{
-    while (length > 0) {
-        size_t piece = length < REPORT_PIECE ? length : REPORT_PIECE;
-
-        while (piece < length && piece > 0 && text[piece - 1] != '\n') {
-            piece--;
-        }
-        piece = piece > 0 ? piece : length;
-        link_send(&monitor->link, type, text, piece);
-        text += piece;
-        length -= piece;
-    }
-}
-
-// Counters, and the exit tables with `rows` subjects of each class where exits are observed.
-static size_t write_statistics(struct monitor *monitor, unsigned rows, char *text, size_t size)
-{
-    struct vm_statistics statistics = {0};
-    struct machine_counts total = {0};
-    size_t length;
-
-    if (vm_statistics_get(monitor->vm, &statistics) != STATUS_OK) {
-        statistics = (struct vm_statistics){0};
-    }
-    add_counts(monitor, &total);
-    length = report_statistics(&total, &statistics, text, size);
-    if (monitor->observer.stats) {
-        struct exit_slices slices = observe_slices(&monitor->observer, tsc_now());
-
-        length += exit_report(monitor->observer.stats, &slices, rows, text + length, size - length);
-    }
-    return length;
-}
-
-// What the person at the console asked for.
-static void send_statistics(struct monitor *monitor)
-{
-    char text[MESSAGE_MAXIMUM];
-
-    link_send(&monitor->link, MESSAGE_REPORT, text,
-              write_statistics(monitor, REPORT_ROWS_SHORT, text, sizeof(text)));
-}
-
-static void send_batch(struct monitor *monitor)
-{
-    const struct observe_batch *batch = &monitor->observer.batch;
-
-    if (monitor->config.exit_log) {
-        link_send(&monitor->link, MESSAGE_EXITS, batch,
-                  sizeof(batch->header) + batch->header.count * sizeof(batch->entries[0]));
-    }
-    observe_sent(&monitor->observer);
-}
-
-// Takes the records of the exits since the last return.
-static void take_exits(struct monitor *monitor)
-{
-    while (observe_take(&monitor->observer)) {
-        send_batch(monitor);
-    }
-    observe_serviced(&monitor->observer, monitor->observer.returned, tsc_now());
-}
-
-// The rest of the log, and the tables where they were asked for.
-static void finish_observing(struct monitor *monitor)
-{
-    if (monitor->observer.log) {
-        observe_end(&monitor->observer, tsc_now());
-        take_exits(monitor);
-        send_batch(monitor);
-    }
-    if (monitor->config.stats) {
-        static char text[REPORT_MAXIMUM];
-
-        send_text(monitor, MESSAGE_STATS, text,
-                  write_statistics(monitor, REPORT_ROWS, text, sizeof(text)));
-    }
 }
 
 NORETURN void monitor_end(struct monitor *monitor, uint32_t reason, uint32_t status,
@@ -175,6 +77,7 @@ NORETURN void run_stop(struct virtual_cpu *cpu)
     struct machine *machine = &cpu->machine;
     struct monitor *monitor = cpu->monitor;
 
+    smp_end(cpu);
     link_flush(&monitor->link);
     if (machine->stop.report) {
         run_fetch(cpu, VCPU_GROUP_ALL);
@@ -183,7 +86,7 @@ NORETURN void run_stop(struct virtual_cpu *cpu)
     if (machine->stop.reason == END_ENTRY_REFUSED) {
         explain_refusal(cpu);
     }
-    finish_observing(monitor);
+    observing_finish(cpu);
     monitor_end(monitor, machine->stop.reason, machine->stop.status, machine->stop.why);
 }
 
@@ -224,7 +127,7 @@ static void pause(struct virtual_cpu *cpu)
         link_receive(link);
         if (link->statistics_wanted) {
             link->statistics_wanted = false;
-            send_statistics(monitor);
+            observing_answer(monitor);
         }
     }
     hide_pause(cpu, tsc_now() - start);
@@ -239,7 +142,7 @@ void run_take_messages(struct virtual_cpu *cpu)
     link_receive(link);
     if (link->statistics_wanted) {
         link->statistics_wanted = false;
-        send_statistics(monitor);
+        observing_answer(monitor);
     }
     if (link->paused) {
         pause(cpu);
@@ -318,16 +221,16 @@ static ALWAYS_INLINE void step(struct monitor *monitor, struct virtual_cpu *cpu,
 
     prepare(monitor, page);
     if (flags != 0) {
-        observe_call(&monitor->observer, tsc_now(), page->halted != 0);
+        observe_call(&cpu->observer, tsc_now(), page->halted != 0);
     }
     status = vcpu_run(cpu->handle, flags);
     if (UNLIKELY(status != STATUS_OK)) {
         monitor_end(monitor, END_UNHANDLED, RUN_UNHANDLED, status_name(status));
     }
     if (flags != 0) {
-        observe_return(&monitor->observer, tsc_now());
-        take_exits(monitor);
-        observe_kind(&monitor->observer, page->exit.kind);
+        observe_return(&cpu->observer, tsc_now());
+        observing_take(cpu, cpu->observer.returned);
+        observe_kind(&cpu->observer, page->exit.kind);
     }
     run_set_time(monitor, page);
     run_handle_exit(cpu, page);
@@ -340,7 +243,7 @@ static NORETURN void run_alone(struct monitor *monitor)
     struct vcpu_page *page = cpu->machine.page;
 
     run_take_messages(cpu);
-    while (monitor->observer.log) {
+    while (cpu->observer.log) {
         step(monitor, cpu, page, VCPU_RUN_LOG);
     }
     for (;;) {

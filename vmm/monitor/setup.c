@@ -9,6 +9,7 @@
 #include "vmm/load/load.h"
 #include "vmm/monitor/cpuid.h"
 #include "vmm/monitor/msr.h"
+#include "vmm/monitor/observing.h"
 #include "vmm/monitor/processor.h"
 #include "vmm/runtime/program.h"
 #include "vmm/runtime/system_call.h"
@@ -251,26 +252,6 @@ void monitor_make_vcpu(struct virtual_cpu *cpu)
     cpu->machine.page = (struct vcpu_page *)(uintptr_t)info.page;
 }
 
-static void make_observer(struct monitor *monitor)
-{
-    uint64_t stats = 0;
-    uint64_t log;
-
-    if (!monitor->config.stats && !monitor->config.exit_log) {
-        return;
-    }
-    if (monitor->platform.processors > 0) {
-        link_log(&monitor->link, "no exit log and no exit tables: only without local APICs so far");
-        return;
-    }
-    if (monitor->config.stats) {
-        stats = require(monitor, "exit statistics", memory_allocate(OBSERVE_STATS_BYTES));
-    }
-    log = require(monitor, "exit log", vcpu_log_start(monitor->cpu[0].handle));
-    observe_start(&monitor->observer, (struct vcpu_log *)(uintptr_t)log,
-                  (struct exit_stats *)(uintptr_t)stats, monitor->info->tsc_hz, tsc_now());
-}
-
 static void make_platform(struct monitor *monitor)
 {
     struct platform_config config = {
@@ -362,7 +343,7 @@ void monitor_setup(struct monitor *monitor, const struct process_info *info)
         monitor_make_vcpu(&monitor->cpu[0]);
         monitor->link.now = &monitor->cpu[0].machine.page->exit_tsc;
         monitor_enter_image(monitor, monitor->cpu[0].machine.page);
+        observing_start(&monitor->cpu[0]);
     }
     make_port_policy(monitor);
-    make_observer(monitor);
 }

@@ -6,6 +6,7 @@
 
 #include "kernel/lib/string.h"
 #include "vmm/monitor/event.h"
+#include "vmm/monitor/observing.h"
 #include "vmm/monitor/run.h"
 #include "vmm/runtime/program.h"
 #include "vmm/runtime/system_call.h"
@@ -109,6 +110,16 @@ static bool others_are_parked(const struct virtual_cpu *cpu)
     return true;
 }
 
+// Whoever else ends the VM comes first.
+static void give_way(struct virtual_cpu *cpu)
+{
+    const struct smp *smp = &cpu->monitor->smp;
+
+    while (smp->ending && smp->ender != cpu->index) {
+        park(cpu);
+    }
+}
+
 void smp_stop_others(struct virtual_cpu *cpu)
 {
     if (cpu->monitor->platform.processors < 2) {
@@ -117,6 +128,7 @@ void smp_stop_others(struct virtual_cpu *cpu)
     cpu->monitor->smp.pausing = true;
     kick_others(cpu);
     while (!others_are_parked(cpu)) {
+        give_way(cpu);
         unlock(cpu->monitor);
         thread_yield();
         lock(cpu);
@@ -130,6 +142,19 @@ void smp_resume_others(struct virtual_cpu *cpu)
     }
     cpu->monitor->smp.pausing = false;
     kick_others(cpu);
+}
+
+void smp_end(struct virtual_cpu *cpu)
+{
+    struct smp *smp = &cpu->monitor->smp;
+
+    if (cpu->monitor->platform.processors < 2) {
+        return;
+    }
+    give_way(cpu);
+    smp->ending = true;
+    smp->ender = cpu->index;
+    smp_stop_others(cpu);
 }
 
 // -- before the guest runs ------------------------------------------------------------------------
@@ -229,7 +254,8 @@ static void kick(struct monitor *monitor, uint32_t kicks)
     thread_yield();
 }
 
-static inline void run_guest(struct monitor *monitor, struct virtual_cpu *cpu)
+static ALWAYS_INLINE void run_guest(struct monitor *monitor, struct virtual_cpu *cpu,
+                                    uint32_t flags)
 {
     uint32_t kicks = 0;
     enum status status;
@@ -243,7 +269,13 @@ static inline void run_guest(struct monitor *monitor, struct virtual_cpu *cpu)
     if (UNLIKELY(kicks != 0)) {
         kick(monitor, kicks);
     }
-    status = vcpu_run(cpu->handle, 0);
+    if (flags != 0) {
+        observe_call(&cpu->observer, tsc_now(), cpu->machine.page->halted != 0);
+    }
+    status = vcpu_run(cpu->handle, flags);
+    if (flags != 0) {
+        observe_return(&cpu->observer, tsc_now());
+    }
     lock(cpu);
     if (UNLIKELY(status != STATUS_OK)) {
         monitor_end(monitor, END_UNHANDLED, RUN_UNHANDLED, status_name(status));
@@ -279,19 +311,37 @@ static void stand_by(struct virtual_cpu *cpu)
     }
 }
 
+static void take_exits(struct virtual_cpu *cpu)
+{
+    observing_take(cpu, tsc_now());
+    observe_kind(&cpu->observer, cpu->machine.page->exit.kind);
+}
+
+// `flags` is a constant: a step without a log is not made any longer by the one with it.
+static ALWAYS_INLINE void step(struct monitor *monitor, struct virtual_cpu *cpu, uint32_t flags)
+{
+    if (UNLIKELY(monitor->smp.pausing || cpu->skipped != monitor->smp.skipped)) {
+        stand_by(cpu);
+    }
+    prepare(monitor, cpu);
+    run_guest(monitor, cpu, flags);
+    if (flags != 0) {
+        take_exits(cpu);
+    }
+    run_set_time(monitor, cpu->machine.page);
+    run_handle_exit(cpu, cpu->machine.page);
+    serve(monitor, cpu);
+}
+
 static NORETURN void run(struct virtual_cpu *cpu)
 {
     struct monitor *monitor = cpu->monitor;
 
+    while (cpu->observer.log) {
+        step(monitor, cpu, VCPU_RUN_LOG);
+    }
     for (;;) {
-        if (UNLIKELY(monitor->smp.pausing || cpu->skipped != monitor->smp.skipped)) {
-            stand_by(cpu);
-        }
-        prepare(monitor, cpu);
-        run_guest(monitor, cpu);
-        run_set_time(monitor, cpu->machine.page);
-        run_handle_exit(cpu, cpu->machine.page);
-        serve(monitor, cpu);
+        step(monitor, cpu, 0);
     }
 }
 
@@ -328,6 +378,7 @@ static void processor_main(uint64_t argument)
     lock(cpu);
     monitor_make_vcpu(cpu);
     begin(cpu);
+    observing_start(cpu);
     run(cpu);
 }
 

@@ -25,7 +25,9 @@ struct smp {
     uint64_t skipped;         // host ticks that pauses have hidden so far
     uint32_t kick;            // processors to be kicked before the lock is given up
     bool pausing;             // processors are to park
-    bool pic_pending;         // the PIC's interrupt was told about
+    bool ending;              // `ender` ends the VM: all others park for ever
+    uint32_t ender;
+    bool pic_pending; // the PIC's interrupt was told about
 };
 
 // Runs all processors; called by the process's first thread, which sleeps from then on.
@@ -35,3 +37,6 @@ NORETURN void smp_run(struct monitor *monitor);
 // lock, and does so again afterwards.
 void smp_stop_others(struct virtual_cpu *cpu);
 void smp_resume_others(struct virtual_cpu *cpu);
+
+// The same for good: the VM ends. Of several that want to end it the first comes back.
+void smp_end(struct virtual_cpu *cpu);

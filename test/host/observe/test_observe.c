@@ -14,6 +14,7 @@
 
 static struct vcpu_log the_log;
 static struct exit_stats the_stats;
+static struct observe_sink sink;
 static struct observer observer;
 static uint64_t begun; // the kernel's count
 static uint64_t now;
@@ -25,7 +26,9 @@ static int reset(void **state)
     memset(&the_stats, 0, sizeof(the_stats));
     begun = 0;
     now = 1000;
-    observe_start(&observer, &the_log, &the_stats, 1000000, now);
+    memset(&sink, 0, sizeof(sink));
+    sink.stats = &the_stats;
+    observe_start(&observer, &the_log, &sink, 3, now);
     return 0;
 }
 
@@ -70,13 +73,22 @@ static uint64_t sum(const struct exit_slices *slices)
            slices->logging;
 }
 
+// As if the VM ended now.
+static struct exit_slices slices_now(void)
+{
+    struct observer copy = observer;
+
+    observe_stop(&copy, now);
+    return copy.slices;
+}
+
 static void test_times_of_one_exit(void **state)
 {
     const struct exit_record out = {.qualification = 0x3f80000,
                                     .reason = EXIT_REASON_IO,
                                     .rip = 0x1234,
                                     .before = {0x141, 7, 0x3f8, 9}};
-    const struct exit_entry *entry = &observer.batch.entries[0];
+    const struct exit_entry *entry = &sink.batch.entries[0];
 
     (void)state;
     now += 50; // the monitor before the first call: no exit's
@@ -86,7 +98,7 @@ static void test_times_of_one_exit(void **state)
     now += 30;
     observe_return(&observer, now);
     assert_false(observe_take(&observer));
-    assert_int_equal(observer.batch.header.count, 0); // the record is not complete
+    assert_int_equal(sink.batch.header.count, 0); // the record is not complete
     observe_kind(&observer, EXIT_PIO);
     now += 200; // the monitor handles it
     away(40);   // and is interrupted
@@ -95,7 +107,7 @@ static void test_times_of_one_exit(void **state)
     guest_runs(60, &out);
     observe_return(&observer, now);
     assert_false(observe_take(&observer));
-    assert_int_equal(observer.batch.header.count, 1);
+    assert_int_equal(sink.batch.header.count, 1);
     assert_int_equal(entry->exited, 1000 + 50 + 20 + 100);
     assert_int_equal(entry->monitor, 200);
     assert_int_equal(entry->kernel, 30 + 25);
@@ -105,7 +117,7 @@ static void test_times_of_one_exit(void **state)
     assert_int_equal(entry->value[1], 7);
     assert_int_equal(entry->kind, EXIT_PIO);
     assert_int_equal(entry->event, 0x80000030);
-    struct exit_slices slices = observe_slices(&observer, now);
+    struct exit_slices slices = slices_now();
     assert_int_equal(slices.monitor, 250);
     assert_int_equal(slices.kernel, 20 + 30 + 25);
     assert_int_equal(slices.guest, 160);
@@ -115,7 +127,7 @@ static void test_times_of_one_exit(void **state)
 static void test_halt_and_log_service(void **state)
 {
     const struct exit_record hlt = {.reason = 12};
-    const struct exit_entry *entry = &observer.batch.entries[0];
+    const struct exit_entry *entry = &sink.batch.entries[0];
 
     (void)state;
     call(false);
@@ -124,6 +136,7 @@ static void test_halt_and_log_service(void **state)
     uint64_t start = now;
     now += 5;
     away(70); // the batch woke the console
+    observe_sent(&observer);
     observe_serviced(&observer, start, now);
     now += 11;
     call(true);
@@ -140,7 +153,7 @@ static void test_halt_and_log_service(void **state)
     assert_int_equal(entry->monitor, 11);
     assert_int_equal(entry->other, 75);
     assert_int_equal(entry->kernel, 13);
-    struct exit_slices slices = observe_slices(&observer, now);
+    struct exit_slices slices = slices_now();
     assert_int_equal(slices.halted, 5000);
     assert_int_equal(slices.logging, 5);
     assert_int_equal(slices.other, 70);
@@ -171,23 +184,24 @@ static void test_sums_of_random_runs(void **state)
         }
         observe_return(&observer, now);
         start = now;
-        while (observe_take(&observer) || observer.batch.header.count > 40) {
-            for (uint32_t k = 0; k < observer.batch.header.count; k++) {
-                const struct exit_entry *entry = &observer.batch.entries[k];
+        while (observe_take(&observer) || sink.batch.header.count > 40) {
+            for (uint32_t k = 0; k < sink.batch.header.count; k++) {
+                const struct exit_entry *entry = &sink.batch.entries[k];
 
                 outside += (uint64_t)entry->kernel + entry->monitor + entry->halted + entry->other;
             }
-            entries += observer.batch.header.count;
+            entries += sink.batch.header.count;
             observe_sent(&observer);
         }
         now += (uint64_t)rand() % 50;
+        away((uint64_t)rand() % 5 == 0 ? (uint64_t)rand() % 90 : 0);
         observe_serviced(&observer, start, now);
-        struct exit_slices slices = observe_slices(&observer, now);
+        struct exit_slices slices = slices_now();
         assert_int_equal(slices.elapsed, now - 1000);
         assert_int_equal(sum(&slices), slices.elapsed);
         assert_int_equal(slices.guest, the_log.guest_ticks);
     }
-    assert_int_equal(entries + observer.batch.header.count, begun - 1);
+    assert_int_equal(entries + sink.batch.header.count, begun - 1);
     assert_int_equal(the_stats.count, begun - 1);
     assert_true(outside < now - first);
 }
@@ -199,7 +213,7 @@ static void test_last_exit(void **state)
     (void)state;
     observe_end(&observer, now); // nothing has run
     assert_false(observe_take(&observer));
-    assert_int_equal(observer.batch.header.count, 0);
+    assert_int_equal(sink.batch.header.count, 0);
     call(false);
     guest_runs(10, &exit);
     now += 5;
@@ -208,9 +222,9 @@ static void test_last_exit(void **state)
     now += 90;
     observe_end(&observer, now);
     assert_false(observe_take(&observer));
-    assert_int_equal(observer.batch.header.count, 1);
-    assert_int_equal(observer.batch.entries[0].monitor, 90);
-    assert_int_equal(observer.batch.entries[0].kernel, 5);
+    assert_int_equal(sink.batch.header.count, 1);
+    assert_int_equal(sink.batch.entries[0].monitor, 90);
+    assert_int_equal(sink.batch.entries[0].kernel, 5);
 }
 
 static void test_values(void **state)
@@ -265,11 +279,11 @@ static void test_values(void **state)
 
     (void)state;
     for (unsigned i = 0; i < ARRAY_COUNT(cases); i++) {
-        const struct exit_entry *entry = &observer.batch.entries[0];
+        const struct exit_entry *entry = &sink.batch.entries[0];
 
         the_log.records[the_log.taken % VCPU_LOG_RECORDS] = cases[i].record;
         the_log.written = the_log.taken + 1;
-        observer.batch.header.count = 0;
+        sink.batch.header.count = 0;
         (void)observe_take(&observer);
         assert_int_equal(entry->word, cases[i].word);
         assert_int_equal(entry->value[0], cases[i].first);
@@ -314,14 +328,16 @@ static void test_subjects(void **state)
     add_many(EXIT_REASON_IO, 0x3f8, 10, 5);
     add_many(EXIT_REASON_IO, 0x20, 100, 1);
     add_many(EXIT_REASON_RDMSR, 0x3f8, 1, 1);
-    subject = exit_stats_next(&the_stats, CLASS_PORT, NULL);
+    subject = exit_stats_next(&the_stats, EXIT_REASON_IO, NULL);
     assert_int_equal(exit_subject_value(subject), 0x20);
-    subject = exit_stats_next(&the_stats, CLASS_PORT, subject);
+    subject = exit_stats_next(&the_stats, EXIT_REASON_IO, subject);
     assert_int_equal(exit_subject_value(subject), 0x3f8);
     assert_int_equal(subject->count, 5);
-    assert_null(exit_stats_next(&the_stats, CLASS_PORT, subject));
-    assert_non_null(exit_stats_next(&the_stats, CLASS_MSR, NULL));
-    assert_null(exit_stats_next(&the_stats, CLASS_PAGE, NULL));
+    assert_int_equal(subject->in_kernel, 5);
+    assert_int_equal(exit_subject_median(subject), 10);
+    assert_null(exit_stats_next(&the_stats, EXIT_REASON_IO, subject));
+    assert_non_null(exit_stats_next(&the_stats, EXIT_REASON_RDMSR, NULL));
+    assert_null(exit_stats_next(&the_stats, EXIT_REASON_EPT_VIOLATION, NULL));
     for (uint64_t page = 0; page < EXIT_SUBJECTS; page++) {
         add_many(EXIT_REASON_EPT_VIOLATION, page << 12, 1, 1);
     }
@@ -332,19 +348,25 @@ static void test_subjects(void **state)
 
 static void test_report(void **state)
 {
-    const struct exit_slices slices = {.elapsed = 200, .guest = 150, .kernel = 50};
+    const struct exit_slices slices[] = {{.elapsed = 200, .guest = 150, .kernel = 50},
+                                         {.elapsed = 100, .halted = 100}};
     char text[4096];
 
     (void)state;
     add_many(EXIT_REASON_CPUID, 0x40000000, 25, 2);
-    text[exit_report(&the_stats, &slices, 3, text, sizeof(text))] = '\0';
+    text[exit_report(&the_stats, slices, 1, 3, text, sizeof(text))] = '\0';
     assert_non_null(strstr(text, "10 CPUID "));
-    assert_non_null(strstr(text, "CPUID leaf 0x40000000 "));
+    assert_non_null(strstr(text, "     leaf     0x40000000 "));
     assert_non_null(strstr(text, "75.0 %\n"));
-    assert_non_null(strstr(text, "ticks elapsed"));
+    assert_non_null(strstr(text, "ticks elapsed                           200 100.0 %"));
+    assert_null(strstr(text, "vCPU"));
+    text[exit_report(&the_stats, slices, 2, 3, text, sizeof(text))] = '\0';
+    assert_non_null(strstr(text, "\nvCPU 1              0 "));
+    assert_non_null(strstr(text, "ticks elapsed                           300 100.0 %"));
+    assert_non_null(strstr(text, "ticks halted                            100  33.3 %"));
     for (size_t size = 1; size < 600; size++) { // whole lines, inside the buffer
         char *exact = malloc(size);
-        size_t length = exit_report(&the_stats, &slices, 3, exact, size);
+        size_t length = exit_report(&the_stats, slices, 1, 3, exact, size);
 
         assert_true(length < size);
         assert_true(length == 0 || exact[length - 1] == '\n');
