@@ -5,18 +5,10 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "arch/x86/paging/areas.h"
 #include "kernel/lib/address.h"
 
-#define USER_LIMIT       0x0000800000000000ull // first address that is not the user's
-#define DIRECT_MAP_BASE  0xffff800000000000ull // all RAM, NX; kernel image read-only or absent
-#define DIRECT_MAP_SIZE  (64ull << 40)
-#define STACK_AREA_BASE  0xffffc00000000000ull // kernel stacks
-#define STACK_AREA_SIZE  (512ull << 30)
-#define DEVICE_AREA_BASE 0xffffd00000000000ull // memory-mapped devices, uncached
-#define DEVICE_AREA_SIZE (512ull << 30)
-#define CPU_AREA_BASE    0xffffe00000000000ull // per-CPU data
-#define CPU_AREA_SIZE    (512ull << 30)
-#define KERNEL_BASE      0xffffffff80000000ull // the image: physical address + KERNEL_BASE
+#define USER_LIMIT 0x0000800000000000ull // first address that is not the user's
 
 // Kernel stacks: slots of 32 KiB, the lower half a guard that is never mapped.
 #define STACK_SLOT_SIZE  32768ull

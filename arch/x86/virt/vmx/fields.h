@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "arch/x86/virt/vmx/access.h"
 #include "kernel/abi/vmcs_fields.h"
 #include "kernel/lib/compiler.h"
 
@@ -19,41 +20,6 @@ enum vmcs_field_natural { VMCS_FIELDS_NATURAL(VMCS_ENUM_ROW) };
 // The type of a field is in its encoding.
 #define VMCS_TYPE_MASK      0x0c00u
 #define VMCS_TYPE_READ_ONLY 0x0400u
-
-// Reads any field by its encoding. False: the processor lacks it, or no VMCS is current; *value
-// is then 0. Never faults in VMX operation.
-MUST_CHECK static inline bool vmcs_try_read(uint64_t encoding, uint64_t *value)
-{
-    bool failed;
-    uint64_t result = 0;
-
-    __asm__ volatile("vmread %2, %1" : "=@ccbe"(failed), "+r"(result) : "r"(encoding));
-    *value = failed ? 0 : result;
-    return !failed;
-}
-
-// Writes any field by its encoding. False: the processor lacks it, or it is read-only.
-MUST_CHECK static inline bool vmcs_try_write(uint64_t encoding, uint64_t value)
-{
-    bool failed;
-
-    __asm__ volatile("vmwrite %1, %2" : "=@ccbe"(failed) : "r"(value), "r"(encoding) : "memory");
-    return !failed;
-}
-
-// The typed accessors are for fields that are known to exist: they cannot fail.
-static inline uint64_t vmcs_read_raw(uint64_t encoding)
-{
-    uint64_t value;
-
-    __asm__ volatile("vmread %1, %0" : "=r"(value) : "r"(encoding) : "cc");
-    return value;
-}
-
-static inline void vmcs_write_raw(uint64_t encoding, uint64_t value)
-{
-    __asm__ volatile("vmwrite %0, %1" : : "r"(value), "r"(encoding) : "cc", "memory");
-}
 
 static inline uint16_t vmcs_read_16(enum vmcs_field_16 field)
 {
