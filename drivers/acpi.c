@@ -117,6 +117,33 @@ static void add_override(struct acpi_information *information, const uint8_t *en
     };
 }
 
+// Firmware may name a processor twice, once in each form.
+static void add_cpu(struct acpi_information *information, uint32_t apic_id, uint32_t flags)
+{
+    bool known = (flags & 1) == 0; // disabled
+    for (uint32_t i = 0; !known && i < information->cpu_count; i++) {
+        known = information->cpu_apic_ids[i] == apic_id;
+    }
+    if (known) {
+        return;
+    }
+    if (information->cpu_count < ACPI_CPU_MAXIMUM) {
+        information->cpu_apic_ids[information->cpu_count++] = apic_id;
+    } else {
+        information->cpu_left_out++;
+    }
+}
+
+static void add_xapic(struct acpi_information *information, const uint8_t *entry)
+{
+    add_cpu(information, entry[3], get32(entry + 4));
+}
+
+static void add_x2apic(struct acpi_information *information, const uint8_t *entry)
+{
+    add_cpu(information, get32(entry + 4), get32(entry + 8));
+}
+
 static void set_address(struct acpi_information *information, const uint8_t *entry)
 {
     information->local_apic_address = get(entry + 4, 8);
@@ -128,9 +155,8 @@ static const struct madt_row {
     uint8_t size;
     void (*add)(struct acpi_information *information, const uint8_t *entry);
 } madt_rows[] = {
-    {1, 12, add_io_apic},
-    {2, 10, add_override},
-    {5, 12, set_address},
+    {0, 8, add_xapic},    {1, 12, add_io_apic}, {2, 10, add_override},
+    {5, 12, set_address}, {9, 16, add_x2apic},
 };
 
 static enum status parse_entry(struct acpi_information *information, const uint8_t *entry)

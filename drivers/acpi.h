@@ -13,6 +13,7 @@
 
 #define ACPI_IO_APIC_MAXIMUM 8u
 #define ACPI_ISA_IRQ_COUNT   16u
+#define ACPI_CPU_MAXIMUM     64u
 
 struct acpi_memory {
     // Returns where [physical, physical + size) can be read, or null.
@@ -36,6 +37,9 @@ struct acpi_information {
     uint32_t io_apic_count;
     struct acpi_io_apic io_apics[ACPI_IO_APIC_MAXIMUM];
     struct acpi_isa_irq isa_irqs[ACPI_ISA_IRQ_COUNT];
+    uint32_t cpu_count;    // enabled ones, the boot CPU among them; 0: the tables name none
+    uint32_t cpu_left_out; // more than fit
+    uint32_t cpu_apic_ids[ACPI_CPU_MAXIMUM];
 };
 
 // Fills in what a machine without tables is assumed to have: local APIC at 0xfee00000, I/O APIC at

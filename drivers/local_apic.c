@@ -30,6 +30,9 @@ enum apic_register {
 
 // "Interrupt Command Register (ICR)"
 #define COMMAND_NMI     (4u << 8)
+#define COMMAND_INIT    (5u << 8)
+#define COMMAND_START   (6u << 8)
+#define XAPIC_BROADCAST 0xffu
 #define COMMAND_PENDING (1u << 12) // xAPIC only
 #define COMMAND_ASSERT  (1u << 14)
 
@@ -133,10 +136,23 @@ void local_apic_send_nmi(uint32_t apic_id)
     send_command(apic_id, COMMAND_ASSERT | COMMAND_NMI);
 }
 
-void local_apic_timer_calibrated(uint64_t tsc_hz, uint64_t apic_timer_hz)
+void local_apic_send_init(uint32_t apic_id)
 {
-    apic.deadline_mode = cpu_features()->tsc_deadline;
-    apic.ticks_per_tsc = (apic_timer_hz << 32) / tsc_hz;
+    send_command(apic_id, COMMAND_ASSERT | COMMAND_INIT);
+}
+
+void local_apic_send_start(uint32_t apic_id, uint64_t page)
+{
+    send_command(apic_id, COMMAND_ASSERT | COMMAND_START | (uint32_t)(page >> 12));
+}
+
+bool local_apic_reaches(uint32_t apic_id)
+{
+    return apic.x2apic || apic_id < XAPIC_BROADCAST;
+}
+
+static void start_timer(void)
+{
     if (apic.deadline_mode) {
         apic_write(APIC_TIMER, TIMER_DEADLINE | apic.timer_vector);
         // The write must arrive before the first write of the MSR ("TSC-Deadline Mode").
@@ -145,6 +161,19 @@ void local_apic_timer_calibrated(uint64_t tsc_hz, uint64_t apic_timer_hz)
         apic_write(APIC_TIMER_INITIAL, 0);
         apic_write(APIC_TIMER, apic.timer_vector);
     }
+}
+
+void local_apic_timer_calibrated(uint64_t tsc_hz, uint64_t apic_timer_hz)
+{
+    apic.deadline_mode = cpu_features()->tsc_deadline;
+    apic.ticks_per_tsc = (apic_timer_hz << 32) / tsc_hz;
+    start_timer();
+}
+
+void local_apic_start(void)
+{
+    enable();
+    start_timer();
 }
 
 // One-shot ticks until the TSC reaches `tsc`: at least 1, at most what the counter holds.

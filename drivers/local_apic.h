@@ -16,12 +16,23 @@
 MUST_CHECK enum status local_apic_initialize(uint64_t address, uint8_t spurious, uint8_t timer,
                                              const struct page_source *source);
 
+// Every other CPU, after local_apic_timer_calibrated: enables its APIC and sets up its timer.
+void local_apic_start(void);
+
 uint32_t local_apic_id(void);
 void local_apic_end_of_interrupt(void);
 
 // Interrupts another CPU, by its local APIC's id: a vector from 32 on, or an NMI.
 void local_apic_send(uint32_t apic_id, uint8_t vector);
 void local_apic_send_nmi(uint32_t apic_id);
+
+// Resets a processor, and starts one that was reset at the page of start-up code `page`, below
+// 1 MiB ("Multiple-Processor (MP) Initialization"). The caller keeps the times between them.
+void local_apic_send_init(uint32_t apic_id);
+void local_apic_send_start(uint32_t apic_id, uint64_t page);
+
+// True when IPIs reach this id.
+bool local_apic_reaches(uint32_t apic_id);
 
 // Arms the timer of this CPU to interrupt once when the TSC reaches `tsc` (at once if it has
 // passed), replacing what was armed; UINT64_MAX: never. Needs local_apic_timer_calibrated.

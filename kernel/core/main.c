@@ -14,6 +14,7 @@
 #include "kernel/core/interrupt.h"
 #include "kernel/core/log.h"
 #include "kernel/core/panic.h"
+#include "kernel/core/processors.h"
 #include "kernel/core/selftest.h"
 #include "kernel/core/serial_port.h"
 #include "kernel/core/system_calls.h"
@@ -70,9 +71,10 @@ static void require(enum status status, const char *what)
     }
 }
 
+static struct acpi_information acpi;
+
 static void start_interrupts(const struct boot_information *boot)
 {
-    static struct acpi_information acpi;
     struct page_source source = memory_page_source(PAGE_OWNER_KERNEL);
     enum status found = acpi_discover(boot, &source, &acpi);
 
@@ -132,10 +134,13 @@ NORETURN void kernel_main(const struct boot_information *boot)
     interrupt_install();
     start_memory(boot);
     start_interrupts(boot);
-    scheduler_init(cpu, time_base_microseconds(SLICE_MICROSECONDS), local_apic_timer_set);
+    cpu->apic_id = local_apic_id();
+    scheduler_init(time_base_microseconds(SLICE_MICROSECONDS), local_apic_timer_set);
+    scheduler_start_cpu(cpu);
+    start_virtualisation();
+    processors_start(boot, &acpi);
     module_init(boot);
     container_tree_init(&kernel_containers, page_free_count(&kernel_pages) - KERNEL_RESERVE);
-    start_virtualisation();
     serial_port_start(local_apic_id());
     system_calls_install();
     cpu->mode = (struct cpu_mode){.init = 1, .ikern = 1, .ihost = 1, .pg = 1, .ipt = 1};

@@ -5,6 +5,7 @@
 #include "drivers/time_base.h"
 #include "kernel/core/assert.h"
 #include "kernel/core/log.h"
+#include "kernel/core/processors.h"
 #include "kernel/lib/string.h"
 #include "kernel/memory/container.h"
 #include "kernel/memory/memory.h"
@@ -60,7 +61,7 @@ static void fill_information(struct process_info *info, const struct process_opt
 
     info->tsc_hz = time_base_tsc_hz();
     info->free_pages = page_free_count(&kernel_pages);
-    info->cpu_count = 1;
+    info->cpu_count = processor_count();
     info->module_count = module_count();
     info->is_root = options->is_root;
     info->vm_support = virt_support();

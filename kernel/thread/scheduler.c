@@ -12,13 +12,19 @@
 
 static struct scheduler schedulers[CPU_MAXIMUM];
 static void (*timer_arm)(uint64_t tsc); // the same driver on every CPU
+static uint64_t slice_ticks;
 
-void scheduler_init(struct cpu *cpu, uint64_t slice, void (*arm_timer)(uint64_t tsc))
+void scheduler_init(uint64_t slice, void (*arm_timer)(uint64_t tsc))
+{
+    timer_arm = arm_timer;
+    slice_ticks = slice;
+}
+
+void scheduler_start_cpu(struct cpu *cpu)
 {
     struct scheduler *scheduler = &schedulers[cpu->id];
 
-    timer_arm = arm_timer;
-    scheduler->slice = slice;
+    scheduler->slice = slice_ticks;
     scheduler->armed = DEADLINE_NONE;
     scheduler->idle.cpu = cpu->id;
     scheduler->idle.state = THREAD_RUNNING;

@@ -37,9 +37,12 @@ static inline struct scheduler *this_scheduler(void)
 // The scheduler of CPU `cpu` (< CPU_MAXIMUM).
 struct scheduler *scheduler_of(uint32_t cpu);
 
-// Sets up this CPU's scheduler; the calling code becomes its idle thread. `slice` in TSC ticks;
-// `arm_timer` sets this CPU's timer interrupt to an absolute TSC (DEADLINE_NONE: off).
-void scheduler_init(struct cpu *cpu, uint64_t slice, void (*arm_timer)(uint64_t tsc));
+// What is the same on all CPUs, before the first one's start: `slice` in TSC ticks; `arm_timer`
+// sets the calling CPU's timer interrupt to an absolute TSC (DEADLINE_NONE: off).
+void scheduler_init(uint64_t slice, void (*arm_timer)(uint64_t tsc));
+
+// Sets up this CPU's scheduler; the calling code becomes its idle thread.
+void scheduler_start_cpu(struct cpu *cpu);
 
 // Gives the CPU to the next ready thread (or idle). The running thread's state says where it goes:
 // RUNNING: back to the run queue; SLEEPING: nowhere; DEAD: freed.

@@ -17,21 +17,33 @@ static char support_reason[256] = "virtualisation has not been started";
 
 // -- the machine ------------------------------------------------------------------------------
 
+static enum status start_cpu(const struct virt_ops *ops)
+{
+    struct virt_page page;
+    enum status status =
+        page_allocate(&kernel_pages, PAGE_OWNER_KERNEL, PAGE_SIZE, PAGE_ZEROED, &page.physical);
+
+    if (status == STATUS_OK) {
+        page.address = memory_pointer(page.physical);
+        status = ops->cpu_start(&page);
+    }
+    return status;
+}
+
+enum status vm_start_cpu(void)
+{
+    return virt_backend != NULL ? start_cpu(virt_backend) : STATUS_OK;
+}
+
 enum status virt_init(void)
 {
     const struct virt_ops *ops;
-    struct virt_page page;
 
     support = virt_probe(&ops, support_reason, sizeof(support_reason));
     if (support != STATUS_OK) {
         return support;
     }
-    support =
-        page_allocate(&kernel_pages, PAGE_OWNER_KERNEL, PAGE_SIZE, PAGE_ZEROED, &page.physical);
-    if (support == STATUS_OK) {
-        page.address = memory_pointer(page.physical);
-        support = ops->cpu_start(&page);
-    }
+    support = start_cpu(ops);
     if (support != STATUS_OK) {
         (void)format_text(support_reason, sizeof(support_reason),
                           "%s could not be turned on (%s): another hypervisor may hold it.",

@@ -15,6 +15,9 @@ struct vcpu;
 // The result is kept: VMs can be made only after STATUS_OK.
 enum status virt_init(void);
 
+// Does the same for another CPU; STATUS_OK too where the boot CPU has no virtualisation.
+MUST_CHECK enum status vm_start_cpu(void);
+
 // The result of virt_init, and a sentence that says what is missing and what to do about it (""
 // after STATUS_OK). For process_info.vm_support and vm_support_reason.
 enum status virt_support(void);

@@ -47,7 +47,8 @@ def _parser():
     add("--vcpus", metavar="N", help=f"virtual CPUs of the guest, 1 to {spec.VCPUS_MAXIMUM}")
     add("--apic", metavar="on|off", help="local APICs and an I/O APIC; default: where there are "
         "several virtual CPUs")
-    add("--cpus", metavar="N", default="1", help="CPUs of the machine")
+    add("--cpus", metavar="N", default="1", help=f"CPUs of the machine, 1 (default) to "
+        f"{spec.CPUS_MAXIMUM}")
     add("--config", metavar="FILE.toml", help="several guests, a [[vm]] table each")
     add("--engine", metavar="ENGINE", default="auto", help="auto (default), bochs or qemu")
     add("--console", metavar="MODE", default="auto",
@@ -106,11 +107,9 @@ def _timeout(text):
 def _check_machine(arguments):
     spec.parse_choice(arguments.engine, ["auto", "bochs", "qemu"], "--engine")
     spec.parse_choice(arguments.console, ["auto", "raw", "terminal"], "--console")
-    if not arguments.cpus.isdigit() or int(arguments.cpus) < 1:
-        raise spec.Problem(f"--cpus {arguments.cpus!r} is not a number from 1 on")
-    if int(arguments.cpus) > 1:
-        raise spec.Problem("--cpus: the host kernel uses one CPU so far; more are not implemented "
-                           "yet")
+    if not arguments.cpus.isdigit() or not 1 <= int(arguments.cpus) <= spec.CPUS_MAXIMUM:
+        raise spec.Problem(f"--cpus {arguments.cpus!r} is not a number from 1 to "
+                           f"{spec.CPUS_MAXIMUM}")
     if arguments.exit_log and arguments.iso:
         raise spec.Problem("--exit-log needs an emulator to write to, --iso makes an image for "
                            "real machines")

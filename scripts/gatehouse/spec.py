@@ -14,6 +14,7 @@ MEMORY_MINIMUM, MEMORY_MAXIMUM = 1 * MEBIBYTE, 1 << 40
 GUESTS_MAXIMUM, MODULES_MAXIMUM = 16, 18
 SECTION_MAXIMUM = 2048  # bytes of a guest's part of the configuration
 VCPUS_MAXIMUM = 8
+CPUS_MAXIMUM = 64
 APIC_CHOICES = ["auto", "on", "off"]
 TYPES = ["auto", "linux", "elf", "multiboot", "flat"]
 # The kernel's cipher self-tests alone cost more ticks than the rest of its boot.

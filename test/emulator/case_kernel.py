@@ -36,12 +36,12 @@ def _boot(start, words="", modules=None, limit=120):
                time.monotonic() - began)
 
 
-def _qemu(place, image, megabytes=256):
-    return engine_qemu.Machine(place, image, megabytes, 1, False)
+def _qemu(place, image, megabytes=256, cpus=1):
+    return engine_qemu.Machine(place, image, megabytes, cpus, False)
 
 
-def _bochs(place, image):
-    return engine_bochs.Machine(place, image, 256)
+def _bochs(place, image, cpus=1):
+    return engine_bochs.Machine(place, image, 256, cpus)
 
 
 def _passed(result, names):

@@ -64,7 +64,7 @@ def test_more_memory_than_the_computer_has():
 
 def test_bad_numbers():
     for option, value in (("--timeout", "0"), ("--timeout", "soon"), ("--vcpus", "0"),
-                          ("--vcpus", "x"), ("--cpus", "0"), ("--engine", "vax"),
+                          ("--vcpus", "x"), ("--cpus", "0"), ("--cpus", "65"), ("--engine", "vax"),
                           ("--type", "pe"), ("--console", "loud")):
         _refused("/bin/true", option, value, status=USAGE, says=[value])
 

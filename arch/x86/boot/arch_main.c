@@ -16,7 +16,6 @@
 #include "arch/x86/cpu/registers.h"
 #include "arch/x86/paging/kernel_space.h"
 #include "arch/x86/paging/kernel_space_build.h"
-#include "kernel/lib/string.h"
 
 // Nothing bounds the loader's information but its own length field; this is what we accept.
 #define INFORMATION_MAXIMUM (1u << 20)
@@ -51,19 +50,6 @@ static void read_loader_information(uint32_t magic, uint64_t address)
     demand(status == STATUS_OK, "the memory map has too many regions.");
 }
 
-// Per-CPU data of the boot CPU, in its place and zero; stacks included.
-static struct cpu *prepare_boot_cpu(void)
-{
-    struct cpu *cpu = cpu_of(0);
-    memset((void *)CPU_AREA_BASE, 0, PAGE_SIZE);
-    memset(cpu, 0, sizeof *cpu);
-    cpu->gdt = (uint64_t *)CPU_AREA_BASE;
-    cpu->apic_id = cpuid(1, 0).ebx >> 24;
-    uint64_t start = kernel_stack_start(stack_slot_address(0));
-    *kernel_stack_top_of(start) = (struct kernel_stack_top){cpu, NULL};
-    return cpu;
-}
-
 static void enter_kernel(void *argument)
 {
     cpu_initialize(argument);
@@ -89,7 +75,7 @@ NORETURN void arch_main(uint32_t magic, uint64_t address)
     msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_NXE);
     cr3_write(kernel_space()->root.value);
 
-    struct cpu *cpu = prepare_boot_cpu();
+    struct cpu *cpu = cpu_prepare(0);
     uint64_t boot_context;
     switch_context(&boot_context,
                    context_prepare(kernel_stack_start(stack_slot_address(0)), enter_kernel, cpu));

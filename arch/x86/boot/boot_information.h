@@ -52,6 +52,11 @@ struct boot_information {
 // True when `word` is one of the blank-separated words of the kernel command line.
 bool boot_command_line_has(const struct boot_information *information, const char *word);
 
+// The decimal number behind `name` ("cpus=") in the first such word of the command line;
+// `otherwise` where there is none or it is not a number of at most nine digits.
+uint32_t boot_command_line_number(const struct boot_information *information, const char *name,
+                                  uint32_t otherwise);
+
 // The one symbol that the kernel provides to arch. Runs on the boot CPU's stack (slot 0) with
 // interrupts off, IDT, GDT and page tables in place and this_cpu() working; must not return.
 NORETURN void kernel_main(const struct boot_information *information);

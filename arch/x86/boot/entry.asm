@@ -4,7 +4,7 @@
 ; tables map the first 4 GiB at 0, in the direct map and at KERNEL_BASE (the last 2 GiB).
 %include "asm_offsets.inc"
 extern arch_main, boot_stack_end, boot_die
-global boot_entry
+global boot_entry, boot_pml4, boot_gdt
 
 section .boot.text progbits alloc exec nowrite align=16
 bits 32

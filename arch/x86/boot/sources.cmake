@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 set(SOURCES arch_main.c boot_information.c die.asm early_pages.c entry.asm header.asm memory_map.c
-    multiboot2.c)
+    multiboot2.c trampoline.asm)
 
 # How the image is linked.
 target_link_options(gatehouse.elf PRIVATE -nostdlib -static -no-pie

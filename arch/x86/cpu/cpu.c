@@ -6,6 +6,7 @@
 #include "arch/x86/cpu/idt.h"
 #include "arch/x86/cpu/registers.h"
 #include "arch/x86/paging/layout.h"
+#include "kernel/lib/string.h"
 
 #define CPU_DESCRIPTORS 9 // the TSS takes two
 
@@ -41,6 +42,19 @@ static void build_tss(struct cpu *cpu)
         *kernel_stack_top_of(start) = (struct kernel_stack_top){cpu, NULL};
         cpu->tss.ist[ist - 1] = start;
     }
+}
+
+struct cpu *cpu_prepare(uint32_t id)
+{
+    struct cpu *cpu = cpu_of(id);
+    uint64_t *gdt = (uint64_t *)(CPU_AREA_BASE + id * CPU_SLOT_SIZE);
+
+    memset(gdt, 0, PAGE_SIZE);
+    memset(cpu, 0, sizeof *cpu);
+    cpu->id = id;
+    cpu->gdt = gdt;
+    *kernel_stack_top_of(cpu_boot_stack(id)) = (struct kernel_stack_top){cpu, NULL};
+    return cpu;
 }
 
 static void set_control_registers(void)

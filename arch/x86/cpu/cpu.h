@@ -123,6 +123,16 @@ static inline void cpu_set_kernel_stack(struct cpu *cpu, uint64_t rsp)
     cpu->tss.rsp[0] = rsp;
 }
 
+// Makes the per-CPU data of CPU `id`, mapped but of any content, ready for cpu_initialize, and its
+// boot stack for its first use.
+struct cpu *cpu_prepare(uint32_t id);
+
+// The start of the boot (idle) stack of CPU `id`.
+static inline uint64_t cpu_boot_stack(uint32_t id)
+{
+    return kernel_stack_start(stack_slot_address(id * STACK_SLOTS_PER_CPU));
+}
+
 // Brings this CPU into its running state: GDT, TSS with its interrupt stacks, IDT, control
 // registers, XCR0, PAT and SYSENTER MSRs. `cpu` lies at its place in the per-CPU area
 // (paging/layout.h), with its interrupt stacks mapped.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Construction of the kernel's address space, for arch's boot code only.
+// Construction of the kernel's address space, for those who start CPUs: arch's boot code, and the
+// kernel for all but the first.
 #pragma once
 
 #include "arch/x86/boot/boot_information.h"

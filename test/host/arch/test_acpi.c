@@ -184,6 +184,9 @@ static void test_madt(void **state)
     assert_int_equal(acpi_parse_madt(memory_bytes + MADT, madt_length, &information), STATUS_OK);
     assert_int_equal(information.local_apic_address, 0xfee00000);
     assert_int_equal(information.io_apic_count, 2);
+    assert_int_equal(information.cpu_count, 3); // the disabled one is none
+    assert_int_equal(information.cpu_apic_ids[1], 5);
+    assert_int_equal(information.cpu_apic_ids[2], 0x1234);
     assert_int_equal(information.io_apics[1].address, 0xfec01000);
     assert_int_equal(information.io_apics[1].first_interrupt, 24);
     assert_int_equal(information.isa_irqs[0].interrupt, 2);
@@ -235,6 +238,7 @@ static void test_too_many(void **state)
     madt_length = 44;
     for (unsigned i = 0; i < 70; i++) {
         madt_add((uint8_t[]){0, 8, 0, (uint8_t)i, 1, 0, 0, 0}, 8);
+        madt_add((uint8_t[]){0, 8, 0, (uint8_t)(i / 2), 1, 0, 0, 0}, 8); // named twice
     }
     for (unsigned i = 0; i < 9; i++) {
         madt_add((uint8_t[]){1, 12, 7, 0, 0, 0, 0xc0, 0xfe, 0, 0, 0, 0}, 12);
@@ -242,6 +246,9 @@ static void test_too_many(void **state)
     madt_add((uint8_t[]){2, 10, 0, 16, 2, 0, 0, 0, 0, 0}, 10);
     assert_int_equal(acpi_parse_madt(memory_bytes + MADT, madt_length, &information), STATUS_OK);
     assert_int_equal(information.io_apic_count, ACPI_IO_APIC_MAXIMUM);
+    assert_int_equal(information.cpu_count, ACPI_CPU_MAXIMUM);
+    assert_int_equal(information.cpu_left_out, 70 - ACPI_CPU_MAXIMUM);
+    assert_int_equal(information.cpu_apic_ids[63], 63);
     assert_int_equal(information.isa_irqs[15].interrupt, 15);
 }
 

@@ -237,6 +237,10 @@ static void test_words(void **state)
     assert_false(boot_command_line_has(&boot, "self"));
     assert_false(boot_command_line_has(&boot, "selftests"));
     assert_false(boot_command_line_has(&boot, ""));
+    assert_int_equal(boot_command_line_number(&boot, "quiet=", 7), 1);
+    assert_int_equal(boot_command_line_number(&boot, "emulator", 7), 7); // nothing behind it
+    assert_int_equal(boot_command_line_number(&boot, "emu", 7), 7);
+    assert_int_equal(boot_command_line_number(&boot, "cpus=", 7), 7);
     boot.command_line[0] = '\0';
     assert_false(boot_command_line_has(&boot, "emulator"));
 }
