@@ -7,7 +7,7 @@
 #include "kernel/core/calls.h"
 #include "kernel/core/interrupt.h"
 #include "kernel/core/log.h"
-#include "kernel/lock/ticket_lock.h"
+#include "kernel/lock/lock.h"
 
 #define CHUNK 512u // bytes moved at a time between user memory and a ring
 
@@ -17,7 +17,7 @@ struct serial_line {
     bool masked; // inside the critical section
 };
 
-static struct ticket_lock serial_lock;
+static struct lock serial_lock = LOCK_INITIAL(LOCK_SERIAL);
 static struct serial_line lines[SERIAL_PORT_COUNT]; // guarded by serial_lock
 
 void serial_port_start(uint32_t apic_id)
@@ -40,7 +40,7 @@ void serial_port_start(uint32_t apic_id)
 
 void serial_port_interrupt(uint32_t port)
 {
-    ticket_lock_acquire(&serial_lock);
+    lock_acquire(&serial_lock);
     unsigned happened = serial_interrupt(port);
     if (happened & SERIAL_RECEIVED) {
         event_send(&lines[port].received);
@@ -48,19 +48,19 @@ void serial_port_interrupt(uint32_t port)
     if (happened & SERIAL_HALF_SENT) {
         event_send(&lines[port].half_sent);
     }
-    ticket_lock_release(&serial_lock);
+    lock_release(&serial_lock);
 }
 
 // Takes the lock for a driver call, and gives it back with that call's result. User memory is
 // never copied in between: an address space's lock comes before this one.
 static void begin(void)
 {
-    ticket_lock_acquire(&serial_lock);
+    lock_acquire(&serial_lock);
 }
 
 static int64_t end(int64_t result)
 {
-    ticket_lock_release(&serial_lock);
+    lock_release(&serial_lock);
     return result;
 }
 

@@ -4,13 +4,13 @@
 #include "drivers/serial.h"
 #include "kernel/lib/format.h"
 #include "kernel/lib/string.h"
-#include "kernel/lock/ticket_lock.h"
+#include "kernel/lock/lock.h"
 #include "kernel/thread/thread.h"
 
 #define LOG_BYTES    65536u // a power of two
 #define LINE_MAXIMUM 256u
 
-static struct ticket_lock log_lock;
+static struct lock log_lock = LOCK_INITIAL(LOCK_LOG);
 // Guarded by log_lock. Positions count bytes from the start of time.
 static char ring[LOG_BYTES];
 static uint64_t written;
@@ -50,11 +50,11 @@ static void write_out(void)
 
 void log_set_port(unsigned port)
 {
-    ticket_lock_acquire(&log_lock);
+    lock_acquire(&log_lock);
     log_port = port;
     port_known = true;
     write_out();
-    ticket_lock_release(&log_lock);
+    lock_release(&log_lock);
 }
 
 void log_line(enum log_level level, const char *format, ...)
@@ -71,13 +71,13 @@ void log_line(enum log_level level, const char *format, ...)
         length = sizeof(line) - 1;
     }
     line[length] = '\n'; // in the place of the NUL
-    ticket_lock_acquire(&log_lock);
+    lock_acquire(&log_lock);
     append(line, length + 1);
     if (port_known && !owned_by_console) {
         write_out();
     }
     struct event_binding bound = reader;
-    ticket_lock_release(&log_lock);
+    lock_release(&log_lock);
     event_send(&bound); // the wake queue's lock comes before the log's
 }
 
@@ -85,7 +85,7 @@ size_t log_read(char *buffer, size_t size)
 {
     size_t count = 0;
 
-    ticket_lock_acquire(&log_lock);
+    lock_acquire(&log_lock);
     owned_by_console = true;
     if (lost > 0) {
         count = format_text(buffer, size, "warning: %lu bytes of the log were lost\n", lost);
@@ -95,18 +95,18 @@ size_t log_read(char *buffer, size_t size)
     while (count < size && taken < written) {
         buffer[count++] = ring[taken++ % LOG_BYTES];
     }
-    ticket_lock_release(&log_lock);
+    lock_release(&log_lock);
     return count;
 }
 
 enum status log_bind(uint32_t bit)
 {
-    ticket_lock_acquire(&log_lock);
+    lock_acquire(&log_lock);
     bool other = reader.thread && reader.thread != current_thread();
     if (!other) {
         event_bind(&reader, bit);
     }
-    ticket_lock_release(&log_lock);
+    lock_release(&log_lock);
     if (other) {
         return STATUS_BUSY;
     }

@@ -24,6 +24,7 @@ struct channel *channel_create(uint32_t container)
     struct channel *channel = object_create(container, 1, destroy);
 
     if (channel) {
+        lock_initialize(&channel->lock, LOCK_CHANNEL);
         channel->slot.page = memory_allocate_object(container);
         if (!channel->slot.page) {
             object_release(&channel->object);
@@ -79,9 +80,9 @@ enum status channel_send(struct channel *channel, struct address_space *space, u
     if (status != STATUS_OK) {
         return status;
     }
-    ticket_lock_acquire(&channel->lock);
+    lock_acquire(&channel->lock);
     status = send_locked(channel, space, buffer, (uint32_t)count, wait);
-    ticket_lock_release(&channel->lock);
+    lock_release(&channel->lock);
     return status;
 }
 
@@ -90,7 +91,7 @@ enum status channel_receive(struct channel *channel, struct address_space *space
 {
     uint32_t stored = 0;
 
-    ticket_lock_acquire(&channel->lock);
+    lock_acquire(&channel->lock);
     enum status status = channel_slot_peek(&channel->slot, capacity, &stored);
     if (status == STATUS_OK) {
         status = copy_to_user(space, buffer, channel->slot.page, stored);
@@ -99,7 +100,7 @@ enum status channel_receive(struct channel *channel, struct address_space *space
         pass_slot(channel);
         *count = stored;
     }
-    ticket_lock_release(&channel->lock);
+    lock_release(&channel->lock);
     return status;
 }
 
@@ -107,17 +108,17 @@ void channel_bind(struct channel *channel, uint32_t bit)
 {
     uint32_t stored;
 
-    ticket_lock_acquire(&channel->lock);
+    lock_acquire(&channel->lock);
     event_bind(&channel->receiver, bit);
     if (channel_slot_peek(&channel->slot, CHANNEL_MESSAGE_MAXIMUM, &stored) == STATUS_OK) {
         event_send(&channel->receiver);
     }
-    ticket_lock_release(&channel->lock);
+    lock_release(&channel->lock);
 }
 
 void channel_unbind(struct channel *channel, const struct process *process)
 {
-    ticket_lock_acquire(&channel->lock);
+    lock_acquire(&channel->lock);
     event_unbind(&channel->receiver, process);
-    ticket_lock_release(&channel->lock);
+    lock_release(&channel->lock);
 }

@@ -5,13 +5,13 @@
 
 #include <stdint.h>
 #include "kernel/ipc/channel_slot.h"
-#include "kernel/lock/ticket_lock.h"
+#include "kernel/lock/lock.h"
 #include "kernel/memory/address_space.h"
 #include "kernel/thread/thread.h"
 
 struct channel {
     struct object object; // references: handles, and calls under way
-    struct ticket_lock lock;
+    struct lock lock;
     // Guarded by lock.
     struct channel_slot slot;
     struct condition senders;

@@ -20,7 +20,8 @@ enum status address_space_init(struct address_space *space, uint32_t container)
 {
     struct page_source source = memory_page_source(container);
 
-    *space = (struct address_space){.container = container};
+    *space =
+        (struct address_space){.container = container, .lock = LOCK_INITIAL(LOCK_ADDRESS_SPACE)};
     space->regions = memory_allocate_object(container);
     if (!space->regions) {
         return STATUS_QUOTA;
@@ -203,13 +204,13 @@ static enum status add_anywhere(struct address_space *space, struct region regio
 {
     enum status status = STATUS_NO_MEMORY;
 
-    ticket_lock_acquire(&space->lock);
+    lock_acquire(&space->lock);
     region.start = region_find_gap(space->regions, USER_DYNAMIC_BASE, USER_DYNAMIC_END,
                                    region.bytes, alignment);
     if (region.start) {
         status = add_region(space, &region, frames);
     }
-    ticket_lock_release(&space->lock);
+    lock_release(&space->lock);
     if (status == STATUS_OK) {
         *address = region.start;
     }
@@ -240,11 +241,11 @@ enum status address_space_allocate_at(struct address_space *space, uint64_t addr
         !user_range(address, bytes)) {
         return STATUS_INVALID;
     }
-    ticket_lock_acquire(&space->lock);
+    lock_acquire(&space->lock);
     if (region_is_free(space->regions, address, bytes)) {
         status = add_region(space, &region, hpa(0));
     }
-    ticket_lock_release(&space->lock);
+    lock_release(&space->lock);
     return status;
 }
 
@@ -267,7 +268,7 @@ enum status address_space_free(struct address_space *space, uint64_t address, ui
 {
     enum status status = STATUS_OK;
 
-    ticket_lock_acquire(&space->lock);
+    lock_acquire(&space->lock);
     struct region *region = region_find(space->regions, address);
     if (!region || region->start != address || region->bytes != align_up(bytes, PAGE_SIZE)) {
         status = STATUS_NOT_FOUND;
@@ -279,7 +280,7 @@ enum status address_space_free(struct address_space *space, uint64_t address, ui
         drop_range(space, address, region->bytes, kind != REGION_BORROWED);
         region_remove(space->regions, region);
     }
-    ticket_lock_release(&space->lock);
+    lock_release(&space->lock);
     return status;
 }
 
@@ -288,7 +289,7 @@ enum status address_space_pin(struct address_space *space, uint64_t address, uin
 {
     enum status status = STATUS_OK;
 
-    ticket_lock_acquire(&space->lock);
+    lock_acquire(&space->lock);
     struct region *region = region_find(space->regions, address);
     if (!region || bytes > region->bytes - (address - region->start)) {
         status = STATUS_FAULT;
@@ -300,17 +301,17 @@ enum status address_space_pin(struct address_space *space, uint64_t address, uin
     } else {
         region->pins++;
     }
-    ticket_lock_release(&space->lock);
+    lock_release(&space->lock);
     return status;
 }
 
 void address_space_unpin(struct address_space *space, uint64_t address)
 {
-    ticket_lock_acquire(&space->lock);
+    lock_acquire(&space->lock);
     struct region *region = region_find(space->regions, address);
     ASSERT(region && region->pins > 0);
     region->pins--;
-    ticket_lock_release(&space->lock);
+    lock_release(&space->lock);
 }
 
 // -- looking up ---------------------------------------------------------------------------------
@@ -337,8 +338,8 @@ enum status address_space_translate_locked(struct address_space *space, uint64_t
 enum status address_space_translate(struct address_space *space, uint64_t address,
                                     struct user_mapping *mapping)
 {
-    ticket_lock_acquire(&space->lock);
+    lock_acquire(&space->lock);
     enum status status = address_space_translate_locked(space, address, mapping);
-    ticket_lock_release(&space->lock);
+    lock_release(&space->lock);
     return status;
 }

@@ -12,7 +12,7 @@
 #include "kernel/lib/address.h"
 #include "kernel/lib/compiler.h"
 #include "kernel/lib/status.h"
-#include "kernel/lock/ticket_lock.h"
+#include "kernel/lock/lock.h"
 #include "kernel/memory/region_list.h"
 #include "kernel/memory/shootdown.h"
 
@@ -26,7 +26,7 @@ enum user_permission { // what ring 3 may do; always readable
 };
 
 struct address_space {
-    struct ticket_lock lock;
+    struct lock lock;
     uint32_t container; // constant
     // Guarded by lock; the root of the table (CR3 of the process's threads) is constant.
     struct page_table table;

@@ -8,6 +8,7 @@ struct container_tree kernel_containers;
 void container_tree_init(struct container_tree *tree, uint64_t quota)
 {
     memset(tree, 0, sizeof(*tree));
+    lock_initialize(&tree->lock, LOCK_CONTAINERS);
     tree->slots[CONTAINER_ROOT] =
         (struct container){.quota = quota, .parent = CONTAINER_ROOT, .generation = 1, .used = 1};
 }
@@ -150,18 +151,18 @@ static enum status container_split_locked(struct container_tree *tree, uint32_t 
 enum status container_split(struct container_tree *tree, uint32_t parent, uint64_t quota,
                             uint32_t *child)
 {
-    ticket_lock_acquire(&tree->lock);
+    lock_acquire(&tree->lock);
     enum status status = container_split_locked(tree, parent, quota, child);
-    ticket_lock_release(&tree->lock);
+    lock_release(&tree->lock);
     return status;
 }
 
 bool container_can_consume(struct container_tree *tree, uint32_t id, uint64_t pages)
 {
-    ticket_lock_acquire(&tree->lock);
+    lock_acquire(&tree->lock);
     const struct container *container = container_find(tree, id);
     bool can = container && container_has_room(container, pages);
-    ticket_lock_release(&tree->lock);
+    lock_release(&tree->lock);
     return can;
 }
 
@@ -206,9 +207,9 @@ static enum status container_alloc_locked(struct container_tree *tree, uint32_t 
 
 enum status container_alloc(struct container_tree *tree, uint32_t id, uint64_t pages)
 {
-    ticket_lock_acquire(&tree->lock);
+    lock_acquire(&tree->lock);
     enum status status = container_alloc_locked(tree, id, pages);
-    ticket_lock_release(&tree->lock);
+    lock_release(&tree->lock);
     return status;
 }
 
@@ -305,9 +306,9 @@ static enum status container_free_locked(struct container_tree *tree, uint32_t i
 
 enum status container_free(struct container_tree *tree, uint32_t id, uint64_t pages)
 {
-    ticket_lock_acquire(&tree->lock);
+    lock_acquire(&tree->lock);
     enum status status = container_free_locked(tree, id, pages);
-    ticket_lock_release(&tree->lock);
+    lock_release(&tree->lock);
     return status;
 }
 
@@ -383,9 +384,9 @@ static enum status container_revoke_locked(struct container_tree *tree, uint32_t
 
 enum status container_revoke(struct container_tree *tree, uint32_t id)
 {
-    ticket_lock_acquire(&tree->lock);
+    lock_acquire(&tree->lock);
     enum status status = container_revoke_locked(tree, id);
-    ticket_lock_release(&tree->lock);
+    lock_release(&tree->lock);
     return status;
 }
 
@@ -405,12 +406,12 @@ enum status container_revoke_all(struct container_tree *tree, uint32_t id)
 
 bool container_get(struct container_tree *tree, uint32_t id, struct container *copy)
 {
-    ticket_lock_acquire(&tree->lock);
+    lock_acquire(&tree->lock);
     const struct container *container = container_find(tree, id);
     if (container) {
         *copy = *container;
     }
-    ticket_lock_release(&tree->lock);
+    lock_release(&tree->lock);
     return container != NULL;
 }
 
@@ -418,13 +419,13 @@ bool container_is_within(struct container_tree *tree, uint32_t id, uint32_t ance
 {
     bool within = false;
 
-    ticket_lock_acquire(&tree->lock);
+    lock_acquire(&tree->lock);
     if (container_find(tree, id) && container_find(tree, ancestor)) {
         while (id != ancestor && id != CONTAINER_ROOT) {
             id = tree->slots[id].parent;
         }
         within = id == ancestor;
     }
-    ticket_lock_release(&tree->lock);
+    lock_release(&tree->lock);
     return within;
 }

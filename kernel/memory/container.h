@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include "kernel/lib/status.h"
 #include "kernel/lib/compiler.h"
-#include "kernel/lock/ticket_lock.h"
+#include "kernel/lock/lock.h"
 
 #define CONTAINER_MAXIMUM 256u
 #define CONTAINER_ROOT    0u
@@ -26,7 +26,7 @@ struct container {
 };
 
 struct container_tree {
-    struct ticket_lock lock;
+    struct lock lock;
     struct container slots[CONTAINER_MAXIMUM]; // guarded by lock
 };
 

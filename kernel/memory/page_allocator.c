@@ -133,6 +133,7 @@ enum status page_allocator_init(struct page_allocator *allocator, const struct p
         return status;
     }
     memset(allocator, 0, sizeof(*allocator));
+    lock_initialize(&allocator->lock, LOCK_PAGE_ALLOCATOR);
     allocator->memory = memory;
     descriptors_init(allocator, descriptors, blocks);
     for (size_t i = 0; i < count; i++) {
@@ -173,7 +174,7 @@ enum status page_allocate(struct page_allocator *allocator, uint32_t owner, uint
     if (owner >= PAGE_OWNER_RESERVED) {
         return STATUS_INVALID;
     }
-    ticket_lock_acquire(&allocator->lock);
+    lock_acquire(&allocator->lock);
     struct queue_node *node = allocator->partial.head;
     if (large || !node) {
         node = allocator->whole.head;
@@ -188,7 +189,7 @@ enum status page_allocate(struct page_allocator *allocator, uint32_t owner, uint
             page->value += page_take_from(allocator, block, owner) * PAGE_SIZE;
         }
     }
-    ticket_lock_release(&allocator->lock);
+    lock_release(&allocator->lock);
     if (node && fill == PAGE_ZEROED) {
         memset(allocator->memory + page->value, 0, size);
     }
@@ -213,14 +214,14 @@ static enum status check_owner(const struct page_allocator *allocator, uint32_t 
 
 enum status page_free(struct page_allocator *allocator, uint32_t owner, hpa_t page, uint64_t size)
 {
-    ticket_lock_acquire(&allocator->lock);
+    lock_acquire(&allocator->lock);
     enum status status = check_owner(allocator, owner, page, size);
     if (status == STATUS_OK && size == LARGE_PAGE_SIZE) {
         block_set_owner(allocator, &allocator->blocks[page.value / size], PAGE_OWNER_FREE);
     } else if (status == STATUS_OK) {
         page_mark_free(allocator, page.value / PAGE_SIZE);
     }
-    ticket_lock_release(&allocator->lock);
+    lock_release(&allocator->lock);
     return status;
 }
 
@@ -228,18 +229,18 @@ uint32_t page_owner(struct page_allocator *allocator, hpa_t address)
 {
     uint32_t owner = PAGE_OWNER_RESERVED;
 
-    ticket_lock_acquire(&allocator->lock);
+    lock_acquire(&allocator->lock);
     if (address.value / LARGE_PAGE_SIZE < allocator->block_count) {
         owner = allocator->owners[address.value / PAGE_SIZE];
     }
-    ticket_lock_release(&allocator->lock);
+    lock_release(&allocator->lock);
     return owner;
 }
 
 uint64_t page_free_count(struct page_allocator *allocator)
 {
-    ticket_lock_acquire(&allocator->lock);
+    lock_acquire(&allocator->lock);
     uint64_t count = allocator->free_pages;
-    ticket_lock_release(&allocator->lock);
+    lock_release(&allocator->lock);
     return count;
 }

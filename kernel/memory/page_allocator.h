@@ -12,7 +12,7 @@
 #include "kernel/lib/address.h"
 #include "kernel/lib/compiler.h"
 #include "kernel/lib/status.h"
-#include "kernel/lock/ticket_lock.h"
+#include "kernel/lock/lock.h"
 #include "kernel/thread/run_queue.h"
 
 #define PAGES_PER_BLOCK 512u
@@ -48,7 +48,7 @@ enum page_block_state {
 };
 
 struct page_allocator {
-    struct ticket_lock lock;
+    struct lock lock;
     // All below is guarded by lock; the pointers and block_count are constant after initialising.
     uint8_t *memory; // where host-physical address 0 is mapped
     struct page_block *blocks;

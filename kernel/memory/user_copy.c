@@ -40,12 +40,12 @@ static enum status copy(struct address_space *space, uint64_t user, uint8_t *ker
     if (!user_range(user, size)) {
         return STATUS_FAULT;
     }
-    ticket_lock_acquire(&space->lock);
+    lock_acquire(&space->lock);
     enum status status = walk(space, user, NULL, size, writable, CHECK_ONLY);
     if (status == STATUS_OK && direction != CHECK_ONLY) {
         status = walk(space, user, kernel, size, writable, direction);
     }
-    ticket_lock_release(&space->lock);
+    lock_release(&space->lock);
     return status;
 }
 

@@ -11,14 +11,14 @@
 #include "kernel/process/process_private.h"
 #include "kernel/thread/scheduler.h"
 
-static struct ticket_lock tree_lock;
+static struct lock tree_lock = LOCK_INITIAL(LOCK_PROCESS_TREE);
 static struct queue processes; // live ones; guarded by tree_lock
 
 void process_list_add(struct process *process)
 {
-    ticket_lock_acquire(&tree_lock);
+    lock_acquire(&tree_lock);
     queue_push(&processes, &process->alive);
-    ticket_lock_release(&tree_lock);
+    lock_release(&tree_lock);
 }
 
 // -- threads --------------------------------------------------------------------------------------
@@ -35,13 +35,13 @@ static enum status join(struct process *process, struct thread *thread)
 {
     enum status status = STATUS_STATE;
 
-    ticket_lock_acquire(&process->lock);
+    lock_acquire(&process->lock);
     if (!process->ending) {
         queue_push(&process->threads, &thread->in_process);
         process->threads_allocated++;
         status = STATUS_OK;
     }
-    ticket_lock_release(&process->lock);
+    lock_release(&process->lock);
     return status;
 }
 
@@ -76,19 +76,19 @@ enum status process_add_thread(struct process *process, uint64_t entry, uint64_t
 
 void process_kill(struct process *process, const struct process_status *status)
 {
-    ticket_lock_acquire(&tree_lock);
+    lock_acquire(&tree_lock);
     if (!process->doomed) {
         process->doomed = true;
         process->status = *status;
         process->status.ended = 0;
     }
-    ticket_lock_acquire(&process->lock);
+    lock_acquire(&process->lock);
     process->ending = true;
     for (struct queue_node *node = process->threads.head; node; node = node->next) {
         thread_kill(CONTAINER_OF(node, struct thread, in_process));
     }
-    ticket_lock_release(&process->lock);
-    ticket_lock_release(&tree_lock);
+    lock_release(&process->lock);
+    lock_release(&tree_lock);
 }
 
 // Gives back what the process held. Runs on its last thread; no CPU uses the address space.
@@ -101,13 +101,13 @@ static void tear_down(struct process *process)
 void process_thread_ended(struct process *process, struct thread *thread)
 {
     scheduler_leave_space();
-    ticket_lock_acquire(&process->lock);
+    lock_acquire(&process->lock);
     queue_remove(&thread->in_process);
     bool last = process->threads.length == 0;
     if (last) {
         process->ending = true;
     }
-    ticket_lock_release(&process->lock);
+    lock_release(&process->lock);
     if (last) {
         tear_down(process);
     }
@@ -116,12 +116,12 @@ void process_thread_ended(struct process *process, struct thread *thread)
 // The last thread's stack is free: everything is given back, so say that it is over.
 static void announce_end(struct process *process)
 {
-    ticket_lock_acquire(&tree_lock);
+    lock_acquire(&tree_lock);
     queue_remove(&process->alive);
     process->status.ended = 1;
     event_send(&process->watcher);
     condition_wake_all(&process->ended);
-    ticket_lock_release(&tree_lock);
+    lock_release(&tree_lock);
     if (process->is_root) {
         log_line(LOG_ERROR, "the first process, %s, ended with code %lu", process->name,
                  process->status.code);
@@ -132,9 +132,9 @@ static void announce_end(struct process *process)
 
 void process_thread_freed(struct process *process)
 {
-    ticket_lock_acquire(&process->lock);
+    lock_acquire(&process->lock);
     bool over = --process->threads_allocated == 0;
-    ticket_lock_release(&process->lock);
+    lock_release(&process->lock);
     if (over) {
         announce_end(process);
     }
@@ -148,12 +148,12 @@ enum status process_destroy(struct process *process)
         return STATUS_INVALID;
     }
     process_kill(process, &status);
-    ticket_lock_acquire(&tree_lock);
+    lock_acquire(&tree_lock);
     while (!process->status.ended && !thread_killed()) {
         (void)condition_wait(&process->ended, &tree_lock);
     }
     bool ended = process->status.ended;
-    ticket_lock_release(&tree_lock);
+    lock_release(&tree_lock);
     return ended ? STATUS_OK : STATUS_DEAD;
 }
 
@@ -161,7 +161,7 @@ static struct process *find_within(uint32_t container)
 {
     struct process *found = NULL;
 
-    ticket_lock_acquire(&tree_lock);
+    lock_acquire(&tree_lock);
     for (struct queue_node *node = processes.head; node && !found; node = node->next) {
         struct process *process = CONTAINER_OF(node, struct process, alive);
 
@@ -170,7 +170,7 @@ static struct process *find_within(uint32_t container)
             found = process;
         }
     }
-    ticket_lock_release(&tree_lock);
+    lock_release(&tree_lock);
     return found;
 }
 
@@ -190,24 +190,24 @@ enum status process_destroy_within(uint32_t container)
 
 void process_watch(struct process *process, uint32_t bit)
 {
-    ticket_lock_acquire(&tree_lock);
+    lock_acquire(&tree_lock);
     event_bind(&process->watcher, bit);
     if (process->status.ended) {
         event_send(&process->watcher);
     }
-    ticket_lock_release(&tree_lock);
+    lock_release(&tree_lock);
 }
 
 void process_unwatch(struct process *process, const struct process *watcher)
 {
-    ticket_lock_acquire(&tree_lock);
+    lock_acquire(&tree_lock);
     event_unbind(&process->watcher, watcher);
-    ticket_lock_release(&tree_lock);
+    lock_release(&tree_lock);
 }
 
 void process_get_status(struct process *process, struct process_status *status)
 {
-    ticket_lock_acquire(&tree_lock);
+    lock_acquire(&tree_lock);
     *status = process->status;
-    ticket_lock_release(&tree_lock);
+    lock_release(&tree_lock);
 }

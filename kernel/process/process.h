@@ -10,7 +10,7 @@
 #include "kernel/abi/syscall.h"
 #include "kernel/lib/compiler.h"
 #include "kernel/lib/status.h"
-#include "kernel/lock/ticket_lock.h"
+#include "kernel/lock/lock.h"
 #include "kernel/memory/address_space.h"
 #include "kernel/process/handle_table.h"
 #include "kernel/thread/thread.h"
@@ -26,7 +26,7 @@ struct process {
     struct process_info *information; // its read-only page, charged to container
 
     struct address_space space;
-    struct ticket_lock lock;
+    struct lock lock;
     // Guarded by lock.
     struct handle_table handles;
     struct queue threads;       // not yet at their end

@@ -142,6 +142,7 @@ static struct process *allocate_struct(const struct process_options *options)
 
     if (process && module_describe(options->module, &info) == STATUS_OK) {
         memcpy(process->name, info.name, sizeof(process->name) - 1);
+        lock_initialize(&process->lock, LOCK_PROCESS);
         process->container = options->container;
         process->priority = options->priority;
         process->is_root = options->is_root;

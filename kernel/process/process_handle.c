@@ -12,11 +12,11 @@ enum status process_handle_add(struct process *process, enum handle_kind kind, v
 {
     enum status status = STATUS_STATE;
 
-    ticket_lock_acquire(&process->lock);
+    lock_acquire(&process->lock);
     if (!process->ending) {
         status = handle_table_add(&process->handles, (struct handle){kind, {object}}, number);
     }
-    ticket_lock_release(&process->lock);
+    lock_release(&process->lock);
     return status;
 }
 
@@ -49,7 +49,7 @@ static enum status check_container(const struct handle *handle)
 enum status process_handle_take(struct process *process, uint64_t number, enum handle_kind kind,
                                 struct handle *handle)
 {
-    ticket_lock_acquire(&process->lock);
+    lock_acquire(&process->lock);
     enum status status = handle_table_get(&process->handles, number, kind, handle);
     if (status == STATUS_OK && kind == HANDLE_CONTAINER) {
         status = check_container(handle);
@@ -57,7 +57,7 @@ enum status process_handle_take(struct process *process, uint64_t number, enum h
     if (status == STATUS_OK && counted(handle)) {
         object_acquire(counted(handle));
     }
-    ticket_lock_release(&process->lock);
+    lock_release(&process->lock);
     return status;
 }
 
@@ -122,14 +122,14 @@ enum status process_handle_close(struct process *process, uint64_t number)
     if (number < HANDLE_FIRST_PASSED) {
         return STATUS_INVALID;
     }
-    ticket_lock_acquire(&process->lock);
+    lock_acquire(&process->lock);
     if (number < HANDLE_MAXIMUM) {
         status = release_virtual(&process->handles.entries[number]);
     }
     if (status == STATUS_OK) {
         status = handle_table_remove(&process->handles, number, &handle);
     }
-    ticket_lock_release(&process->lock);
+    lock_release(&process->lock);
     if (status == STATUS_OK) {
         let_go(process, &handle);
     }

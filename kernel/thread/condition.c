@@ -8,7 +8,7 @@ struct condition_waiter {
     bool woken; // condition_wake_one chose it
 };
 
-bool condition_wait(struct condition *condition, struct ticket_lock *lock)
+bool condition_wait(struct condition *condition, struct lock *lock)
 {
     struct condition_waiter waiter = {.thread = current_thread()};
 
@@ -16,9 +16,9 @@ bool condition_wait(struct condition *condition, struct ticket_lock *lock)
     while (!waiter.woken && !thread_killed()) {
         // A waker takes the lock after this, and so finds the thread asleep.
         waiter.thread->state = THREAD_SLEEPING;
-        ticket_lock_release(lock);
+        lock_release(lock);
         scheduler_switch();
-        ticket_lock_acquire(lock);
+        lock_acquire(lock);
     }
     queue_remove(&waiter.node);
     return waiter.woken;

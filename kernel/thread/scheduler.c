@@ -24,6 +24,7 @@ void scheduler_start_cpu(struct cpu *cpu)
 {
     struct scheduler *scheduler = &schedulers[cpu->id];
 
+    lock_initialize(&scheduler->wake_lock, LOCK_WAKE_QUEUE);
     scheduler->slice = slice_ticks;
     scheduler->armed = DEADLINE_NONE;
     scheduler->idle.cpu = cpu->id;
@@ -102,6 +103,7 @@ void scheduler_switch(void)
     struct scheduler *scheduler = this_scheduler();
     struct thread *from = scheduler->running;
 
+    lock_note_none_held();
     if (from->state == THREAD_RUNNING && from != &scheduler->idle) {
         from->state = THREAD_READY;
         run_queue_push(&scheduler->ready, &from->run, from->priority);
@@ -129,13 +131,13 @@ void scheduler_switch(void)
 // Takes over the threads that other CPUs woke.
 static void run_woken(struct scheduler *scheduler)
 {
-    ticket_lock_acquire(&scheduler->wake_lock);
+    lock_acquire(&scheduler->wake_lock);
     struct thread *thread = scheduler->woken;
     scheduler->woken = NULL;
     for (struct thread *each = thread; each; each = each->next_woken) {
         each->wake_pending = false;
     }
-    ticket_lock_release(&scheduler->wake_lock);
+    lock_release(&scheduler->wake_lock);
     while (thread) {
         struct thread *next = thread->next_woken;
 

@@ -24,7 +24,7 @@ struct scheduler {
     uint32_t attention;          // enum scheduler_attention: what to see to before ring 3 runs on
     struct thread idle;          // runs when nobody is ready; in no queue
 
-    struct ticket_lock wake_lock;
+    struct lock wake_lock;
     struct thread *woken; // guarded by wake_lock: threads woken by other CPUs
 };
 

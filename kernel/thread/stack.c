@@ -4,10 +4,10 @@
 #include "arch/x86/paging/kernel_space.h"
 #include "arch/x86/paging/layout.h"
 #include "kernel/core/assert.h"
-#include "kernel/lock/ticket_lock.h"
+#include "kernel/lock/lock.h"
 #include "kernel/memory/memory.h"
 
-static struct ticket_lock stack_lock;
+static struct lock stack_lock = LOCK_INITIAL(LOCK_STACKS);
 // Guarded by stack_lock.
 static uint16_t free_slots[STACK_MAXIMUM]; // slots that were used and given back
 static uint32_t free_count;
@@ -19,7 +19,7 @@ static enum status map(struct stack *stack)
     enum status status = STATUS_NO_MEMORY;
     uint32_t slot = 0;
 
-    ticket_lock_acquire(&stack_lock);
+    lock_acquire(&stack_lock);
     if (free_count > 0) {
         slot = free_slots[--free_count];
     } else if (used_ever < STACK_MAXIMUM) {
@@ -33,7 +33,7 @@ static enum status map(struct stack *stack)
     } else if (slot) {
         free_slots[free_count++] = (uint16_t)slot;
     }
-    ticket_lock_release(&stack_lock);
+    lock_release(&stack_lock);
     return status;
 }
 
@@ -41,10 +41,10 @@ static void unmap(struct stack *stack)
 {
     struct page_source source = memory_page_source(PAGE_OWNER_KERNEL);
 
-    ticket_lock_acquire(&stack_lock);
+    lock_acquire(&stack_lock);
     ASSERT(kernel_space_unmap_stack(stack->slot, &source) == STATUS_OK);
     free_slots[free_count++] = (uint16_t)stack->slot;
-    ticket_lock_release(&stack_lock);
+    lock_release(&stack_lock);
 }
 
 enum status stack_create(uint32_t container, struct stack *stack)

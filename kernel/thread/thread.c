@@ -132,7 +132,7 @@ static void wake_on_other_cpu(struct thread *thread)
 {
     struct scheduler *scheduler = scheduler_of(thread->cpu);
 
-    ticket_lock_acquire(&scheduler->wake_lock);
+    lock_acquire(&scheduler->wake_lock);
     bool pending = thread->wake_pending;
     if (!pending) {
         thread->wake_pending = true;
@@ -140,7 +140,7 @@ static void wake_on_other_cpu(struct thread *thread)
         thread->next_woken = scheduler->woken;
         scheduler->woken = thread;
     }
-    ticket_lock_release(&scheduler->wake_lock);
+    lock_release(&scheduler->wake_lock);
     if (!pending && thread_wake_other_cpu) {
         thread_wake_other_cpu(thread->cpu);
     }

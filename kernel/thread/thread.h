@@ -11,7 +11,7 @@
 #include "arch/x86/cpu/cpu.h"
 #include "kernel/lib/compiler.h"
 #include "kernel/lib/status.h"
-#include "kernel/lock/ticket_lock.h"
+#include "kernel/lock/lock.h"
 #include "kernel/memory/object.h"
 #include "kernel/thread/run_queue.h"
 #include "kernel/thread/stack.h"
@@ -138,7 +138,7 @@ struct condition {
 
 // Sleeps until chosen by condition_wake_one, or killed; releases `lock` while asleep and holds it
 // again on return. Returns true when chosen.
-bool condition_wait(struct condition *condition, struct ticket_lock *lock);
+bool condition_wait(struct condition *condition, struct lock *lock);
 
 // Chooses and wakes the waiter that waits longest; false when there is none.
 bool condition_wake_one(struct condition *condition);

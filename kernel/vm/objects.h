@@ -8,7 +8,7 @@
 #include "arch/x86/paging/page_table.h"
 #include "arch/x86/virt/virt.h"
 #include "kernel/abi/syscall.h"
-#include "kernel/lock/ticket_lock.h"
+#include "kernel/lock/lock.h"
 #include "kernel/process/process.h"
 #include "arch/x86/virt/cpuid_table.h"
 #include "kernel/vm/vm.h"
@@ -32,7 +32,7 @@ struct vm {
 
     struct cpu_set cpus; // those that ever held the state of one of its vCPUs
 
-    struct ticket_lock lock;
+    struct lock lock;
     // Guarded by lock.
     struct virt_vm virt;
     struct page_table nested;

@@ -95,9 +95,9 @@ static enum status set_cpuid(struct vm *vm, uint64_t entries, uint64_t count)
         status = cpuid_table_build(table, count);
     }
     if (status == STATUS_OK) {
-        ticket_lock_acquire(&vm->lock);
+        lock_acquire(&vm->lock);
         memcpy(vm->cpuid, table, sizeof(*table));
-        ticket_lock_release(&vm->lock);
+        lock_release(&vm->lock);
     }
     memory_free_object(vm->container, table);
     return status;
@@ -123,9 +123,9 @@ static enum status set_msrs(struct vm *vm, uint64_t first, uint64_t last, bool p
     if (first > last || last > UINT32_MAX) {
         return STATUS_INVALID;
     }
-    ticket_lock_acquire(&vm->lock);
+    lock_acquire(&vm->lock);
     status = virt_backend->vm_pass_msrs(&vm->virt, (uint32_t)first, (uint32_t)last, pass);
-    ticket_lock_release(&vm->lock);
+    lock_release(&vm->lock);
     return status;
 }
 
@@ -146,14 +146,14 @@ int64_t sys_vm_set_msr(uint64_t vm_handle, uint64_t first, uint64_t last, uint64
 
 static void set_ports(struct vm *vm, uint64_t first, uint64_t last, bool floats)
 {
-    ticket_lock_acquire(&vm->lock);
+    lock_acquire(&vm->lock);
     for (uint64_t port = first; port <= last; port++) {
         uint64_t *word = &vm->port_map[port >> 15][(port & 0x7fff) / 64];
         uint64_t bit = 1ull << (port & 63);
 
         *word = floats ? *word | bit : *word & ~bit;
     }
-    ticket_lock_release(&vm->lock);
+    lock_release(&vm->lock);
 }
 
 int64_t sys_vm_set_port(uint64_t vm_handle, uint64_t first, uint64_t last, uint64_t policy,
@@ -245,7 +245,7 @@ int64_t sys_vcpu_dump(uint64_t vcpu_handle, uint64_t fields, uint64_t capacity, 
 static void sum_statistics(struct vm *vm, struct vm_statistics *sum)
 {
     memset(sum, 0, sizeof(*sum));
-    ticket_lock_acquire(&vm->lock);
+    lock_acquire(&vm->lock);
     sum->granted_bytes = vm->granted_bytes;
     for (const struct vcpu *vcpu = vm->vcpus; vcpu != NULL; vcpu = vcpu->next) {
         sum->exits_to_monitor += vcpu->exits_to_monitor;
@@ -257,7 +257,7 @@ static void sum_statistics(struct vm *vm, struct vm_statistics *sum)
             sum->kernel_by_reason[i] += vcpu->kernel_by_reason[i];
         }
     }
-    ticket_lock_release(&vm->lock);
+    lock_release(&vm->lock);
 }
 
 int64_t sys_vm_statistics(uint64_t vm_handle, uint64_t statistics, uint64_t c, uint64_t d,

@@ -110,12 +110,12 @@ enum status vcpu_create(struct vm *vm, struct vcpu **result)
         return status;
     }
     thread->vcpu = vcpu;
-    ticket_lock_acquire(&vm->lock);
+    lock_acquire(&vm->lock);
     vcpu->index = vm->vcpu_count++;
     vcpu->next = vm->vcpus;
     vm->vcpus = vcpu;
     vm->references++; // the handle to come
-    ticket_lock_release(&vm->lock);
+    lock_release(&vm->lock);
     *result = vcpu;
     return STATUS_OK;
 }

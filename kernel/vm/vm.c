@@ -140,6 +140,7 @@ enum status vm_create(struct process *process, struct vm **result)
     vm->process = process;
     vm->container = process->container;
     vm->references = 1;
+    lock_initialize(&vm->lock, LOCK_VM);
     source = page_source(vm);
     status = allocate_parts(vm) ? page_table_create(&vm->nested, virt_backend->nested_format,
                                                     virt_backend->nested_largest(), DIRECT_MAP_BASE,
@@ -159,9 +160,9 @@ enum status vm_create(struct process *process, struct vm **result)
 
 void vm_reference(struct vm *vm)
 {
-    ticket_lock_acquire(&vm->lock);
+    lock_acquire(&vm->lock);
     vm->references++;
-    ticket_lock_release(&vm->lock);
+    lock_release(&vm->lock);
 }
 
 static void vm_free(struct vm *vm)
@@ -188,9 +189,9 @@ static void drop_reference(struct vm *vm)
 {
     bool last;
 
-    ticket_lock_acquire(&vm->lock);
+    lock_acquire(&vm->lock);
     last = --vm->references == 0;
-    ticket_lock_release(&vm->lock);
+    lock_release(&vm->lock);
     if (last) {
         vm_free(vm);
     }
@@ -330,9 +331,9 @@ enum status vm_grant(struct vm *vm, uint64_t gpa, uint64_t address, uint64_t byt
         (flags & ~(VM_GRANT_READ | VM_GRANT_WRITE | VM_GRANT_EXECUTE)) != 0) {
         return STATUS_INVALID;
     }
-    ticket_lock_acquire(&vm->lock);
+    lock_acquire(&vm->lock);
     status = grant_locked(vm, &wanted, flags);
-    ticket_lock_release(&vm->lock);
+    lock_release(&vm->lock);
     return status;
 }
 
@@ -340,7 +341,7 @@ enum status vm_revoke(struct vm *vm, uint64_t gpa, uint64_t bytes)
 {
     enum status status = STATUS_NOT_FOUND;
 
-    ticket_lock_acquire(&vm->lock);
+    lock_acquire(&vm->lock);
     for (unsigned i = 0; i < VM_GRANT_MAXIMUM; i++) {
         struct vm_grant *grant = &vm->grants[i];
 
@@ -353,6 +354,6 @@ enum status vm_revoke(struct vm *vm, uint64_t gpa, uint64_t bytes)
             break;
         }
     }
-    ticket_lock_release(&vm->lock);
+    lock_release(&vm->lock);
     return status;
 }

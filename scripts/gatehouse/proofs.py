@@ -40,9 +40,9 @@ PROOFS = [
     Proof("kernel/ipc/channel_slot.c", {
         "channel_slot_claim": 7, "channel_slot_store": 3, "channel_slot_peek": 22,
         "channel_slot_finish": 6}),
+    Proof("kernel/lock/ticket_lock.c", {"lock_acquire": 16, "lock_release": 7}),
     Proof("kernel/memory/container.c", {
-        "ticket_lock_acquire": 16, "ticket_lock_release": 4, "container_find": 5,
-        "container_has_room": 4, "container_free_slot": 13, "container_alloc_locked": 30,
+        "container_find": 5, "container_has_room": 4, "container_free_slot": 13, "container_alloc_locked": 30,
         "container_own_usage": 27,
         "container_free_locked": 40}),
     Proof("kernel/thread/run_queue.c", {

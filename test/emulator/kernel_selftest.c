@@ -78,7 +78,7 @@ static void test_quota(void)
 // -- threads --------------------------------------------------------------------------------------
 
 struct relay { // two threads that take turns
-    struct ticket_lock lock;
+    struct lock lock;
     struct condition changed;
     uint32_t turn;
     uint32_t rounds;
@@ -87,7 +87,7 @@ struct relay { // two threads that take turns
 
 static void relay_thread(struct relay *relay, uint32_t mine)
 {
-    ticket_lock_acquire(&relay->lock);
+    lock_acquire(&relay->lock);
     for (uint32_t i = 0; i < 1000; i++) {
         while (relay->turn != mine) {
             (void)condition_wait(&relay->changed, &relay->lock);
@@ -97,7 +97,7 @@ static void relay_thread(struct relay *relay, uint32_t mine)
         condition_wake_all(&relay->changed);
     }
     relay->running--;
-    ticket_lock_release(&relay->lock);
+    lock_release(&relay->lock);
 }
 
 static void relay_first(void *relay)
@@ -126,7 +126,7 @@ static void test_conditions(void)
 {
     static struct relay relay;
 
-    relay = (struct relay){.running = 2};
+    relay = (struct relay){.lock = LOCK_INITIAL(LOCK_CHANNEL), .running = 2};
     start(relay_first, &relay);
     start(relay_second, &relay);
     for (uint32_t i = 0; i < 100000 && relay.running; i++) {
@@ -288,6 +288,7 @@ static void run_tests(void *argument)
             log_line(LOG_MACHINE, "PASS %s", test_name);
         }
     }
+    lock_report();
     run_end(failed_tests ? 1 : 0);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The ticket lock of kernel/lock/ticket_lock.h, for CPUS processors that take it ROUNDS times each.
+ * The ticket lock of kernel/lock/ticket_lock.c, for CPUS processors that take it ROUNDS times each.
  * Checked: mutual exclusion, first-come first-served order, no deadlock, every waiter gets its turn.
- * Tickets count modulo WRAP, so that the wrap-around of the C code's 32-bit counters is in the model;
+ * Tickets count modulo WRAP, so that the wrap-around of the C code's 64-bit counters is in the model;
  * it is right as long as fewer than WRAP processors wait.
  *
  * -DBROKEN is the twin that must fail: it draws the ticket by a read and a write instead of one

@@ -30,7 +30,7 @@ static void compare(void)
     if (broken != NULL) {
         lockstep_fail("broken: %s", broken);
     }
-    lockstep_equal("lock", tree.lock.next, tree.lock.serving);
+    lockstep_equal("lock", tree.lock.last, tree.lock.turn);
 }
 
 static void snapshot(void)
