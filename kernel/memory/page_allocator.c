@@ -150,6 +150,11 @@ enum status page_allocator_init(struct page_allocator *allocator, const struct p
 
 // -- allocating and freeing -------------------------------------------------------------------
 
+static bool is_page_size(uint64_t size)
+{
+    return size == PAGE_SIZE || size == LARGE_PAGE_SIZE;
+}
+
 // Makes all pages of a block free, or all of them `owner`'s.
 static void block_set_owner(struct page_allocator *allocator, struct page_block *block,
                             uint32_t owner)
@@ -171,7 +176,7 @@ enum status page_allocate(struct page_allocator *allocator, uint32_t owner, uint
 {
     bool large = size == LARGE_PAGE_SIZE;
 
-    if (owner >= PAGE_OWNER_RESERVED) {
+    if (owner >= PAGE_OWNER_RESERVED || !is_page_size(size)) {
         return STATUS_INVALID;
     }
     lock_acquire(&allocator->lock);
@@ -201,7 +206,7 @@ static enum status check_owner(const struct page_allocator *allocator, uint32_t 
 {
     uint64_t block = page.value / LARGE_PAGE_SIZE;
 
-    if (!is_aligned(page.value, size) || block >= allocator->block_count ||
+    if (!is_page_size(size) || !is_aligned(page.value, size) || block >= allocator->block_count ||
         owner >= PAGE_OWNER_RESERVED) {
         return STATUS_INVALID;
     }

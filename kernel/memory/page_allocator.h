@@ -71,7 +71,8 @@ MUST_CHECK enum status page_allocator_init(struct page_allocator *allocator,
                                            void *memory);
 
 // Gives out one aligned page of `size` bytes, PAGE_SIZE or LARGE_PAGE_SIZE, to `owner`.
-// STATUS_NO_MEMORY; STATUS_INVALID: `owner` is PAGE_OWNER_FREE or PAGE_OWNER_RESERVED.
+// STATUS_NO_MEMORY; STATUS_INVALID: another size, or `owner` is PAGE_OWNER_FREE or
+// PAGE_OWNER_RESERVED.
 MUST_CHECK enum status page_allocate(struct page_allocator *allocator, uint32_t owner,
                                      uint64_t size, enum page_fill fill, hpa_t *page);
 

@@ -39,25 +39,25 @@ enum spec_rule acquire_lock_spec(const struct spec_machine *now, uint32_t cpu, u
     const struct spec_cpu *here = &now->cpus[cpu];
 
     if (lock >= SPEC_LOCKS || !now->locks[lock].exists) {
-        return LOCK_EXISTS;
+        return ACQUIRE_EXISTS;
     }
     if (!here->mode.init) {
-        return LOCK_INIT;
+        return ACQUIRE_INIT;
     }
     if (!here->mode.ikern || !here->mode.ihost) {
-        return LOCK_MODE;
+        return ACQUIRE_MODE;
     }
     if (here->waits_for != SPEC_NONE) {
-        return LOCK_WAITS;
+        return ACQUIRE_WAITS;
     }
     if (lock < SPEC_CHANNELS && holds_channel_lock(here)) {
-        return LOCK_NESTED;
+        return ACQUIRE_NESTED;
     }
     if (!in_order(now, here, lock)) {
-        return LOCK_ORDER;
+        return ACQUIRE_ORDER;
     }
     if (here->held_count == SPEC_LOCK_DEPTH) {
-        return LOCK_DEPTH;
+        return ACQUIRE_DEPTH;
     }
     spec_begin(now, next);
     next->cpus[cpu].waits_for = lock;

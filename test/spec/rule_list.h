@@ -10,7 +10,10 @@
     X(SPEC_LOCK, "locks")                                                                          \
     X(SPEC_CHANNEL, "channels")                                                                    \
     X(SPEC_THREAD, "threads")                                                                      \
-    X(SPEC_MODE, "modes and user contexts")
+    X(SPEC_MODE, "modes and user contexts")                                                        \
+    X(SPEC_PAGE, "page allocator")                                                                 \
+    X(SPEC_HANDLE, "handle tables")                                                                \
+    X(SPEC_QUEUE, "queues")
 
 #define SPEC_RULES_CONTAINER(X)                                                                    \
     X(SPLIT_PARENT, SPEC_CONTAINER, "split", STATUS_NOT_FOUND, "the parent is in use")             \
@@ -28,13 +31,13 @@
     X(GET_CONTAINER, SPEC_CONTAINER, "getters", STATUS_NOT_FOUND, "the container is in use")
 
 #define SPEC_RULES_LOCK(X)                                                                         \
-    X(LOCK_EXISTS, SPEC_LOCK, "acquire_lock", SPEC_PANIC, "there is such a lock")                  \
-    X(LOCK_INIT, SPEC_LOCK, "acquire_lock", SPEC_PANIC, "this CPU has finished boot")              \
-    X(LOCK_MODE, SPEC_LOCK, "acquire_lock", SPEC_PANIC, "ikern and ihost are set")                 \
-    X(LOCK_WAITS, SPEC_LOCK, "acquire_lock", SPEC_PANIC, "this CPU waits for no lock")             \
-    X(LOCK_NESTED, SPEC_LOCK, "acquire_lock", SPEC_PANIC, "this CPU holds no channel lock")        \
-    X(LOCK_ORDER, SPEC_LOCK, "acquire_lock", SPEC_PANIC, "its rank is above those held")           \
-    X(LOCK_DEPTH, SPEC_LOCK, "acquire_lock", SPEC_PANIC, "few enough locks are held")              \
+    X(ACQUIRE_EXISTS, SPEC_LOCK, "acquire_lock", SPEC_PANIC, "there is such a lock")               \
+    X(ACQUIRE_INIT, SPEC_LOCK, "acquire_lock", SPEC_PANIC, "this CPU has finished boot")           \
+    X(ACQUIRE_MODE, SPEC_LOCK, "acquire_lock", SPEC_PANIC, "ikern and ihost are set")              \
+    X(ACQUIRE_WAITS, SPEC_LOCK, "acquire_lock", SPEC_PANIC, "this CPU waits for no lock")          \
+    X(ACQUIRE_NESTED, SPEC_LOCK, "acquire_lock", SPEC_PANIC, "this CPU holds no channel lock")     \
+    X(ACQUIRE_ORDER, SPEC_LOCK, "acquire_lock", SPEC_PANIC, "its rank is above those held")        \
+    X(ACQUIRE_DEPTH, SPEC_LOCK, "acquire_lock", SPEC_PANIC, "few enough locks are held")           \
     X(OWN_WAITS, SPEC_LOCK, "own_lock", SPEC_PANIC, "this CPU waits for it")                       \
     X(OWN_FREE, SPEC_LOCK, "own_lock", SPEC_PANIC, "no CPU holds it")                              \
     X(OWN_TURN, SPEC_LOCK, "own_lock", SPEC_PANIC, "nobody waits longer")                          \
@@ -101,9 +104,36 @@
     X(UCTX_OFFSET, SPEC_MODE, "uctx_get/uctx_set", STATUS_INVALID, "it names a register")          \
     X(UCTX_POINTER, SPEC_MODE, "uctx_set", STATUS_INVALID, "a pointer is the user's")
 
+#define SPEC_RULES_PAGE(X)                                                                         \
+    X(ALLOCATE_OWNER, SPEC_PAGE, "page alloc", STATUS_INVALID, "the owner is one that may own")    \
+    X(ALLOCATE_SIZE, SPEC_PAGE, "page alloc", STATUS_INVALID, "4 KiB or 2 MiB")                    \
+    X(ALLOCATE_NONE, SPEC_PAGE, "page alloc", STATUS_NO_MEMORY, "a page of that size is free")     \
+    X(ALLOCATE_CHOICE, SPEC_PAGE, "page alloc", SPEC_PANIC, "the page given out was free")         \
+    X(ALLOCATE_WHOLE, SPEC_PAGE, "page alloc", SPEC_PANIC, "a broken block is used up first")      \
+    X(PAGE_FREE_SIZE, SPEC_PAGE, "page free", STATUS_INVALID, "4 KiB or 2 MiB")                    \
+    X(PAGE_FREE_ADDRESS, SPEC_PAGE, "page free", STATUS_INVALID, "aligned, and in RAM")            \
+    X(PAGE_FREE_NOBODY, SPEC_PAGE, "page free", STATUS_INVALID, "the owner is one that may own")   \
+    X(PAGE_FREE_OWNER, SPEC_PAGE, "page free", STATUS_DENIED, "the caller owns it")                \
+    X(PAGE_FREE_KIND, SPEC_PAGE, "page free", STATUS_INVALID, "it was given out in that size")
+
+#define SPEC_RULES_HANDLE(X)                                                                       \
+    X(HANDLE_ROOM, SPEC_HANDLE, "handle add", STATUS_NO_MEMORY, "a number is free")                \
+    X(HANDLE_GET_USED, SPEC_HANDLE, "handle get", STATUS_NOT_FOUND, "the number is in use")        \
+    X(HANDLE_GET_KIND, SPEC_HANDLE, "handle get", STATUS_DENIED, "it is of that kind")             \
+    X(HANDLE_REMOVE_USED, SPEC_HANDLE, "handle remove", STATUS_NOT_FOUND, "the number is in use")
+
+#define SPEC_RULES_QUEUE(X)                                                                        \
+    X(QUEUE_EMPTY, SPEC_QUEUE, "queue pop", STATUS_EMPTY, "the queue holds somebody")              \
+    X(QUEUE_ABSENT, SPEC_QUEUE, "queue remove", STATUS_NOT_FOUND, "the node is in a queue")        \
+    X(DEADLINE_NOT_DUE, SPEC_QUEUE, "deadline pop", STATUS_EMPTY, "the earliest deadline is past") \
+    X(DEADLINE_ABSENT, SPEC_QUEUE, "deadline remove", STATUS_NOT_FOUND, "the node is queued")
+
 #define SPEC_RULES(X)                                                                              \
     SPEC_RULES_CONTAINER(X)                                                                        \
     SPEC_RULES_LOCK(X)                                                                             \
     SPEC_RULES_CHANNEL(X)                                                                          \
     SPEC_RULES_THREAD(X)                                                                           \
-    SPEC_RULES_MODE(X)
+    SPEC_RULES_MODE(X)                                                                             \
+    SPEC_RULES_PAGE(X)                                                                             \
+    SPEC_RULES_HANDLE(X)                                                                           \
+    SPEC_RULES_QUEUE(X)

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: MIT
+// Lock-step: kernel/memory/page_allocator.c and the specification of the page allocator.
+#include <stdlib.h>
+#include <string.h>
+#include "kernel/memory/page_allocator.h"
+#include "test/host/lockstep/lockstep.h"
+#include "test/spec/page.h"
+
+#define RAM_BYTES (SPEC_BLOCKS * LARGE_PAGE_SIZE)
+
+static struct page_allocator allocator;
+static struct spec_pages spec;
+static uint8_t *ram;
+
+// Everything of the allocator, as it was before a call.
+static struct page_allocator before;
+static struct page_block blocks_before[SPEC_BLOCKS];
+static uint16_t owners_before[SPEC_PAGES];
+
+static void snapshot(void)
+{
+    before = allocator;
+    memcpy(blocks_before, allocator.blocks, sizeof(blocks_before));
+    memcpy(owners_before, allocator.owners, sizeof(owners_before));
+}
+
+// -- comparing ----------------------------------------------------------------------------------
+
+static uint32_t state_of(uint32_t block)
+{
+    if (spec.large[block]) {
+        return BLOCK_LARGE;
+    }
+    if (spec.free[block] == 0) {
+        return BLOCK_FULL;
+    }
+    return spec.free[block] == SPEC_BLOCK_PAGES ? BLOCK_WHOLE : BLOCK_PARTIAL;
+}
+
+// The block's bitmap, count and queue are what the owners of its pages say.
+static void compare_block(uint32_t index)
+{
+    const struct page_block *block = &allocator.blocks[index];
+    const struct queue *queue = block->node.queue;
+
+    lockstep_equal("free pages of a block", block->free_count, spec.free[index]);
+    lockstep_equal("state of a block", block->state, state_of(index));
+    lockstep_equal("in the queue of whole blocks", queue == &allocator.whole,
+                   block->state == BLOCK_WHOLE);
+    lockstep_equal("in the queue of broken blocks", queue == &allocator.partial,
+                   block->state == BLOCK_PARTIAL);
+    for (uint32_t i = 0; i < SPEC_BLOCK_PAGES; i++) {
+        lockstep_equal("a bit of the map", block->free_bits[i / 64] >> (i % 64) & 1,
+                       spec.owner[index * SPEC_BLOCK_PAGES + i] == SPEC_OWNER_FREE);
+    }
+}
+
+static void compare_queues(void)
+{
+    uint32_t count[4] = {0};
+
+    for (uint32_t i = 0; i < SPEC_BLOCKS; i++) {
+        count[state_of(i)]++;
+    }
+    lockstep_equal("whole blocks", allocator.whole.length, count[BLOCK_WHOLE]);
+    lockstep_equal("broken blocks", allocator.partial.length, count[BLOCK_PARTIAL]);
+    lockstep_equal("lock", allocator.lock.last, allocator.lock.turn);
+}
+
+static void compare_all(void)
+{
+    for (uint32_t i = 0; i < SPEC_BLOCKS; i++) {
+        compare_block(i);
+    }
+    lockstep_equal("free pages", page_free_count(&allocator), page_free_count_spec(&spec));
+}
+
+// Of the allocator only counters, the pages [first, first + count) and their block changed, and of
+// other blocks the links of the queues. With count 0 nothing but the lock.
+static void only(const char *what, uint64_t first, uint64_t count)
+{
+    const struct lockstep_field changed[] = {
+        LOCKSTEP_FIELD(allocator.lock), LOCKSTEP_FIELD(allocator.whole),
+        LOCKSTEP_FIELD(allocator.partial), LOCKSTEP_FIELD(allocator.free_pages)};
+    const struct lockstep_field pages = {&allocator.owners[first], count * sizeof(uint16_t)};
+    struct lockstep_field blocks[SPEC_BLOCKS + 1];
+
+    for (uint32_t i = 0; i < SPEC_BLOCKS; i++) {
+        blocks[i] = (struct lockstep_field)LOCKSTEP_FIELD(allocator.blocks[i].node);
+    }
+    blocks[SPEC_BLOCKS] =
+        (struct lockstep_field)LOCKSTEP_FIELD(allocator.blocks[first / SPEC_BLOCK_PAGES]);
+    lockstep_only(what, &allocator, &before, sizeof(before), changed,
+                  count != 0 ? ARRAY_COUNT(changed) : 1);
+    lockstep_only(what, allocator.owners, owners_before, sizeof(owners_before), &pages, count != 0);
+    lockstep_only(what, allocator.blocks, blocks_before, sizeof(blocks_before), blocks,
+                  count != 0 ? ARRAY_COUNT(blocks) : 0);
+    if (memcmp(allocator.owners, spec.owner, sizeof(spec.owner)) != 0) {
+        lockstep_fail("%s: the owners are not those of the specification", what);
+    }
+    compare_queues();
+    if (count != 0) {
+        compare_block((uint32_t)(first / SPEC_BLOCK_PAGES));
+    }
+}
+
+// -- operations -----------------------------------------------------------------------------------
+
+static uint32_t any_owner(void)
+{
+    return lockstep_chance(97) ? lockstep_below(6) : PAGE_OWNER_KERNEL + lockstep_below(3);
+}
+
+// Marks a page so that it is seen whether the next owner gets it zeroed, and by whom it is written.
+static void write_mark(uint64_t address, uint64_t size)
+{
+    for (uint64_t at = address; at < address + size; at += PAGE_SIZE) {
+        memset(ram + at, (int)(at >> PAGE_SHIFT | 1), lockstep_chance(3) ? PAGE_SIZE : 64);
+        ram[at + PAGE_SIZE - 1] = (uint8_t)(at >> PAGE_SHIFT | 1);
+    }
+}
+
+static bool is_zero(uint64_t address, uint64_t size)
+{
+    return ram[address] == 0 && memcmp(ram + address, ram + address + 1, size - 1) == 0;
+}
+
+// The pages before and after a range that was zeroed keep what they held.
+static void check_neighbour(uint64_t address, uint64_t kept)
+{
+    uint32_t owner = page_owner_spec(&spec, address);
+
+    if (owner <= SPEC_OWNER_MAXIMUM && ram[address] != 0 && kept != 0) {
+        lockstep_equal("a neighbour's mark", ram[address], (uint8_t)(address >> PAGE_SHIFT | 1));
+    }
+}
+
+static void allocate(uint32_t owner, uint64_t size)
+{
+    enum page_fill fill = lockstep_chance(60) ? PAGE_ZEROED : PAGE_CONTENTS_KEPT;
+    hpa_t page = hpa(1);
+
+    snapshot();
+    enum status status = page_allocate(&allocator, owner, size, fill, &page);
+    enum spec_rule rule = page_allocate_spec(&spec, owner, size, page.value, &spec);
+    if (status != STATUS_OK) {
+        lockstep_same("allocate", rule, status);
+        lockstep_equal("the page that was not given", page.value, 1);
+        only("allocate refused", 0, 0);
+        return;
+    }
+    lockstep_same("allocate", rule, status);
+    only("allocate", page.value / PAGE_SIZE, size / PAGE_SIZE);
+    if (fill == PAGE_ZEROED && !is_zero(page.value, size)) {
+        lockstep_fail("a page was given out with its last owner's bytes");
+    }
+    if (page.value >= PAGE_SIZE && page.value + size < RAM_BYTES) {
+        check_neighbour(page.value - PAGE_SIZE, 1);
+        check_neighbour(page.value + size, 1);
+    }
+    write_mark(page.value, size);
+}
+
+static void release(uint32_t owner, uint64_t address, uint64_t size)
+{
+    snapshot();
+    enum status status = page_free(&allocator, owner, hpa(address), size);
+    lockstep_same("free", page_free_spec(&spec, owner, address, size, &spec), status);
+    only("free", address / PAGE_SIZE % SPEC_PAGES, status == STATUS_OK ? size / PAGE_SIZE : 0);
+}
+
+// Mostly a page that is in use, with its owner and size.
+static void release_any(void)
+{
+    uint64_t page = lockstep_below(SPEC_PAGES);
+
+    for (uint32_t i = 0; i < 200 && spec.owner[page] > SPEC_OWNER_MAXIMUM; i++) {
+        page = lockstep_below(SPEC_PAGES);
+    }
+    uint64_t size = spec.large[page / SPEC_BLOCK_PAGES] ? LARGE_PAGE_SIZE : PAGE_SIZE;
+    uint64_t address = align_down(page * PAGE_SIZE, size);
+    uint32_t owner = spec.owner[page];
+    switch (lockstep_below(40)) {
+    case 0:
+        size ^= LARGE_PAGE_SIZE ^ PAGE_SIZE;
+        break;
+    case 1:
+        owner = any_owner();
+        break;
+    case 2:
+        address += 1ull << lockstep_below(52);
+        break;
+    case 3:
+        address = lockstep_boundary(RAM_BYTES);
+        break;
+    case 4:
+        size = PAGE_SIZE << lockstep_below(20);
+        break;
+    default:
+        break;
+    }
+    release(owner, address, size);
+}
+
+static void look(void)
+{
+    uint64_t address = lockstep_chance(80) ? lockstep_random() % RAM_BYTES : lockstep_random();
+
+    snapshot();
+    lockstep_equal("owner", page_owner(&allocator, hpa(address)), page_owner_spec(&spec, address));
+    lockstep_counted(SPEC_ALLOWED);
+    only("owner", 0, 0);
+}
+
+// The kernel chooses well; that the specification would refuse another choice is seen here.
+static void check_choice(void)
+{
+    uint64_t address = lockstep_below(SPEC_PAGES) * PAGE_SIZE;
+
+    struct spec_pages other;
+    enum spec_rule rule = page_allocate_spec(&spec, 0, PAGE_SIZE, address, &other);
+    if (rule != SPEC_ALLOWED) {
+        lockstep_counted(rule);
+        compare_all();
+    }
+}
+
+static void start(void)
+{
+    const struct page_range usable[] = {
+        {(SPEC_BLOCKS / 2 + 1) * LARGE_PAGE_SIZE, RAM_BYTES},
+        {1 << 20, SPEC_BLOCKS / 2 * LARGE_PAGE_SIZE},
+    };
+
+    memset(ram, 0xa5, RAM_BYTES);
+    if (page_allocator_init(&allocator, usable, 2, ram) != STATUS_OK) {
+        lockstep_fail("the allocator does not start");
+    }
+    // The descriptors lie at the end of the first range.
+    uint64_t first = ((uint64_t)((uint8_t *)allocator.blocks - ram)) / PAGE_SIZE;
+    spec_pages_init(&spec);
+    spec_pages_add(&spec, usable[0].start / PAGE_SIZE, first);
+    spec_pages_add(&spec, usable[1].start / PAGE_SIZE, usable[1].end / PAGE_SIZE);
+    lockstep_equal("pages", allocator.total_pages, page_free_count_spec(&spec));
+    compare_all();
+}
+
+// In turns more is taken, so that memory runs out, and more is given back.
+static void step(uint64_t number)
+{
+    uint32_t grow = number / 10000 % 2 == 0 ? 92 : 20;
+    uint64_t size = lockstep_chance(3) ? LARGE_PAGE_SIZE : PAGE_SIZE;
+
+    if (lockstep_chance(5)) {
+        look();
+    } else if (lockstep_chance(grow)) {
+        allocate(any_owner(), lockstep_chance(99) ? size : PAGE_SIZE << lockstep_below(20));
+    } else {
+        release_any();
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static const enum spec_module modules[] = {SPEC_PAGE};
+
+    lockstep_begin(argc, argv, "page allocator", 150000);
+    ram = aligned_alloc(LARGE_PAGE_SIZE, RAM_BYTES);
+    if (ram == NULL) {
+        lockstep_fail("no memory for the test");
+    }
+    for (uint64_t i = 0; lockstep_more(); i++) {
+        if (i % 50000 == 0) {
+            start();
+        }
+        step(i);
+        if (i % 200 == 0) {
+            compare_all();
+            check_choice();
+        }
+    }
+    compare_all();
+    free(ram);
+    return lockstep_end(modules, ARRAY_COUNT(modules));
+}
