@@ -6,6 +6,7 @@
 #include "arch/x86/cpu/trap.h"
 #include "drivers/local_apic.h"
 #include "drivers/serial.h"
+#include "kernel/core/event_log.h"
 #include "kernel/core/log.h"
 #include "kernel/core/panic.h"
 #include "kernel/core/serial_port.h"
@@ -46,22 +47,23 @@ void leave_to_user(void)
 
 static void hook_interrupt(uint32_t vector, struct trap_frame *frame)
 {
+    bool from_user = trap_from_user(frame);
+
+    if (from_user) {
+        event_log(EVENT_EXIT_USER, vector, 0, EVENT_MODE_HOST_KERNEL);
+    }
     interrupt_handle(vector);
-    if (trap_from_user(frame)) {
+    if (from_user) {
         // The slice may be over without anything that calls for attention.
         this_scheduler()->attention |= ATTENTION_TIMER;
         leave_to_user();
+        event_log(EVENT_START_USER, 0, 0, EVENT_MODE_USER);
     }
 }
 
-static void hook_user_exception(struct trap_frame *frame, const struct trap_information *trap)
+static void end_faulted_process(const struct trap_frame *frame, const struct trap_information *trap)
 {
-    struct thread *thread = current_thread();
-
-    if (trap->vector == VECTOR_DEVICE_NOT_AVAILABLE) {
-        fpu_claim(thread->fpu_area);
-        return;
-    }
+    const struct thread *thread = current_thread();
     struct process_status status = {
         .faulted = 1,
         .vector = trap->vector,
@@ -72,7 +74,18 @@ static void hook_user_exception(struct trap_frame *frame, const struct trap_info
              thread->process->name, trap_name(trap->vector), trap->vector, trap->error_code,
              frame->rip, trap->fault_address);
     process_kill(thread->process, &status);
-    leave_to_user();
+}
+
+static void hook_user_exception(struct trap_frame *frame, const struct trap_information *trap)
+{
+    event_log(EVENT_EXIT_USER, trap->vector, 0, EVENT_MODE_HOST_KERNEL);
+    if (trap->vector == VECTOR_DEVICE_NOT_AVAILABLE) {
+        fpu_claim(current_thread()->fpu_area);
+    } else {
+        end_faulted_process(frame, trap);
+        leave_to_user();
+    }
+    event_log(EVENT_START_USER, 0, 0, EVENT_MODE_USER);
 }
 
 static void hook_nmi(const struct trap_frame *frame)

@@ -11,6 +11,7 @@
 #include "drivers/time_base.h"
 #include "kernel/abi/message.h"
 #include "kernel/core/boot_options.h"
+#include "kernel/core/event_log.h"
 #include "kernel/core/interrupt.h"
 #include "kernel/core/log.h"
 #include "kernel/core/panic.h"
@@ -133,6 +134,7 @@ NORETURN void kernel_main(const struct boot_information *boot)
     start_log();
     interrupt_install();
     start_memory(boot);
+    event_log_start();
     start_interrupts(boot);
     cpu->apic_id = local_apic_id();
     scheduler_init(time_base_microseconds(SLICE_MICROSECONDS), local_apic_timer_set);

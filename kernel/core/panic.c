@@ -11,6 +11,7 @@
 #include "drivers/serial.h"
 #include "kernel/abi/message.h"
 #include "kernel/core/boot_options.h"
+#include "kernel/core/event_log.h"
 #include "kernel/core/log.h"
 #include "kernel/lib/format.h"
 
@@ -31,6 +32,7 @@ NORETURN void run_end(uint32_t status)
     char line[32];
 
     interrupts_disable();
+    event_log_end(status);
     log_flush_unread();
     (void)format_text(line, sizeof(line), "@status %u\n", status);
     log_raw(line);

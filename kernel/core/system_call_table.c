@@ -6,6 +6,7 @@
 #include "drivers/serial.h"
 #include "kernel/abi/syscall.h"
 #include "kernel/core/calls.h"
+#include "kernel/core/event_log.h"
 #include "kernel/core/interrupt.h"
 #include "kernel/lib/compiler.h"
 #include "kernel/thread/scheduler.h"
@@ -74,7 +75,23 @@ VM_SYSTEM_CALLS(DEFINE_VM_ENTRY)
 static const system_call_function table[SYSTEM_CALL_COUNT] = {CORE_SYSTEM_CALLS(TABLE_ROW)
                                                                   VM_SYSTEM_CALLS(TABLE_ROW)};
 
+// The same with a log of events: a run without one has no more to do for it.
+#define DEFINE_LOGGED(number, handler, ...)                                                        \
+    static int64_t log_##handler(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e)       \
+    {                                                                                              \
+        event_log(EVENT_EXIT_USER, EVENT_CALL + (number), 0, EVENT_MODE_HOST_KERNEL);              \
+        int64_t result = enter_##handler(a, b, c, d, e);                                           \
+        event_log(EVENT_START_USER, 0, 0, EVENT_MODE_USER);                                        \
+        return result;                                                                             \
+    }
+CORE_SYSTEM_CALLS(DEFINE_LOGGED)
+VM_SYSTEM_CALLS(DEFINE_LOGGED)
+
+#define LOGGED_ROW(number, handler, ...) [number] = log_##handler,
+static const system_call_function logged_table[SYSTEM_CALL_COUNT] = {
+    CORE_SYSTEM_CALLS(LOGGED_ROW) VM_SYSTEM_CALLS(LOGGED_ROW)};
+
 void system_calls_install(void)
 {
-    system_call_install(table, SYSTEM_CALL_COUNT);
+    system_call_install(event_log_on ? logged_table : table, SYSTEM_CALL_COUNT);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Channels (channel.h): the slot's state machine under the channel's lock, with sleeping senders.
 #include "kernel/ipc/channel.h"
+#include "kernel/core/event_log.h"
 #include "kernel/lib/address.h"
 #include "kernel/memory/memory.h"
 #include "kernel/memory/user_copy.h"
@@ -12,6 +13,7 @@ static void destroy(struct object *object)
     struct channel *channel = CONTAINER_OF(object, struct channel, object);
 
     if (channel->slot.page) {
+        event_log_of(EVENT_CHANNEL_END, channel, 0, 0);
         memory_free_object(object->container, channel->slot.page);
     }
     if (channel->receiver.thread) {
@@ -30,8 +32,16 @@ struct channel *channel_create(uint32_t container)
             object_release(&channel->object);
             return NULL;
         }
+        event_log_of(EVENT_CHANNEL, channel, (uint64_t)(uintptr_t)&channel->lock,
+                     (uint64_t)(uintptr_t)&channel->senders);
     }
     return channel;
+}
+
+// What the log of events calls the slot's state.
+static uint64_t slot_state(const struct channel *channel)
+{
+    return (uint64_t)channel->slot.count << 32 | channel->slot.busy;
 }
 
 // Passes the slot on, or frees it: PRIMITIVES.md, "Receive".
@@ -44,6 +54,7 @@ static void pass_slot(struct channel *channel)
 static enum status claim(struct channel *channel, bool wait)
 {
     if (channel_slot_claim(&channel->slot)) {
+        event_log_of(EVENT_CLAIM, channel, 0, slot_state(channel));
         return STATUS_OK;
     }
     if (!wait) {
@@ -63,9 +74,11 @@ static enum status send_locked(struct channel *channel, struct address_space *sp
     status = copy_from_user(space, channel->slot.page, buffer, count);
     if (status != STATUS_OK) {
         pass_slot(channel);
+        event_log_of(EVENT_PASS, channel, 0, slot_state(channel));
         return status;
     }
     channel_slot_store(&channel->slot, count);
+    event_log_of(EVENT_SEND, channel, count, slot_state(channel));
     event_send(&channel->receiver);
     return STATUS_OK;
 }
@@ -98,6 +111,7 @@ enum status channel_receive(struct channel *channel, struct address_space *space
     }
     if (status == STATUS_OK) {
         pass_slot(channel);
+        event_log_of(EVENT_RECEIVE, channel, stored, slot_state(channel));
         *count = stored;
     }
     lock_release(&channel->lock);

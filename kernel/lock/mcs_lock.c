@@ -5,6 +5,7 @@
 // `next` for one who waits. `last` holds the address of the last link of the line, 0: free.
 #include "kernel/lock/lock.h"
 #include <stdbool.h>
+#include "kernel/core/event_log.h"
 #include "kernel/lib/compiler.h"
 
 struct waiter {
@@ -43,6 +44,7 @@ static __attribute__((noinline)) void wait_in_line(struct lock *lock)
         atomic_exchange_explicit(&lock->last, link_of(&self.next), memory_order_acq_rel);
 
     if (before != 0) {
+        event_log_of(EVENT_WAIT, lock, EVENT_NO_TICKET, lock->rank);
         // Pairs with await_next of the one in front.
         atomic_store_explicit((_Atomic uint64_t *)(uintptr_t)before, (uint64_t)(uintptr_t)&self,
                               memory_order_release);
@@ -70,12 +72,14 @@ inline void lock_acquire(struct lock *lock)
     if (UNLIKELY(!replace_last(lock, 0, link_of(&lock->turn)))) {
         wait_in_line(lock);
     }
+    event_log_of(EVENT_OWN, lock, EVENT_NO_TICKET, lock->rank);
     lock_note_own(lock);
 }
 
 inline void lock_release(struct lock *lock)
 {
     lock_note_release(lock);
+    event_log_of(EVENT_RELEASE, lock, EVENT_NO_TICKET, 0);
     if (UNLIKELY(!replace_last(lock, link_of(&lock->turn), 0))) {
         pass_on(lock);
     }

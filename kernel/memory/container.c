@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The quota tree of container.h: an array of slots, each naming its parent. Host-tested.
 #include "kernel/memory/container.h"
+#include "kernel/core/event_log.h"
 #include "kernel/lib/string.h"
 
 struct container_tree kernel_containers;
@@ -11,6 +12,7 @@ void container_tree_init(struct container_tree *tree, uint64_t quota)
     lock_initialize(&tree->lock, LOCK_CONTAINERS);
     tree->slots[CONTAINER_ROOT] =
         (struct container){.quota = quota, .parent = CONTAINER_ROOT, .generation = 1, .used = 1};
+    event_log(EVENT_SPLIT, CONTAINER_ROOT, quota, CONTAINER_ROOT);
 }
 
 /*@
@@ -153,6 +155,7 @@ enum status container_split(struct container_tree *tree, uint32_t parent, uint64
 {
     lock_acquire(&tree->lock);
     enum status status = container_split_locked(tree, parent, quota, child);
+    EVENT_LOG_DONE(status, EVENT_SPLIT, *child, quota, parent);
     lock_release(&tree->lock);
     return status;
 }
@@ -209,6 +212,7 @@ enum status container_alloc(struct container_tree *tree, uint32_t id, uint64_t p
 {
     lock_acquire(&tree->lock);
     enum status status = container_alloc_locked(tree, id, pages);
+    EVENT_LOG_DONE(status, EVENT_ALLOC, id, pages, tree->slots[id].usage);
     lock_release(&tree->lock);
     return status;
 }
@@ -308,6 +312,7 @@ enum status container_free(struct container_tree *tree, uint32_t id, uint64_t pa
 {
     lock_acquire(&tree->lock);
     enum status status = container_free_locked(tree, id, pages);
+    EVENT_LOG_DONE(status, EVENT_FREE, id, pages, tree->slots[id].usage);
     lock_release(&tree->lock);
     return status;
 }
@@ -386,6 +391,7 @@ enum status container_revoke(struct container_tree *tree, uint32_t id)
 {
     lock_acquire(&tree->lock);
     enum status status = container_revoke_locked(tree, id);
+    EVENT_LOG_DONE(status, EVENT_REVOKE, id, tree->slots[id].quota, tree->slots[id].parent);
     lock_release(&tree->lock);
     return status;
 }

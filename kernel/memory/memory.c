@@ -3,6 +3,7 @@
 #include "kernel/memory/memory.h"
 #include "arch/x86/paging/layout.h"
 #include "kernel/core/assert.h"
+#include "kernel/core/event_log.h"
 #include "kernel/memory/container.h"
 
 void *memory_pointer(hpa_t address)
@@ -35,6 +36,7 @@ enum status memory_allocate(uint32_t container, uint64_t size, enum page_fill fi
 
 void memory_free(uint32_t container, hpa_t page, uint64_t size)
 {
+    event_log_of(EVENT_PAGE_FREE, memory_pointer(page), size, 0);
     ASSERT(page_free(&kernel_pages, container, page, size) == STATUS_OK);
     uncharge(container, size);
 }

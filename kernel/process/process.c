@@ -4,6 +4,7 @@
 #include "arch/x86/cpu/context.h"
 #include "kernel/abi/message.h"
 #include "kernel/core/assert.h"
+#include "kernel/core/event_log.h"
 #include "kernel/core/interrupt.h"
 #include "kernel/core/log.h"
 #include "kernel/memory/container.h"
@@ -28,6 +29,7 @@ static void user_thread_main(void *argument)
     struct thread *thread = argument;
 
     leave_to_user();
+    event_log(EVENT_START_USER, 0, 0, EVENT_MODE_USER);
     user_enter(thread->user_entry, thread->user_stack, thread->user_argument);
 }
 

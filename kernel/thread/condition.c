@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Condition variables (thread.h). Guarded by the lock of what they belong to.
+#include "kernel/core/event_log.h"
 #include "kernel/thread/scheduler.h"
 
 struct condition_waiter {
@@ -16,9 +17,13 @@ bool condition_wait(struct condition *condition, struct lock *lock)
     while (!waiter.woken && !thread_killed()) {
         // A waker takes the lock after this, and so finds the thread asleep.
         waiter.thread->state = THREAD_SLEEPING;
+        event_log_of(EVENT_SLEEP, condition, (uint64_t)(uintptr_t)lock, 0);
         lock_release(lock);
         scheduler_switch();
         lock_acquire(lock);
+    }
+    if (!waiter.woken) {
+        event_log_of(EVENT_GIVE_UP, condition, 0, 0);
     }
     queue_remove(&waiter.node);
     return waiter.woken;
@@ -33,6 +38,7 @@ bool condition_wake_one(struct condition *condition)
     }
     struct condition_waiter *waiter = CONTAINER_OF(node, struct condition_waiter, node);
     waiter->woken = true;
+    event_log_of(EVENT_CHOOSE, condition, waiter->thread->number, 0);
     thread_wake(waiter->thread);
     return true;
 }

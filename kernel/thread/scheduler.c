@@ -7,6 +7,7 @@
 #include "arch/x86/paging/kernel_space.h"
 #include "arch/x86/paging/layout.h"
 #include "kernel/core/assert.h"
+#include "kernel/core/event_log.h"
 #include "kernel/process/process.h"
 #include "kernel/thread/thread_private.h"
 
@@ -32,6 +33,7 @@ void scheduler_start_cpu(struct cpu *cpu)
     scheduler->running = &scheduler->idle;
     cpu->kernel = scheduler;
     kernel_stack_top()->thread = &scheduler->idle;
+    event_log(EVENT_CPU, cpu->id, 0, EVENT_MODE_HOST_KERNEL);
 }
 
 struct scheduler *scheduler_of(uint32_t cpu)
@@ -45,6 +47,7 @@ void scheduler_ready(struct thread *thread)
     struct thread *running = scheduler->running;
 
     thread->state = THREAD_READY;
+    event_log(EVENT_WAKE, thread->number, 0, 0);
     run_queue_push(&scheduler->ready, &thread->run, thread->priority);
     if (thread->priority > running->priority || running == &scheduler->idle) {
         scheduler->attention |= ATTENTION_YIELD;
@@ -117,6 +120,7 @@ void scheduler_switch(void)
     if (to == from) {
         return;
     }
+    event_log(EVENT_RUN, to->number, 0, 0);
     if (from->state == THREAD_DEAD) {
         scheduler->dead = from;
     }
@@ -136,6 +140,7 @@ static void run_woken(struct scheduler *scheduler)
     scheduler->woken = NULL;
     for (struct thread *each = thread; each; each = each->next_woken) {
         each->wake_pending = false;
+        event_log(EVENT_TAKE, each->number, 0, 0);
     }
     lock_release(&scheduler->wake_lock);
     while (thread) {

@@ -6,6 +6,7 @@
 #include "arch/x86/cpu/registers.h"
 #include "arch/x86/paging/layout.h"
 #include "kernel/core/assert.h"
+#include "kernel/core/event_log.h"
 #include "kernel/memory/memory.h"
 #include "kernel/process/process.h"
 #include "kernel/thread/scheduler.h"
@@ -46,6 +47,12 @@ static void free_parts(struct thread *thread)
     stack_destroy(thread->object.container, &thread->stack);
 }
 
+static void free_unborn(struct thread *thread)
+{
+    free_parts(thread);
+    memory_free_object(thread->object.container, thread);
+}
+
 static enum status allocate_parts(struct thread *thread)
 {
     enum status status = stack_create(thread->object.container, &thread->stack);
@@ -63,12 +70,14 @@ static enum status allocate_parts(struct thread *thread)
 enum status thread_create(struct process *process, uint32_t container, uint32_t priority,
                           void (*entry)(void *), void *argument, struct thread **created)
 {
+    static _Atomic uint32_t threads;
     struct thread *thread = object_create(container, 2, NULL);
 
     if (!thread) {
         return STATUS_QUOTA;
     }
     thread->cpu = this_cpu()->id;
+    thread->number = 1 + atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed);
     thread->priority = priority;
     thread->process = process;
     thread->entry = entry;
@@ -76,10 +85,12 @@ enum status thread_create(struct process *process, uint32_t container, uint32_t 
     thread->state = THREAD_SLEEPING;
     enum status status = allocate_parts(thread);
     if (status != STATUS_OK) {
-        thread_discard(thread);
+        free_unborn(thread);
         return status;
     }
     prepare_stack(thread, stack_slot_address(thread->stack.slot));
+    event_log(EVENT_SPAWN, thread->number, (uint64_t)container << 32 | thread->cpu,
+              (uint64_t)(uintptr_t)process);
     *created = thread;
     return STATUS_OK;
 }
@@ -93,14 +104,15 @@ NORETURN void thread_exit(void)
         process_thread_ended(thread->process, thread);
     }
     thread->state = THREAD_DEAD;
+    event_log(EVENT_EXIT, 0, 0, 0);
     scheduler_switch();
     panic("a thread ran on after its end");
 }
 
 void thread_discard(struct thread *thread)
 {
-    free_parts(thread);
-    memory_free_object(thread->object.container, thread);
+    event_log(EVENT_DISCARD, thread->number, 0, 0);
+    free_unborn(thread);
 }
 
 void thread_free(struct thread *thread)
@@ -116,6 +128,7 @@ void thread_free(struct thread *thread)
 
 void thread_kill(struct thread *thread)
 {
+    event_log(EVENT_KILL, thread->number, 0, 0);
     // Pairs with the acquire load in thread_is_killed.
     atomic_store_explicit(&thread->killed, true, memory_order_release);
     if (thread == current_thread()) {
@@ -139,6 +152,7 @@ static void wake_on_other_cpu(struct thread *thread)
         object_acquire(&thread->object);
         thread->next_woken = scheduler->woken;
         scheduler->woken = thread;
+        event_log(EVENT_POST, thread->number, 0, 0);
     }
     lock_release(&scheduler->wake_lock);
     if (!pending && thread_wake_other_cpu) {
@@ -188,6 +202,7 @@ uint64_t thread_sleep_until_event(uint64_t deadline)
             deadline_queue_insert(&scheduler->sleepers, &thread->deadline, deadline);
         }
         thread->state = THREAD_SLEEPING;
+        event_log(EVENT_SLEEP, 0, 0, 0);
         scheduler_switch();
     }
     return bits;

@@ -28,7 +28,8 @@ struct thread {
     struct object object; // references: itself while alive, each handle, each binding
 
     // Constant after creation.
-    uint32_t cpu; // index of the CPU it belongs to
+    uint32_t cpu;    // index of the CPU it belongs to
+    uint32_t number; // of all threads ever made, from 1; idle threads have 0
     uint32_t priority;
     struct stack stack;      // none after its end
     struct process *process; // null: a thread of the kernel

@@ -3,6 +3,7 @@
 // is known how long the way there took.
 #include "kernel/vm/log.h"
 
+#include "kernel/core/event_log.h"
 #include "kernel/memory/memory.h"
 #include "kernel/thread/thread.h"
 #include "kernel/vm/system_calls.h"
@@ -110,4 +111,29 @@ void vcpu_log_free(struct vcpu *vcpu)
                                   REGION_BORROWED);
         memory_free_object(vcpu->vm->container, vcpu->log);
     }
+}
+
+// -- the log of events --------------------------------------------------------------------------
+
+static const struct virt_ops *plain_ops;
+
+static enum virt_outcome enter_with_events(struct virt_vcpu *vcpu, uint64_t deadline)
+{
+    uint64_t before = vcpu->cpuid_exits;
+    enum virt_outcome outcome;
+
+    event_log_of(EVENT_HOSTOUT, vcpu, 0, EVENT_MODE_GUEST);
+    outcome = plain_ops->vcpu_enter(vcpu, deadline);
+    event_log_of(EVENT_HOSTIN, vcpu, vcpu->cpuid_exits - before, EVENT_MODE_HOST_KERNEL);
+    return outcome;
+}
+
+const struct virt_ops *vm_log_events(const struct virt_ops *ops)
+{
+    static struct virt_ops logged;
+
+    plain_ops = ops;
+    logged = *ops;
+    logged.vcpu_enter = enter_with_events;
+    return &logged;
 }

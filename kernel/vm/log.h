@@ -24,3 +24,6 @@ static inline bool vcpu_log_full(const struct vcpu *vcpu)
 
 // Gives the log back, if there is one.
 void vcpu_log_free(struct vcpu *vcpu);
+
+// `ops`, but each entry of a guest and each return from it stands in the log of events. Once.
+const struct virt_ops *vm_log_events(const struct virt_ops *ops);

@@ -6,9 +6,11 @@
 #include "arch/x86/cpu/features.h"
 #include "arch/x86/cpu/registers.h"
 #include "arch/x86/paging/layout.h"
+#include "kernel/core/event_log.h"
 #include "kernel/core/log.h"
 #include "kernel/lib/format.h"
 #include "kernel/memory/memory.h"
+#include "kernel/vm/log.h"
 #include "kernel/vm/objects.h"
 
 const struct virt_ops *virt_backend;
@@ -51,7 +53,7 @@ enum status virt_init(void)
         return support;
     }
     support_reason[0] = 0;
-    virt_backend = ops;
+    virt_backend = event_log_on ? vm_log_events(ops) : ops;
     return STATUS_OK;
 }
 

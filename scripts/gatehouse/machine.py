@@ -7,8 +7,8 @@ import signal
 import subprocess
 import tempfile
 
-from gatehouse import (build, console, engine_bochs, engine_qemu, exit_log, initramfs, iso, linux, packages,
-                       report, spec)
+from gatehouse import (build, console, engine_bochs, engine_qemu, event_log, exit_log, initramfs,
+                       iso, linux, packages, report, spec)
 
 MEBIBYTE = spec.MEBIBYTE
 HOST_MEMORY = 96 * MEBIBYTE  # kernel, processes, page tables, firmware
@@ -55,8 +55,8 @@ def _stripped(source, folder):
     return target
 
 
-def _menu(files, emulator):
-    words = ["emulator"] if emulator else []
+def _menu(files, emulator, events):
+    words = (["emulator"] if emulator else []) + (["events"] if events else [])
     lines = ["set timeout=0", *_GRUB_VIDEO, " ".join(["multiboot2", "/boot/gatehouse.elf", *words])]
     lines += [f"module2 --nounzip /boot/{name} {name.removesuffix('.elf')}" for name in files
               if name != "gatehouse.elf"]
@@ -64,8 +64,9 @@ def _menu(files, emulator):
     return lines + (_GRUB_SHUTDOWN if emulator else [])
 
 
-def write_image(target, guests, scratch, terminal, emulator):
-    """Writes the ISO for the guests. Returns the bytes that GRUB will load."""
+def write_image(target, guests, scratch, terminal, emulator, events=False):
+    """Writes the ISO for the guests; `events`: the kernel logs its events. Returns the bytes that
+    GRUB will load."""
     product = build.product()
     report.say("writing the boot image")
     files = {name: _stripped(path, scratch) for name, path in product.items()}
@@ -75,7 +76,7 @@ def write_image(target, guests, scratch, terminal, emulator):
     (pathlib.Path(scratch) / "config").write_text(text, encoding="utf-8")
     files["config"] = text.encode()
     files.update(boot_files.contents)
-    iso.write(target, files, _menu(files, emulator), scratch)
+    iso.write(target, files, _menu(files, emulator, events), scratch)
     return sum(len(content) if isinstance(content, bytes) else
                pathlib.Path(content).stat().st_size for content in files.values())
 
@@ -148,12 +149,14 @@ def _print_statistics(log):
 
 
 def _observed(arguments, session, folder):
-    """What --stats and --exit-log asked for, once the engine has ended."""
+    """What --stats, --exit-log and --event-log asked for, once the engine has ended."""
     if arguments.stats:
         _print_statistics(session.log)
     if arguments.exit_log:
         names = {int(number): name for number, name in session.log.started.items()}
         exit_log.save(folder / "debug.out", arguments.exit_log, names)
+    if arguments.event_log:
+        event_log.save(folder / "debug.out", arguments.event_log)
 
 
 def run(arguments, terminal, interactive):
@@ -165,7 +168,8 @@ def run(arguments, terminal, interactive):
     complete_guests(arguments.guests)
     with run_folder(arguments.keep) as folder:
         image = folder / "gatehouse.iso"
-        loaded = write_image(image, arguments.guests, folder, terminal, True)
+        loaded = write_image(image, arguments.guests, folder, terminal, True,
+                             bool(arguments.event_log))
         needed = memory_needed(arguments.guests, loaded)
         _check_memory(needed)
         report.say(f"starting {engine.NAME}: firmware and GRUB take a few seconds")

@@ -57,6 +57,8 @@ def _parser():
     add("--timeout", metavar="S", help="seconds; then the run ends with status 124")
     add("--stats", action="store_true", help="tables of VM exits on standard error when a guest ends")
     add("--exit-log", metavar="FILE", help="write every VM exit to this file; scripts/exits shows it")
+    add("--event-log", metavar="FILE",
+        help="write what the host kernel does to this file; scripts/replay checks it")
     add("--keep", metavar="DIR", help="keep the image, configuration and logs of the run there")
     add("--iso", metavar="FILE", help="only write the bootable image, for a USB stick")
     return parser
@@ -104,15 +106,20 @@ def _timeout(text):
     return seconds
 
 
+def _logs(arguments):
+    return [("--exit-log", arguments.exit_log), ("--event-log", arguments.event_log)]
+
+
 def _check_machine(arguments):
     spec.parse_choice(arguments.engine, ["auto", "bochs", "qemu"], "--engine")
     spec.parse_choice(arguments.console, ["auto", "raw", "terminal"], "--console")
     if not arguments.cpus.isdigit() or not 1 <= int(arguments.cpus) <= spec.CPUS_MAXIMUM:
         raise spec.Problem(f"--cpus {arguments.cpus!r} is not a number from 1 to "
                            f"{spec.CPUS_MAXIMUM}")
-    if arguments.exit_log and arguments.iso:
-        raise spec.Problem("--exit-log needs an emulator to write to, --iso makes an image for "
-                           "real machines")
+    for option, value in _logs(arguments):
+        if value and arguments.iso:
+            raise spec.Problem(f"{option} needs an emulator to write to, --iso makes an image for "
+                               "real machines")
 
 
 def _check_folder(option, name):
@@ -125,10 +132,11 @@ def _check_places(arguments):
     """Places to write to exist before the long work begins."""
     if arguments.iso:
         _check_folder("--iso", arguments.iso)
-    if arguments.exit_log:
-        _check_folder("--exit-log", arguments.exit_log)
-        if pathlib.Path(arguments.exit_log).is_dir():
-            raise spec.Problem(f"--exit-log {arguments.exit_log}: it is a folder")
+    for option, value in _logs(arguments):
+        if value:
+            _check_folder(option, value)
+        if value and pathlib.Path(value).is_dir():
+            raise spec.Problem(f"{option} {value}: it is a folder")
     if arguments.keep:
         keep = pathlib.Path(arguments.keep)
         if keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
