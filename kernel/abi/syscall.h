@@ -72,6 +72,8 @@ enum system_call {
     SYS_VM_SET_CPUID,  // (vm, const struct vm_cpuid_entry *, count <= VM_CPUID_MAXIMUM)
     SYS_VM_SET_MSR,    // (vm, first, last, enum vm_msr_policy)
     SYS_VM_SET_PORT,   // (vm, first, last, enum vm_port_policy)
+    SYS_VM_INTERCEPT,  // (vm, VM_INTERCEPT_* or'ed): makes these exit; before the first vCPU. 0, or
+                       // those that this processor lacks, and nothing was changed
     SYS_VCPU_CREATE,   // (vm, struct vcpu_info *): handle of a vCPU in the processor's reset
                        // state, its shared page mapped; the creating thread is the one that
                        // runs it
@@ -167,6 +169,20 @@ enum vm_port_policy {
     VM_PORT_EXIT,  // EXIT_PIO (every port's default)
     VM_PORT_FLOAT, // nothing there: reads give all ones, writes are lost; done in the kernel
 };
+
+// Exits that can be asked for: to watch a guest, and to exercise what handles them.
+#define VM_INTERCEPT_INVLPG    (1u << 0) // INVLPG and INVPCID
+#define VM_INTERCEPT_RDTSC     (1u << 1) // RDTSC and RDTSCP
+#define VM_INTERCEPT_CR3       (1u << 2) // MOV to and from CR3
+#define VM_INTERCEPT_DR        (1u << 3) // MOV to and from debug registers
+#define VM_INTERCEPT_PAUSE     (1u << 4)
+#define VM_INTERCEPT_STEP      (1u << 5) // each instruction: EXIT_STEP
+#define VM_INTERCEPT_TABLES    (1u << 6) // LGDT, LIDT, LLDT, LTR, SGDT, SIDT, SLDT, STR
+#define VM_INTERCEPT_RDRAND    (1u << 7)
+#define VM_INTERCEPT_RDSEED    (1u << 8)
+#define VM_INTERCEPT_VMFUNC    (1u << 9)
+#define VM_INTERCEPT_USER_WAIT (1u << 10) // UMWAIT and TPAUSE, and VM_INTERCEPT_RDTSC with them
+#define VM_INTERCEPT_GETSEC    (1u << 11)
 
 struct vcpu_info {
     uint64_t page; // user address of struct vcpu_page

@@ -139,6 +139,8 @@ enum exit_kind {
     EXIT_INVPCID,
     EXIT_INIT,
     EXIT_SIPI,
+    EXIT_STEP,             // VM_INTERCEPT_STEP: one instruction is done
+    EXIT_USER_WAIT,        // UMWAIT, TPAUSE
     EXIT_APIC,             // APIC access, APIC write, virtualised EOI, TPR below threshold
     EXIT_MISCONFIGURATION, // EPT misconfiguration: a bug of ours, reported
     EXIT_ENTRY_REFUSED,    // VM entry failed; see exit.refused and vcpu_dump

@@ -173,6 +173,24 @@ int64_t sys_vm_set_port(uint64_t vm_handle, uint64_t first, uint64_t last, uint6
     return 0;
 }
 
+int64_t sys_vm_intercept(uint64_t vm_handle, uint64_t intercepts, uint64_t c, uint64_t d,
+                         uint64_t e)
+{
+    struct vm *vm;
+    int64_t result = result_of(find_vm(vm_handle, &vm));
+
+    (void)c, (void)d, (void)e;
+    if (result == 0) {
+        lock_acquire(&vm->lock);
+        result = vm->vcpu_count != 0 ? result_of(STATUS_STATE)
+                 : intercepts > UINT32_MAX
+                     ? result_of(STATUS_INVALID)
+                     : virt_backend->vm_intercept(&vm->virt, (uint32_t)intercepts);
+        lock_release(&vm->lock);
+    }
+    return result;
+}
+
 int64_t sys_vcpu_create(uint64_t vm_handle, uint64_t info_address, uint64_t c, uint64_t d,
                         uint64_t e)
 {

@@ -13,6 +13,7 @@
     X(SYS_VM_SET_CPUID, sys_vm_set_cpuid)                                                          \
     X(SYS_VM_SET_MSR, sys_vm_set_msr)                                                              \
     X(SYS_VM_SET_PORT, sys_vm_set_port)                                                            \
+    X(SYS_VM_INTERCEPT, sys_vm_intercept)                                                          \
     X(SYS_VCPU_CREATE, sys_vcpu_create)                                                            \
     X(SYS_VCPU_RUN, sys_vcpu_run)                                                                  \
     X(SYS_VCPU_DUMP, sys_vcpu_dump)                                                                \
@@ -25,6 +26,7 @@ int64_t sys_vm_revoke(uint64_t vm, uint64_t gpa, uint64_t bytes, uint64_t d, uin
 int64_t sys_vm_set_cpuid(uint64_t vm, uint64_t entries, uint64_t count, uint64_t d, uint64_t e);
 int64_t sys_vm_set_msr(uint64_t vm, uint64_t first, uint64_t last, uint64_t policy, uint64_t e);
 int64_t sys_vm_set_port(uint64_t vm, uint64_t first, uint64_t last, uint64_t policy, uint64_t e);
+int64_t sys_vm_intercept(uint64_t vm, uint64_t intercepts, uint64_t c, uint64_t d, uint64_t e);
 int64_t sys_vcpu_create(uint64_t vm, uint64_t info, uint64_t c, uint64_t d, uint64_t e);
 int64_t sys_vcpu_run(uint64_t vcpu, uint64_t flags, uint64_t c, uint64_t d, uint64_t e);
 int64_t sys_vcpu_dump(uint64_t vcpu, uint64_t fields, uint64_t capacity, uint64_t d, uint64_t e);

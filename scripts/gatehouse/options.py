@@ -47,6 +47,8 @@ def _parser():
     add("--vcpus", metavar="N", help=f"virtual CPUs of the guest, 1 to {spec.VCPUS_MAXIMUM}")
     add("--apic", metavar="on|off", help="local APICs and an I/O APIC; default: where there are "
         "several virtual CPUs")
+    add("--intercept", metavar="LIST", help="exits that the guest would not cause else, separated by "
+        "commas: " + ", ".join(spec.intercepts()))
     add("--cpus", metavar="N", default="1", help=f"CPUs of the machine, 1 (default) to "
         f"{spec.CPUS_MAXIMUM}")
     add("--config", metavar="FILE.toml", help="several guests, a [[vm]] table each")
@@ -78,6 +80,8 @@ def _guest(arguments):
         guest.vcpus = spec.parse_vcpus(arguments.vcpus)
     if arguments.apic is not None:
         guest.apic = spec.parse_choice(arguments.apic, spec.APIC_CHOICES, "--apic")
+    if arguments.intercept is not None:
+        guest.intercept = spec.parse_intercepts(arguments.intercept.split(","))
     guest.modules = [spec.parse_module(text) for text in arguments.module]
     return guest
 
@@ -86,7 +90,7 @@ def _guests(arguments):
     if not arguments.config:
         return [_guest(arguments)]
     single = ["kernel", "append", "initrd", "module", "type", "memory", "vcpus",
-              "apic"]
+              "apic", "intercept"]
     given = [name for name in single if getattr(arguments, name)]
     if given:
         raise spec.Problem("--config names the guests: these belong into the file: "

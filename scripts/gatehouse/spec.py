@@ -6,7 +6,7 @@ import pathlib
 import re
 import time
 
-from gatehouse import report
+from gatehouse import paths, report
 
 MEBIBYTE = 1 << 20
 DEFAULT_MEMORY = 256 * MEBIBYTE
@@ -40,6 +40,7 @@ class Guest:
     memory: int = DEFAULT_MEMORY
     vcpus: int = 1
     apic: str = "auto"
+    intercept: list = dataclasses.field(default_factory=list)
     reset: str = "restart"
     stats: bool = False
     exit_log: bool = False
@@ -87,6 +88,19 @@ def parse_choice(value, choices, what):
     if value not in choices:
         raise Problem(f"{what} {value!r} is not one of {', '.join(choices)}")
     return value
+
+
+def intercepts():
+    """The words that vmm/config/intercept.c knows."""
+    text = (paths.ROOT / "vmm/config/intercept.c").read_text(encoding="utf-8")
+    return re.findall(r'\{"([a-z0-9-]+)", (?:VM|CONFIG)_INTERCEPT_', text)
+
+
+def parse_intercepts(words):
+    """Names of exits to turn on."""
+    for word in words:
+        parse_choice(word, intercepts(), "intercept")
+    return list(words)
 
 
 def parse_name(value):
@@ -179,6 +193,8 @@ def _guest_lines(guest, files):
         lines.append(f"append {guest.append}")
     if guest.apic != "auto":
         lines.append(f"apic {guest.apic}")
+    if guest.intercept:
+        lines.append(f"intercept {','.join(guest.intercept)}")
     lines += [f"memory {guest.memory}", f"vcpus {guest.vcpus}", f"reset {guest.reset}",
               f"clock {int(time.time())}"]
     lines += ["stats on"] * guest.stats + ["exit-log on"] * guest.exit_log

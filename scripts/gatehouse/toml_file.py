@@ -11,6 +11,7 @@
     memory = "256M"
     vcpus = 1
     apic = "auto"             # on, off; auto: where there are several virtual CPUs
+    intercept = ["rdtsc"]     # exits that the guest would not cause else
     reset = "restart"         # or "end"
 """
 import pathlib
@@ -49,10 +50,14 @@ def _text(value):
     return value
 
 
-def _modules(value, folder):
+def _strings(value):
     if not isinstance(value, list):
         raise spec.Problem("a list of strings is expected")
-    pairs = [spec.parse_module(_text(item)) for item in value]
+    return [_text(item) for item in value]
+
+
+def _modules(value, folder):
+    pairs = [spec.parse_module(item) for item in _strings(value)]
     return [(str(folder / name), arguments) for name, arguments in pairs]
 
 
@@ -72,6 +77,7 @@ _READERS = {
     "memory": lambda value, _: spec.parse_size(value),
     "vcpus": lambda value, _: spec.parse_vcpus(_integer(value)),
     "apic": lambda value, _: spec.parse_choice(_text(value), spec.APIC_CHOICES, "apic"),
+    "intercept": lambda value, _: spec.parse_intercepts(_strings(value)),
     "reset": lambda value, _: spec.parse_choice(_text(value), ["restart", "end"], "reset"),
 }
 

@@ -6,6 +6,7 @@
 
 #include "kernel/lib/format.h"
 #include "kernel/lib/string.h"
+#include "vmm/config/intercept.h"
 #include "vmm/config/words.h"
 
 // Where a key may stand.
@@ -279,6 +280,16 @@ static enum status take_apic(struct parser *parser, struct config_text value)
     return status;
 }
 
+static enum status take_intercept(struct parser *parser, struct config_text value)
+{
+    struct config_text unknown;
+
+    if (!config_take_intercepts(value, &parser->vm->intercepts, &unknown)) {
+        return refuse(parser, "intercept: \"%.*s\" is none", (int)unknown.length, unknown.start);
+    }
+    return STATUS_OK;
+}
+
 static enum status take_reset(struct parser *parser, struct config_text value)
 {
     static const char *const words[] = {"end", "restart"};
@@ -313,6 +324,7 @@ static const struct key keys[] = {
     {"memory", PLACE_VM, false, false, take_memory},
     {"vcpus", PLACE_VM, false, false, take_vcpus},
     {"apic", PLACE_VM, false, false, take_apic},
+    {"intercept", PLACE_VM, false, false, take_intercept},
     {"reset", PLACE_VM, false, false, take_reset},
     {"clock", PLACE_VM, false, false, take_clock},
     {"stats", PLACE_VM, false, false, take_stats},

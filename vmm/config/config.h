@@ -19,6 +19,7 @@
 //     memory BYTES
 //     vcpus COUNT
 //     apic auto|on|off         local APICs; auto: where there are several virtual processors
+//     intercept WORD,WORD...   exits that the guest would not cause else; see intercept.c
 //     reset restart|end
 //     stats on|off             tables of exits when the VM ends; default off
 //     exit-log on|off          every exit to the debug port; default off
@@ -76,8 +77,9 @@ struct config_vm {
     bool exit_log;
     uint32_t vcpus;
     enum config_apic apic;
-    uint64_t memory; // bytes
-    uint64_t clock;  // seconds since 1970-01-01 UTC
+    uint32_t intercepts; // intercept.h
+    uint64_t memory;     // bytes
+    uint64_t clock;      // seconds since 1970-01-01 UTC
     uint32_t module_count;
     struct config_module modules[CONFIG_MODULE_MAXIMUM];
 };

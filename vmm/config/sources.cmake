@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-set(SOURCES config.c words.c)
+set(SOURCES config.c intercept.c words.c)

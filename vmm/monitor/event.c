@@ -32,6 +32,19 @@ enum outcome event_undefined(struct machine *machine)
     return OUTCOME_RESUME;
 }
 
+enum outcome event_raise_fault(struct machine *machine, const struct emulate_fault *fault)
+{
+    if (fault->vector == VECTOR_PAGE) {
+        machine->page->cr2 = fault->address;
+    }
+    if (fault->has_error_code) {
+        event_raise_error(machine, fault->vector, fault->error_code);
+    } else {
+        event_raise(machine, fault->vector);
+    }
+    return OUTCOME_RESUME;
+}
+
 void event_raise_step(struct machine *machine)
 {
     machine->page->dr6 |= DR6_SINGLE_STEP;

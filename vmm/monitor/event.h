@@ -6,11 +6,15 @@
 #include <stdint.h>
 #include "vmm/monitor/machine.h"
 
-#define VECTOR_DEBUG      1u
-#define VECTOR_NMI        2u
-#define VECTOR_UNDEFINED  6u
-#define VECTOR_PROTECTION 13u
-#define VECTOR_PAGE       14u
+#define VECTOR_DEBUG        1u
+#define VECTOR_NMI          2u
+#define VECTOR_UNDEFINED    6u
+#define VECTOR_DOUBLE_FAULT 8u
+#define VECTOR_TASK         10u // #TS
+#define VECTOR_NOT_PRESENT  11u
+#define VECTOR_STACK        12u
+#define VECTOR_PROTECTION   13u
+#define VECTOR_PAGE         14u
 
 #define RFLAGS_IF (1u << 9)
 
@@ -22,6 +26,9 @@ void event_raise_error(struct machine *machine, unsigned vector, uint32_t error_
 // #GP(0) and #UD, the usual answers, as handlers return them.
 enum outcome event_protection(struct machine *machine);
 enum outcome event_undefined(struct machine *machine);
+
+// What the emulator or a walk of the guest's tables found, as handlers return it.
+enum outcome event_raise_fault(struct machine *machine, const struct emulate_fault *fault);
 
 // Raises the debug trap of a single step over an emulated instruction. Needs VCPU_GROUP_DEBUG.
 void event_raise_step(struct machine *machine);

@@ -9,19 +9,6 @@
 
 #define GROUPS_TO_EMULATE (VCPU_GROUP_RIP | VCPU_GROUP_CONTROL | VCPU_GROUP_SEGMENTS)
 
-static enum outcome raise_fault(struct machine *machine, const struct emulate_fault *fault)
-{
-    if (fault->vector == VECTOR_PAGE) {
-        machine->page->cr2 = fault->address;
-    }
-    if (fault->has_error_code) {
-        event_raise_error(machine, fault->vector, fault->error_code);
-    } else {
-        event_raise(machine, fault->vector);
-    }
-    return OUTCOME_RESUME;
-}
-
 static enum outcome refuse(struct machine *machine, const struct emulate_result *result)
 {
     const struct vm_exit *exit = &machine->page->exit;
@@ -53,7 +40,7 @@ static enum outcome emulate(struct machine *machine)
         machine->trap_due = result.single_step;
         return machine_after_access(machine, OUTCOME_RESUME);
     case EMULATE_EXCEPTION:
-        return raise_fault(machine, &result.fault);
+        return event_raise_fault(machine, &result.fault);
     case EMULATE_FAILED:
         if (result.status == STATUS_BUSY) {
             return OUTCOME_RESUME; // another processor was quicker: the guest tries again

@@ -6,6 +6,9 @@
 #include "vmm/monitor/event.h"
 #include "vmm/monitor/processor.h"
 
+#define DR6_GENERAL_DETECT (1ull << 13)
+#define DR7_GENERAL_DETECT (1ull << 13)
+
 #define CR0_DEFINED 0xe005003full // all bits that exist
 
 static bool in_64_bit_mode(const struct vcpu_page *page)
@@ -194,6 +197,13 @@ enum outcome handle_debug_register(struct machine *machine)
     location = debug_register(page, number);
     if (!location) {
         return event_undefined(machine);
+    }
+    if (page->dr7 & DR7_GENERAL_DETECT) { // the exit comes before this fault
+        page->dr7 &= ~DR7_GENERAL_DETECT;
+        page->dr6 |= DR6_GENERAL_DETECT;
+        page->dirty |= VCPU_GROUP_DEBUG;
+        event_raise(machine, VECTOR_DEBUG);
+        return OUTCOME_RESUME;
     }
     if (page->exit.dr.read) {
         page->gpr[gpr] = *location;

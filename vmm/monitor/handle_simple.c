@@ -80,13 +80,32 @@ enum outcome handle_entry_refused(struct machine *machine)
                         refusal_name(exit->refused.reason), exit->refused.error);
 }
 
-enum outcome handle_task_switch(struct machine *machine)
+// An INIT or a start-up IPI of the machine's own APIC: the kernel sends none to a processor that
+// runs guests, and no guest is entered in the wait-for-SIPI state.
+enum outcome handle_start_up(struct machine *machine)
+{
+    return machine_stop(machine, END_UNHANDLED, RUN_UNHANDLED, true,
+                        "the machine itself received an %s while the guest ran",
+                        machine->page->exit.kind == EXIT_INIT ? "INIT signal" : "start-up IPI");
+}
+
+// APIC virtualisation is not turned on.
+enum outcome handle_apic(struct machine *machine)
 {
     const struct vm_exit *exit = &machine->page->exit;
 
     return machine_stop(machine, END_UNHANDLED, RUN_UNHANDLED, true,
-                        "hardware task switch to selector 0x%x, source %u: not supported",
-                        exit->task.selector, exit->task.source);
+                        "exit of APIC virtualisation, which is off: raw reason 0x%x, "
+                        "qualification 0x%llx",
+                        exit->hardware_reason, (unsigned long long)exit->hardware_qualification);
+}
+
+// The nested page table holds an entry that the processor does not take: an error of ours.
+enum outcome handle_misconfiguration(struct machine *machine)
+{
+    return machine_stop(machine, END_UNHANDLED, RUN_UNHANDLED, true,
+                        "the nested page table's entry for guest-physical 0x%llx is malformed",
+                        (unsigned long long)machine->page->exit.memory.gpa);
 }
 
 enum outcome handle_unknown(struct machine *machine)

@@ -24,8 +24,25 @@ enum outcome handle_rdpmc(struct machine *machine);
 enum outcome handle_rdtsc(struct machine *machine);
 enum outcome handle_triple_fault(struct machine *machine);
 enum outcome handle_entry_refused(struct machine *machine);
-enum outcome handle_task_switch(struct machine *machine);
 enum outcome handle_unknown(struct machine *machine);
+
+enum outcome handle_start_up(struct machine *machine);
+enum outcome handle_apic(struct machine *machine);
+enum outcome handle_misconfiguration(struct machine *machine);
+
+// handle_exception.c
+enum outcome handle_exception(struct machine *machine);
+
+// handle_task_switch.c
+enum outcome handle_task_switch(struct machine *machine);
+
+// handle_tables.c
+enum outcome handle_descriptor_table(struct machine *machine);
+
+// handle_operand.c
+enum outcome handle_invlpg(struct machine *machine);
+enum outcome handle_invpcid(struct machine *machine);
+enum outcome handle_random(struct machine *machine);
 
 // handle_access.c
 enum outcome handle_port(struct machine *machine);

@@ -5,6 +5,7 @@
 
 #include "kernel/lib/format.h"
 #include "kernel/lib/string.h"
+#include "vmm/config/intercept.h"
 #include "vmm/devices/acpi_tables.h"
 #include "vmm/load/load.h"
 #include "vmm/monitor/cpuid.h"
@@ -243,6 +244,20 @@ static void make_policy(struct monitor *monitor)
     }
 }
 
+// Exits that the person asked for. What the processor cannot do is named, not dropped.
+static void make_intercepts(struct monitor *monitor)
+{
+    uint32_t wanted = monitor->config.intercepts & ~CONFIG_INTERCEPT_EXCEPTIONS;
+    uint64_t lacking = require(monitor, "intercepts", vm_intercept(monitor->vm, wanted));
+    char words[128];
+
+    if (lacking != 0) {
+        config_intercept_words((uint32_t)lacking, words, sizeof(words));
+        refuse(monitor, END_BAD_CONFIG, RUN_USAGE,
+               "intercept: the VMX of this processor does not offer %s", words);
+    }
+}
+
 void monitor_make_vcpu(struct virtual_cpu *cpu)
 {
     struct vcpu_info info = {0};
@@ -250,6 +265,9 @@ void monitor_make_vcpu(struct virtual_cpu *cpu)
     cpu->handle =
         (uint32_t)require(cpu->monitor, "virtual processor", vcpu_create(cpu->monitor->vm, &info));
     cpu->machine.page = (struct vcpu_page *)(uintptr_t)info.page;
+    if ((cpu->monitor->config.intercepts & CONFIG_INTERCEPT_EXCEPTIONS) != 0) {
+        cpu->machine.page->exception_bitmap = UINT32_MAX;
+    }
 }
 
 static void make_platform(struct monitor *monitor)
@@ -337,6 +355,7 @@ void monitor_setup(struct monitor *monitor, const struct process_info *info)
     make_memory(monitor);
     load(monitor, &entry);
     make_policy(monitor);
+    make_intercepts(monitor);
     make_platform(monitor);
     make_machines(monitor);
     if (apic_processors(monitor) == 0) { // else each processor's thread makes its own

@@ -268,6 +268,12 @@ MUST_CHECK static inline enum status vm_set_port(uint32_t vm, uint16_t first, ui
     return call_status(system_call(SYS_VM_SET_PORT, vm, first, last, policy, 0));
 }
 
+// Intercepts that the processor lacks (0: none, done), or -(enum status).
+MUST_CHECK static inline int64_t vm_intercept(uint32_t vm, uint32_t intercepts)
+{
+    return system_call(SYS_VM_INTERCEPT, vm, intercepts, 0, 0, 0);
+}
+
 MUST_CHECK static inline int64_t vcpu_create(uint32_t vm, struct vcpu_info *info)
 {
     return system_call(SYS_VCPU_CREATE, vm, user_address(info), 0, 0, 0);

@@ -45,6 +45,7 @@ struct virt_vm {
     const struct page_table *nested; // the nested page table
     const struct cpuid_table *cpuid; // answers to CPUID, which the backend may give by itself
     struct virt_page msr_bitmap;     // one bit per MSR and direction: 1 exits
+    uint32_t intercepts;             // VM_INTERCEPT_*
 };
 
 // A vCPU as the backend sees it. Used by its own thread only.
@@ -81,6 +82,9 @@ struct virt_ops {
     // backend does not keep all of them per vCPU, and nothing was changed.
     MUST_CHECK enum status (*vm_pass_msrs)(struct virt_vm *vm, uint32_t first, uint32_t last,
                                            bool pass);
+    // Makes these VM_INTERCEPT_* exit in the vCPUs to come. Returns those that this processor
+    // lacks; unless none, nothing was changed.
+    MUST_CHECK uint32_t (*vm_intercept)(struct virt_vm *vm, uint32_t intercepts);
     // Drops what this CPU cached of all nested page tables.
     void (*invalidate)(void);
 

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "vmm/config/config.h"
+#include "vmm/config/intercept.h"
 
 static const char complete[] = "gatehouse 1\n"
                                "console raw\n"
@@ -24,6 +25,7 @@ static const char complete[] = "gatehouse 1\n"
                                "memory 268435456\n"
                                "vcpus 2\n"
                                "apic on\n"
+                               "intercept rdtsc,exceptions,cr3\n"
                                "reset end\n"
                                "clock 1700000000\n"
                                "vm t.2\n"
@@ -71,6 +73,9 @@ static void test_complete(void **state)
     assert_int_equal(config.vms[0].memory, 268435456);
     assert_int_equal(config.vms[0].vcpus, 2);
     assert_int_equal(config.vms[0].apic, CONFIG_APIC_ON);
+    assert_int_equal(config.vms[0].intercepts,
+                     VM_INTERCEPT_RDTSC | VM_INTERCEPT_CR3 | CONFIG_INTERCEPT_EXCEPTIONS);
+    assert_int_equal(config.vms[1].intercepts, 0);
     assert_int_equal(config.vms[0].clock, 1700000000);
     assert_false(config.vms[0].restart_on_reset);
     assert_true(config.vms[1].restart_on_reset);
@@ -203,12 +208,40 @@ static void test_limits(void **state)
     assert_non_null(strstr(error.message, "at most 18"));
 }
 
+static void test_intercepts(void **state)
+{
+    const struct {
+        const char *text;
+        const char *unknown; // null: all are known
+    } rows[] = {{"tables", NULL},  {"dr,pause,step", NULL}, {"rdtsc,", ""},
+                {",rdtsc", ""},    {"rdtsc, cr3", " cr3"},  {"rdtsc,rdtscp", "rdtscp"},
+                {"RDTSC", "RDTSC"}};
+    struct config_text unknown;
+    uint32_t intercepts;
+    char text[40];
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct config_text line = {rows[i].text, (uint32_t)strlen(rows[i].text)};
+
+        assert_int_equal(config_take_intercepts(line, &intercepts, &unknown),
+                         rows[i].unknown == NULL);
+        if (rows[i].unknown != NULL) {
+            assert_text(unknown, rows[i].unknown);
+        }
+    }
+    config_intercept_words(VM_INTERCEPT_STEP | VM_INTERCEPT_TABLES, text, sizeof(text));
+    assert_string_equal(text, "step tables");
+    config_intercept_words(UINT32_MAX, text, 8); // what fits
+    assert_int_equal(strlen(text), 7);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_complete), cmocka_unit_test(test_section_is_verbatim),
         cmocka_unit_test(test_refusals), cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_limits),   cmocka_unit_test(test_intercepts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

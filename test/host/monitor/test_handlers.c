@@ -243,7 +243,7 @@ static void test_stops(void **state)
     assert_true(fixture->machine.stop.report);
     assert_int_equal(fixture_handle(fixture, EXIT_ENTRY_REFUSED), OUTCOME_STOP);
     assert_int_equal(fixture->machine.stop.status, RUN_ENTRY_REFUSED);
-    assert_int_equal(fixture_handle(fixture, EXIT_TASK_SWITCH), OUTCOME_STOP);
+    assert_int_equal(fixture_handle(fixture, EXIT_MISCONFIGURATION), OUTCOME_STOP);
     assert_int_equal(fixture->machine.stop.status, RUN_UNHANDLED);
     fixture->page.exit.hardware_reason = 0x37;
     assert_int_equal(fixture_handle(fixture, EXIT_UNKNOWN), OUTCOME_STOP);

@@ -67,7 +67,7 @@ static void a_complete_processor_is_accepted(void **state)
                      PIN_EXTERNAL_INTERRUPT | PIN_PREEMPTION_TIMER);
     assert_int_equal(controls.primary & PRIMARY_CR3_LOAD, 0);
     assert_int_equal(controls.entry & ENTRY_IA32E, 0);
-    assert_int_equal(controls.secondary & SECONDARY_XSAVES, SECONDARY_XSAVES);
+    assert_int_equal(controls.secondary & SECONDARY_TABLES, 0);
 }
 
 static void refused(const struct vmx_findings *findings, const char *words)

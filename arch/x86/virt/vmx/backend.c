@@ -13,6 +13,7 @@ const struct virt_ops vmx_ops = {
     .nested_largest = vmx_nested_largest,
     .vm_init = vmx_vm_init,
     .vm_pass_msrs = vmx_vm_pass_msrs,
+    .vm_intercept = vmx_vm_intercept,
     .invalidate = vmx_invalidate,
     .vcpu_init = vmx_vcpu_init,
     .vcpu_destroy = vmx_vcpu_destroy,

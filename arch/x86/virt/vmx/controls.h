@@ -31,18 +31,24 @@
 #define PRIMARY_NMI_WINDOW       (1u << 22)
 #define PRIMARY_MOV_DR           (1u << 23)
 #define PRIMARY_IO               (1u << 24)
+#define PRIMARY_STEP             (1u << 27) // monitor trap flag
 #define PRIMARY_MSR_BITMAP       (1u << 28)
 #define PRIMARY_MONITOR          (1u << 29)
+#define PRIMARY_PAUSE            (1u << 30)
 #define PRIMARY_SECONDARY        (1u << 31)
 
 // Secondary processor-based controls
 #define SECONDARY_EPT          (1u << 1)
+#define SECONDARY_TABLES       (1u << 2) // descriptor-table exiting
 #define SECONDARY_RDTSCP       (1u << 3)
 #define SECONDARY_VPID         (1u << 5)
 #define SECONDARY_WBINVD       (1u << 6)
 #define SECONDARY_UNRESTRICTED (1u << 7)
+#define SECONDARY_RDRAND       (1u << 11)
 #define SECONDARY_INVPCID      (1u << 12)
-#define SECONDARY_XSAVES       (1u << 20)
+#define SECONDARY_VMFUNC       (1u << 13)
+#define SECONDARY_RDSEED       (1u << 16)
+#define SECONDARY_USER_WAIT    (1u << 26)
 
 // VM-exit controls
 #define EXIT_SAVE_DEBUG            (1u << 2)
@@ -104,6 +110,12 @@ struct vmx_control_wish {
 // forced).
 MUST_CHECK enum status vmx_control_compute(const struct vmx_control_wish *wish, uint64_t capability,
                                            uint32_t *value, uint32_t *missing);
+
+// The processor-based controls beyond the usual ones that these VM_INTERCEPT_* need.
+void vmx_intercept_controls(uint32_t intercepts, uint32_t *primary, uint32_t *secondary);
+
+// Those of them that a processor with these capabilities lacks.
+uint32_t vmx_intercepts_lacking(const struct vmx_capabilities *capabilities, uint32_t intercepts);
 
 // What detection found out, for vmx_explain.
 struct vmx_findings {

@@ -164,7 +164,7 @@ const struct vmx_exit_row vmx_exit_rows[VMX_EXIT_REASON_COUNT] = {
                                 .decode = decode_refused_msr},
     [35] = UNKNOWN,
     [36] = INSTRUCTION("MWAIT", EXIT_MWAIT),
-    [37] = UNKNOWN,
+    [37] = {"monitor trap flag", EXIT_STEP},
     [38] = UNKNOWN,
     [39] = INSTRUCTION("MONITOR", EXIT_MONITOR),
     [40] = INSTRUCTION("PAUSE", EXIT_PAUSE),
@@ -193,7 +193,10 @@ const struct vmx_exit_row vmx_exit_rows[VMX_EXIT_REASON_COUNT] = {
     [59] = INSTRUCTION("VMFUNC", EXIT_VMX_INSTRUCTION),
     [60] = UNKNOWN,
     [61] = OPERAND("RDSEED", EXIT_RANDOM),
-    [62 ... VMX_EXIT_REASON_COUNT - 1] = UNKNOWN,
+    [62 ... 66] = UNKNOWN,
+    [67] = OPERAND("UMWAIT", EXIT_USER_WAIT),
+    [68] = OPERAND("TPAUSE", EXIT_USER_WAIT),
+    [69 ... VMX_EXIT_REASON_COUNT - 1] = UNKNOWN,
 };
 
 struct vcpu_event vmx_reinjection(uint32_t vectoring, uint32_t error_code, uint32_t length)

@@ -71,6 +71,14 @@ enum status vmx_vm_pass_msrs(struct virt_vm *vm, uint32_t first, uint32_t last, 
     return STATUS_OK;
 }
 
+uint32_t vmx_vm_intercept(struct virt_vm *vm, uint32_t intercepts)
+{
+    uint32_t lacking = vmx_intercepts_lacking(vmx_capabilities(), intercepts);
+
+    vm->intercepts = lacking == 0 ? intercepts : vm->intercepts;
+    return lacking;
+}
+
 void vmx_invalidate(void)
 {
     vmx_invept(2, 0); // all contexts
@@ -170,10 +178,13 @@ static void write_zeroes(void)
 static void write_constants(const struct virt_vm *vm, uint32_t vpid)
 {
     const struct vmx_controls *controls = vmx_controls();
+    uint32_t primary, secondary;
+
+    vmx_intercept_controls(vm->intercepts, &primary, &secondary);
     const struct vmcs_value table[] = {
         {VMCS_PIN_CONTROLS, controls->pin},
-        {VMCS_PRIMARY_CONTROLS, controls->primary},
-        {VMCS_SECONDARY_CONTROLS, controls->secondary},
+        {VMCS_PRIMARY_CONTROLS, controls->primary | primary},
+        {VMCS_SECONDARY_CONTROLS, controls->secondary | secondary},
         {VMCS_EXIT_CONTROLS, controls->exit},
         {VMCS_ENTRY_CONTROLS, controls->entry},
         {VMCS_VPID, vpid},
@@ -191,9 +202,6 @@ static void write_constants(const struct virt_vm *vm, uint32_t vpid)
     };
 
     write_table(table, ARRAY_COUNT(table));
-    if ((controls->secondary & SECONDARY_XSAVES) != 0) {
-        vmcs_write_64(VMCS_XSS_EXITING_BITMAP, 0);
-    }
 }
 
 // What belongs to the CPU and the process that the vCPU runs on.

@@ -158,6 +158,9 @@ static enum status check_control(const struct virt_vcpu *vcpu, struct control_va
         vmx_efer_load_value(page->efer, values->cr0, &values->efer) != STATUS_OK) {
         return STATUS_INVALID;
     }
+    if ((vcpu->vm->intercepts & VM_INTERCEPT_GETSEC) != 0) {
+        values->cr4 |= CR4_SMXE;
+    }
     values->pae = (values->cr0 & CR0_PG) != 0 && (values->cr4 & CR4_PAE) != 0 &&
                   (values->efer & EFER_LMA) == 0;
     return values->pae ? read_pdptes(vcpu->vm->nested, values) : STATUS_OK;
@@ -300,8 +303,9 @@ enum status vmx_import_all(struct virt_vcpu *vcpu)
 // Writes the controls that the page asks for, after they changed.
 void vmx_apply_requests(struct vmx_vcpu *vmx, uint64_t requests, uint32_t exceptions)
 {
-    uint32_t primary = vmx_controls()->primary;
+    uint32_t primary = vmcs_read_32(VMCS_PRIMARY_CONTROLS);
 
+    primary &= ~(PRIMARY_INTERRUPT_WINDOW | PRIMARY_NMI_WINDOW);
     if ((uint32_t)requests != 0) {
         primary |= PRIMARY_INTERRUPT_WINDOW;
     }

@@ -184,6 +184,7 @@ enum page_level vmx_nested_largest(void);
 void vmx_vm_init(struct virt_vm *vm, const struct virt_page *pages,
                  const struct page_table *nested);
 enum status vmx_vm_pass_msrs(struct virt_vm *vm, uint32_t first, uint32_t last, bool pass);
+uint32_t vmx_vm_intercept(struct virt_vm *vm, uint32_t intercepts);
 void vmx_invalidate(void);
 // Drops what this CPU cached of the vCPU's own translations.
 void vmx_flush_tlb(const struct vmx_vcpu *vmx);
