@@ -8,6 +8,7 @@
 #include "drivers/serial.h"
 #include "kernel/core/event_log.h"
 #include "kernel/core/log.h"
+#include "kernel/core/mode.h"
 #include "kernel/core/panic.h"
 #include "kernel/core/serial_port.h"
 #include "kernel/memory/shootdown.h"
@@ -50,6 +51,7 @@ static void hook_interrupt(uint32_t vector, struct trap_frame *frame)
     bool from_user = trap_from_user(frame);
 
     if (from_user) {
+        proc_exit_user(this_cpu());
         event_log(EVENT_EXIT_USER, vector, 0, EVENT_MODE_HOST_KERNEL);
     }
     interrupt_handle(vector);
@@ -57,6 +59,7 @@ static void hook_interrupt(uint32_t vector, struct trap_frame *frame)
         // The slice may be over without anything that calls for attention.
         this_scheduler()->attention |= ATTENTION_TIMER;
         leave_to_user();
+        proc_start_user(this_cpu());
         event_log(EVENT_START_USER, 0, 0, EVENT_MODE_USER);
     }
 }
@@ -78,6 +81,7 @@ static void end_faulted_process(const struct trap_frame *frame, const struct tra
 
 static void hook_user_exception(struct trap_frame *frame, const struct trap_information *trap)
 {
+    proc_exit_user(this_cpu());
     event_log(EVENT_EXIT_USER, trap->vector, 0, EVENT_MODE_HOST_KERNEL);
     if (trap->vector == VECTOR_DEVICE_NOT_AVAILABLE) {
         fpu_claim(current_thread()->fpu_area);
@@ -85,6 +89,7 @@ static void hook_user_exception(struct trap_frame *frame, const struct trap_info
         end_faulted_process(frame, trap);
         leave_to_user();
     }
+    proc_start_user(this_cpu());
     event_log(EVENT_START_USER, 0, 0, EVENT_MODE_USER);
 }
 

@@ -14,6 +14,7 @@
 #include "kernel/core/event_log.h"
 #include "kernel/core/interrupt.h"
 #include "kernel/core/log.h"
+#include "kernel/core/mode.h"
 #include "kernel/core/panic.h"
 #include "kernel/core/processors.h"
 #include "kernel/core/selftest.h"
@@ -145,7 +146,7 @@ NORETURN void kernel_main(const struct boot_information *boot)
     container_tree_init(&kernel_containers, page_free_count(&kernel_pages) - KERNEL_RESERVE);
     serial_port_start(local_apic_id());
     system_calls_install();
-    cpu->mode = (struct cpu_mode){.init = 1, .ikern = 1, .ihost = 1, .pg = 1, .ipt = 1};
+    mode_start(cpu);
     if (command_line_has("selftest")) {
         selftest_start();
     } else {

@@ -13,6 +13,7 @@
 #include "drivers/local_apic.h"
 #include "drivers/time_base.h"
 #include "kernel/core/log.h"
+#include "kernel/core/mode.h"
 #include "kernel/lib/string.h"
 #include "kernel/memory/memory.h"
 #include "kernel/thread/scheduler.h"
@@ -161,7 +162,7 @@ NORETURN void processor_main(void)
     local_apic_start();
     cpu->apic_id = local_apic_id();
     scheduler_start_cpu(cpu);
-    cpu->mode = (struct cpu_mode){.init = 1, .ikern = 1, .ihost = 1, .pg = 1, .ipt = 1};
+    mode_start(cpu);
     bool fit = vm_start_cpu() == STATUS_OK;
     atomic_store_explicit(&state, fit ? RUNS : UNFIT, memory_order_release);
     if (!fit) {

@@ -8,6 +8,7 @@
 #include "kernel/core/calls.h"
 #include "kernel/core/event_log.h"
 #include "kernel/core/interrupt.h"
+#include "kernel/core/mode.h"
 #include "kernel/lib/compiler.h"
 #include "kernel/thread/scheduler.h"
 #include "kernel/vm/system_calls.h"
@@ -53,18 +54,32 @@ static int64_t call_with_handle(enum handle_kind kind, handle_call handler, uint
 #define CALL_PROCESS(handler)   call_with_handle(HANDLE_PROCESS, handler, a, b, c)
 #define CALL_CHANNEL(handler)   call_with_handle(HANDLE_CHANNEL, handler, a, b, c)
 
-// The usual case, nothing to see to, costs one load and one compare.
+static __attribute__((noinline)) int64_t leave_slowly(int64_t result)
+{
+    leave_to_user();
+    proc_start_user(this_cpu());
+    return result;
+}
+
+// The usual case, nothing to see to, costs one load, one compare and one store.
+static inline int64_t leave(int64_t result)
+{
+    struct cpu *cpu = this_cpu();
+
+    if (UNLIKELY(((const struct scheduler *)cpu->kernel)->attention)) {
+        return leave_slowly(result);
+    }
+    proc_start_user(cpu);
+    return result;
+}
+
 #define DEFINE_ENTRY(handler, call)                                                                \
     static int64_t enter_##handler(uint64_t a, uint64_t b, uint64_t c,                             \
                                    __attribute__((unused)) uint64_t d,                             \
                                    __attribute__((unused)) uint64_t e)                             \
     {                                                                                              \
-        int64_t result = call;                                                                     \
-                                                                                                   \
-        if (UNLIKELY(this_scheduler()->attention)) {                                               \
-            leave_to_user();                                                                       \
-        }                                                                                          \
-        return result;                                                                             \
+        mode_check(this_cpu(), MODE_KERNEL, MODE_USER); /* what system_call.asm did */             \
+        return leave(call);                                                                        \
     }
 #define DEFINE_CORE_ENTRY(number, handler, subject) DEFINE_ENTRY(handler, CALL_##subject(handler))
 #define DEFINE_VM_ENTRY(number, handler)            DEFINE_ENTRY(handler, handler(a, b, c, d, e))

@@ -7,6 +7,7 @@
 #include "kernel/core/event_log.h"
 #include "kernel/core/interrupt.h"
 #include "kernel/core/log.h"
+#include "kernel/core/mode.h"
 #include "kernel/memory/container.h"
 #include "kernel/memory/memory.h"
 #include "kernel/process/process_private.h"
@@ -30,6 +31,7 @@ static void user_thread_main(void *argument)
 
     leave_to_user();
     event_log(EVENT_START_USER, 0, 0, EVENT_MODE_USER);
+    proc_start_user(this_cpu());
     user_enter(thread->user_entry, thread->user_stack, thread->user_argument);
 }
 

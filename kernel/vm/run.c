@@ -5,6 +5,7 @@
 #include "arch/x86/cpu/cpu.h"
 #include "arch/x86/cpu/registers.h"
 #include "arch/x86/virt/host_interrupt.h"
+#include "kernel/core/mode.h"
 #include "kernel/thread/scheduler.h"
 #include "kernel/thread/thread.h"
 #include "kernel/vm/log.h"
@@ -150,16 +151,16 @@ static inline uint64_t slice_end(void)
 // Enters the guest until something else than an accelerator is needed.
 static ALWAYS_INLINE enum verdict enter_until(struct vcpu *vcpu, uint64_t deadline, bool logged)
 {
-    struct cpu_mode *mode = &this_cpu()->mode;
+    struct cpu *cpu = this_cpu();
     enum verdict verdict;
 
     do {
         enum virt_outcome outcome;
 
-        mode->ihost = 0;
+        hostout(cpu);
         outcome = logged ? vcpu_log_enter(vcpu, deadline)
                          : virt_backend->vcpu_enter(&vcpu->virt, deadline);
-        mode->ihost = 1;
+        hostin(cpu);
         if (LIKELY(outcome == VIRT_TO_MONITOR ||
                    (outcome == VIRT_PORT && !port_floats(vcpu->vm, vcpu->virt.port)))) {
             return TO_MONITOR;

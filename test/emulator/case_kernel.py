@@ -9,6 +9,7 @@ from support import Run
 
 USAGE = 64
 BAD_IMAGE = 66
+HOST_PANIC = 70
 TESTS = ("address_space", "quota", "conditions", "deadlines", "events", "channels")
 # Ticks that a lock may be held: an address space's while one 2 MiB page is zeroed, the log's while a
 # line goes out at the serial port's pace because no console process takes it.
@@ -84,6 +85,23 @@ def test_checked_bochs():
     assert {"channel", "page-allocator", "containers", "log"} <= times.keys(), times
     assert not {name: ticks for name, ticks in times.items()
                 if ticks > HOLD_LIMITS.get(name, HOLD_LIMIT)}, times
+
+
+def test_checked_mistakes_qemu():
+    """A checked build stops at each of these; the words after panic: say at which."""
+    mistakes = {"order": "lock order: CPU 0 wants rank 2 and holds rank 3",
+                "rank": "wants rank 0", "release": "releases a lock of rank 3 that CPU -1 holds",
+                "sleep": "still holds a lock of rank 2", "mode": "starts from another one",
+                "user": "a thread of the kernel"}
+    for name, message in mistakes.items():
+        _boot(_qemu, f"selftest break={name}", image="gatehouse_checked.elf").expect(
+            HOST_PANIC, "panic: ", message)
+
+
+def test_checked_system_calls_bochs():
+    """With guests, which QEMU has not: every step of the mode flags is taken and looked at."""
+    _passed(_boot(_bochs, modules={"console": "user_smoke.elf"}, image="gatehouse_checked.elf"),
+            SMOKE_TESTS)
 
 
 def test_mcs_lock_qemu():

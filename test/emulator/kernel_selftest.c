@@ -5,6 +5,7 @@
 #include "arch/x86/cpu/registers.h"
 #include "drivers/time_base.h"
 #include "kernel/core/log.h"
+#include "kernel/core/mode.h"
 #include "kernel/core/panic.h"
 #include "kernel/ipc/channel.h"
 #include "kernel/lib/string.h"
@@ -262,6 +263,53 @@ static void test_channels(void)
     address_space_destroy(&talk.space);
 }
 
+// -- what a checked build must stop ---------------------------------------------------------------
+
+static struct lock outer = LOCK_INITIAL(LOCK_PROCESS);
+static struct lock inner = LOCK_INITIAL(LOCK_CHANNEL);
+
+static void break_order(void)
+{
+    lock_acquire(&inner);
+    lock_acquire(&outer);
+}
+
+static void break_rank(void)
+{
+    static struct lock never_initialized;
+
+    lock_acquire(&never_initialized);
+}
+
+static void break_release(void)
+{
+    lock_release(&inner);
+}
+
+static void break_sleep(void)
+{
+    lock_acquire(&outer);
+    (void)thread_sleep_until_event(tsc_read() + 1000000);
+}
+
+static void break_mode(void)
+{
+    hostin(this_cpu());
+}
+
+static void break_user(void)
+{
+    proc_start_user(this_cpu());
+}
+
+static const struct {
+    const char *word;
+    void (*run)(void);
+} mistakes[] = {
+    {"break=order", break_order}, {"break=rank", break_rank}, {"break=release", break_release},
+    {"break=sleep", break_sleep}, {"break=mode", break_mode}, {"break=user", break_user},
+};
+
 // -- all of them ----------------------------------------------------------------------------------
 
 static const struct {
@@ -275,6 +323,12 @@ static const struct {
 static void run_tests(void *argument)
 {
     (void)argument;
+    for (uint32_t i = 0; i < ARRAY_COUNT(mistakes); i++) {
+        if (command_line_has(mistakes[i].word)) {
+            mistakes[i].run();
+            run_end(0); // nobody noticed
+        }
+    }
     for (uint32_t i = 0; i < ARRAY_COUNT(tests); i++) {
         uint64_t free_before = page_free_count(&kernel_pages);
 

@@ -21,7 +21,8 @@ uint64_t context_prepare(uint64_t start, void (*entry)(void *), void *argument);
 // must be below USER_LIMIT (paging/layout.h); the caller has set CR3 and cpu_set_kernel_stack.
 NORETURN void user_enter(uint64_t rip, uint64_t rsp, uint64_t rdi);
 
-// A system call. Arguments as in kernel/abi/syscall.h, result in RAX. On entry the bottom of the
+// A system call. Arguments as in kernel/abi/syscall.h, result in RAX. Begins in MODE_KERNEL, leaves
+// MODE_USER behind. On entry the bottom of the
 // thread's kernel stack holds a struct system_call_frame.
 typedef int64_t (*system_call_function)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
 

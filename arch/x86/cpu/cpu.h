@@ -40,13 +40,19 @@ static_assert(offsetof(struct task_state, rsp) == 4, "SYSENTER_ESP points at rsp
 // Interrupt stack table indices: these vectors never use the interrupted stack.
 enum ist_index { IST_NONE, IST_NMI, IST_DOUBLE_FAULT, IST_MACHINE_CHECK, IST_DEBUG, IST_COUNT };
 
-// PRIMITIVES: legal combinations are user (ikern 0, ihost 1), host kernel (1, 1), guest (1, 0).
-struct cpu_mode {
-    uint8_t init;  // boot finished
-    uint8_t ikern; // kernel, not user, code
-    uint8_t ihost; // host, not guest
-    uint8_t pg;    // paging on
-    uint8_t ipt;   // kernel page table in force
+// The mode flags of a CPU, and the combinations that are legal. kernel/core/mode.h changes them,
+// and system_call.asm where a system call begins.
+enum cpu_mode {
+    MODE_INIT = 1u << 0,  // boot finished
+    MODE_IKERN = 1u << 1, // kernel, not user, code
+    MODE_IHOST = 1u << 2, // host, not guest
+    MODE_PG = 1u << 3,    // paging on
+    MODE_IPT = 1u << 4,   // kernel page table in force
+
+    MODE_BOOT = 0,
+    MODE_USER = MODE_INIT | MODE_IHOST | MODE_PG,
+    MODE_KERNEL = MODE_USER | MODE_IKERN | MODE_IPT,
+    MODE_GUEST = MODE_KERNEL & ~MODE_IHOST,
 };
 
 // The last trap from ring 3 on this CPU. Traps taken by the kernel itself never write it.
@@ -70,7 +76,7 @@ struct cpu {
     struct task_state tss;
 
     // Owned by the kernel.
-    struct cpu_mode mode;
+    enum cpu_mode mode;
     uint32_t in_interrupt; // nesting of interrupt handlers
     void *kernel;          // the kernel's own per-CPU data
 };

@@ -1,6 +1,8 @@
 ; SPDX-License-Identifier: MIT
 ; system_call_entry: target of SYSENTER; RSP points at tss.rsp[0]. ABI: kernel/abi/syscall.h. RFLAGS
-; is reset because SYSENTER keeps TF, AC, NT and DF. Leaves by SYSEXIT, or, when the caller's return
+; is reset because SYSENTER keeps TF, AC, NT and DF. The mode becomes the kernel's here, in one step
+; that a checked build sees through if it was the kernel's already; the table's functions make it the
+; user's again, last of all. Leaves by SYSEXIT, or, when the caller's return
 ; addresses are not canonical user addresses, as a general-protection trap of the caller.
 %include "asm_offsets.inc"
 extern system_call_table, system_call_count, trap_common
@@ -9,6 +11,7 @@ global system_call_entry
 section .text
 align 16
 system_call_entry:
+    xor dword [rsp + ASM_CPU_MODE - ASM_CPU_RSP0], ASM_MODE_CROSSING
     mov rsp, [rsp]
     push rcx
     push rdx
@@ -37,6 +40,8 @@ system_call_entry:
     o64 sysexit
 
 .unknown:
+    mov rax, [rsp + 16] ; kernel_stack_top.cpu
+    xor dword [rax + ASM_CPU_MODE], ASM_MODE_CROSSING
     mov rax, -ASM_STATUS_INVALID
     jmp .leave
 
