@@ -49,6 +49,10 @@ def _parser():
         "several virtual CPUs")
     add("--intercept", metavar="LIST", help="exits that the guest would not cause else, separated by "
         "commas: " + ", ".join(spec.intercepts()))
+    add("--test-kernel", action="store_true", help="what suites of test kernels expect: local "
+        "APICs and an environment module")
+    add("--env", metavar="NAME=VALUE", action="append", default=[],
+        help="adds a line to the environment module; means --test-kernel")
     add("--cpus", metavar="N", default="1", help=f"CPUs of the machine, 1 (default) to "
         f"{spec.CPUS_MAXIMUM}")
     add("--config", metavar="FILE.toml", help="several guests, a [[vm]] table each")
@@ -82,6 +86,8 @@ def _guest(arguments):
         guest.apic = spec.parse_choice(arguments.apic, spec.APIC_CHOICES, "--apic")
     if arguments.intercept is not None:
         guest.intercept = spec.parse_intercepts(arguments.intercept.split(","))
+    guest.test_kernel = arguments.test_kernel
+    guest.env = [spec.parse_variable(text) for text in arguments.env]
     guest.modules = [spec.parse_module(text) for text in arguments.module]
     return guest
 
@@ -90,7 +96,7 @@ def _guests(arguments):
     if not arguments.config:
         return [_guest(arguments)]
     single = ["kernel", "append", "initrd", "module", "type", "memory", "vcpus",
-              "apic", "intercept"]
+              "apic", "intercept", "test_kernel", "env"]
     given = [name for name in single if getattr(arguments, name)]
     if given:
         raise spec.Problem("--config names the guests: these belong into the file: "

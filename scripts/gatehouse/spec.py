@@ -42,6 +42,8 @@ class Guest:
     apic: str = "auto"
     intercept: list = dataclasses.field(default_factory=list)
     reset: str = "restart"
+    test_kernel: bool = False  # what suites of test kernels expect, see make_test_platform
+    env: list = dataclasses.field(default_factory=list)  # "NAME=VALUE"
     stats: bool = False
     exit_log: bool = False
 
@@ -103,6 +105,16 @@ def parse_intercepts(words):
     return list(words)
 
 
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=[ -~]*")
+
+
+def parse_variable(text):
+    """NAME=VALUE of a test kernel's environment."""
+    if not _VARIABLE.fullmatch(text):
+        raise Problem(f"variable {text!r} is not NAME=VALUE in printable characters")
+    return text
+
+
 def parse_name(value):
     """A guest's name."""
     if not _NAME.fullmatch(value):
@@ -139,6 +151,25 @@ def check_apic(guest):
                              "local APICs, but apic is off")
 
 
+def environment(guest):
+    """The environment module of a test kernel: what the machine is, then what was given."""
+    lines = [f"NR_CPUS={guest.vcpus}", f"MEMSIZE={guest.memory // MEBIBYTE}", "TEST_DEVICE=1",
+             "BOOTLOADER=0", *guest.env]
+    return "".join(line + "\n" for line in lines).encode()
+
+
+def make_test_platform(guest):
+    """Local APICs, and the environment as the only module: that is how test kernels find it."""
+    if not guest.test_kernel and not guest.env:
+        return
+    if guest.modules:
+        raise report.Failure(report.USAGE, f"guest {guest.name}: a test kernel's only module is "
+                             "its environment, so it takes no others")
+    guest.apic = "on" if guest.apic == "auto" else guest.apic
+    content = environment(guest)
+    guest.modules = [((f"environment of {guest.name}", content), "")]
+
+
 def check_guests(guests):
     """Checks the files of all guests and that their names differ."""
     if len(guests) > GUESTS_MAXIMUM:
@@ -148,6 +179,7 @@ def check_guests(guests):
         if guest.name in names:
             raise report.Failure(report.USAGE, f"two guests are called {guest.name}")
         names.add(guest.name)
+        make_test_platform(guest)
         check_apic(guest)
         if len(guest.modules) > MODULES_MAXIMUM:
             raise report.Failure(report.USAGE, f"guest {guest.name} has {len(guest.modules)} "
@@ -157,7 +189,8 @@ def check_guests(guests):
         if guest.initrd:
             check_file(guest.initrd, "initrd")
         for name, _ in guest.modules:
-            check_file(name, "module")
+            if not isinstance(name, tuple):
+                check_file(name, "module")
 
 
 def _shown(path):
@@ -187,8 +220,9 @@ def _guest_lines(guest, files):
     if guest.initrd:
         shown = guest.initrd[0] if isinstance(guest.initrd, tuple) else guest.initrd
         lines += [f"initrd {files.name('i', guest.initrd)}", f"initrd-file {_shown(shown)}"]
-    for path, arguments in guest.modules:
-        lines.append(f"module {files.name('m', path)} {_shown(path)} {arguments}".rstrip())
+    for source, arguments in guest.modules:
+        path = source[0] if isinstance(source, tuple) else source
+        lines.append(f"module {files.name('m', source)} {_shown(path)} {arguments}".rstrip())
     if guest.append:
         lines.append(f"append {guest.append}")
     if guest.apic != "auto":

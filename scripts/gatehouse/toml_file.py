@@ -13,6 +13,8 @@
     apic = "auto"             # on, off; auto: where there are several virtual CPUs
     intercept = ["rdtsc"]     # exits that the guest would not cause else
     reset = "restart"         # or "end"
+    test-kernel = false       # true: local APICs and an environment module
+    env = ["NAME=VALUE"]      # adds to the environment module; means test-kernel
 """
 import pathlib
 import re
@@ -61,6 +63,18 @@ def _modules(value, folder):
     return [(str(folder / name), arguments) for name, arguments in pairs]
 
 
+def _variables(value, _):
+    if not isinstance(value, list):
+        raise spec.Problem("a list of strings is expected")
+    return [spec.parse_variable(_text(item)) for item in value]
+
+
+def _switch(value, _):
+    if not isinstance(value, bool):
+        raise spec.Problem("true or false is expected")
+    return value
+
+
 def _integer(value):
     if isinstance(value, bool) or not isinstance(value, int):
         raise spec.Problem("a whole number is expected")
@@ -79,6 +93,8 @@ _READERS = {
     "apic": lambda value, _: spec.parse_choice(_text(value), spec.APIC_CHOICES, "apic"),
     "intercept": lambda value, _: spec.parse_intercepts(_strings(value)),
     "reset": lambda value, _: spec.parse_choice(_text(value), ["restart", "end"], "reset"),
+    "test-kernel": _switch,
+    "env": _variables,
 }
 
 
@@ -90,7 +106,7 @@ def _guest(table, index, folder, fail):
         if key not in _READERS:
             fail("vm", index, key, f"unknown key {key}; known are {', '.join(_READERS)}")
         try:
-            setattr(guest, key, _READERS[key](value, folder))
+            setattr(guest, key.replace("-", "_"), _READERS[key](value, folder))
         except spec.Problem as problem:
             fail("vm", index, key, f"{key}: {problem}")
     if "name" not in table:

@@ -19,6 +19,17 @@ def test_hello_multiboot():
                              "module: 5000 bytes", 'x=1 y"')
 
 
+def test_environment_module():
+    text = b"NR_CPUS=1\nMEMSIZE=128\nTEST_DEVICE=1\nBOOTLOADER=0\nCOLOUR=deep blue\n"
+    result = run(guest("hello_multiboot.elf"), "--memory", "128M", "--env", "COLOUR=deep blue",
+                 *BOCHS)
+    result.expect(0).printed(f"module: {len(text)} bytes", "environment_of_hello_multiboot.elf")
+    guests = [spec.Guest(name="x", memory=128 << 20, env=["COLOUR=deep blue"])]
+    spec.check_guests(guests)
+    assert guests[0].modules[0][0][1] == text, guests[0].modules
+    assert guests[0].apic == "on", guests[0].apic
+
+
 def test_hello_elf64():
     run(guest("hello_elf64.elf"), "--append", "three", *BOCHS).expect(0).printed(
         "Hello from a 64-bit ELF guest\n", "three")

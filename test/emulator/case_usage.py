@@ -73,6 +73,12 @@ def test_line_feed_in_append():
     _refused("/bin/true", "--append", "a\nvm b", status=USAGE, says=["control characters"])
 
 
+def test_environment():
+    _refused("/bin/true", "--env", "A", status=USAGE, says=["NAME=VALUE"])
+    _refused("/bin/true", "--env", "A=1", "--module", "/bin/true", status=USAGE,
+             says=["takes no others"])
+
+
 def test_keep_folder_in_use():
     with folder() as place:
         (place / "file").touch()
@@ -103,6 +109,8 @@ BAD_TOML = [
     ("[[vm]]\nmodules = 'x'\n", 2, "list"),
     ("[[vm]]\nappend = 5\n", 2, "string"),
     ("[[vm]]\nreset = 'never'\n", 2, "reset"),
+    ("[[vm]]\ntest-kernel = 1\n", 2, "true or false"),
+    ("[[vm]]\nenv = ['x']\n", 2, "NAME=VALUE"),
     ("cpus = 3\n[[vm]]\n", 1, "unknown key or table cpus"),
     ("[vm]\nname = 'a'\n", 1, "[[vm]]"),
     ("# nothing\n", 1, "[[vm]]"),

@@ -11,6 +11,9 @@
 #define IRQ_RTC      8u
 #define TIMER_PIN    2u
 
+#define ISA_INTERRUPTS 16u
+#define PIC_CASCADE    2u
+
 struct wire {
     struct interrupt_line *line;
     unsigned irq;
@@ -30,6 +33,9 @@ static enum status init_devices(struct platform *platform, const struct platform
     pic_init(&platform->pic);
     keyboard_controller_init(&platform->keyboard, control);
     test_ports_init(&platform->test_ports, control, config->context, config->console_output);
+    test_device_init(&platform->test_device);
+    fw_cfg_init(&platform->fw_cfg, config->memory_bytes,
+                config->processors > 0 ? config->processors : 1);
     enum status status = uart_init(&platform->uart, clock, &host);
     if (status == STATUS_OK)
         status = pit_init(&platform->pit, clock);
@@ -66,6 +72,19 @@ static bool isa_masked(const struct interrupt_controller *controller, unsigned n
 
 static const struct interrupt_controller_ops isa_ops = {isa_set, isa_masked};
 
+// A line that a device of the machine drives too has the level that was set last. Input 2 of the
+// PIC is its cascade.
+static void connect_test_lines(struct platform *platform, struct interrupt_controller *isa)
+{
+    for (unsigned i = 0; i < TEST_DEVICE_LINES; i++) {
+        struct interrupt_line *line = &platform->test_device.line[i];
+        if (i < ISA_INTERRUPTS && i != PIC_CASCADE)
+            interrupt_line_connect(line, isa, i);
+        else if (i >= ISA_INTERRUPTS && platform->processors > 0)
+            interrupt_line_connect(line, &platform->io_apic.controller, i);
+    }
+}
+
 static void connect_interrupts(struct platform *platform)
 {
     struct interrupt_controller *controller =
@@ -77,6 +96,7 @@ static void connect_interrupts(struct platform *platform)
     };
     for (unsigned i = 0; i < ARRAY_COUNT(wires); i++)
         interrupt_line_connect(wires[i].line, controller, wires[i].irq);
+    connect_test_lines(platform, controller);
 }
 
 static enum status attach_ports(struct platform *platform)
@@ -85,6 +105,7 @@ static enum status attach_ports(struct platform *platform)
     struct device *pit = &platform->pit.device;
     struct device *keyboard = &platform->keyboard.device;
     struct device *test = &platform->test_ports.device;
+    struct device *exercise = &platform->test_device.ports;
     struct device *pm = &platform->acpi_pm.device;
     const struct attachment attachments[] = {
         {pic, 0x20, 0x21, PIC_MASTER, BUS_BYTE},
@@ -96,15 +117,22 @@ static enum status attach_ports(struct platform *platform)
         {test, 0x80, 0x80, TEST_PORT_POST, BUS_BYTE},
         {keyboard, 0x92, 0x92, KBC_PORT_A, BUS_BYTE},
         {pic, 0xa0, 0xa1, PIC_SLAVE, BUS_BYTE},
+        {exercise, TEST_DEVICE_PORT, TEST_DEVICE_PORT + 3, TEST_DEVICE_LATCH,
+         BUS_BYTE | BUS_WORD | BUS_DWORD},
+        {exercise, TEST_DEVICE_PORT + 4, TEST_DEVICE_PORT + 7, TEST_DEVICE_FLUSH, BUS_DWORD},
         {test, 0xe9, 0xe9, TEST_PORT_DEBUG, BUS_BYTE},
         {test, 0xf4, 0xf7, TEST_PORT_EXIT, BUS_BYTE | BUS_WORD | BUS_DWORD},
         {&platform->uart.device, UART_COM1_PORT, UART_COM1_PORT + 7, 0, BUS_BYTE},
         {pic, 0x4d0, 0x4d1, PIC_ELCR, BUS_BYTE},
+        {&platform->fw_cfg.device, FW_CFG_PORT, FW_CFG_PORT + 1, FW_CFG_SELECTOR,
+         BUS_BYTE | BUS_WORD},
         {pm, ACPI_PM_BASE, ACPI_PM_BASE + PM_TIMER - 1, 0, BUS_BYTE | BUS_WORD},
         {pm, ACPI_PM_BASE + PM_TIMER, ACPI_PM_BASE + ACPI_PM_PORTS - 1, PM_TIMER,
          BUS_BYTE | BUS_WORD | BUS_DWORD},
         // A dword access to the PCI configuration address beside it must not reset the machine.
         {keyboard, 0xcf9, 0xcf9, KBC_RESET, BUS_BYTE | BUS_WHOLE},
+        {exercise, TEST_DEVICE_LINES_PORT, TEST_DEVICE_LINES_PORT + TEST_DEVICE_LINES - 1,
+         TEST_DEVICE_LINE, BUS_BYTE},
         {test, 0x8900, 0x8900, TEST_PORT_SHUTDOWN, BUS_BYTE},
     };
     enum status status = STATUS_OK;
@@ -114,6 +142,16 @@ static enum status attach_ports(struct platform *platform)
             port_bus_attach(&platform->ports, at->device, at->first, at->last, at->reg, at->widths);
     }
     return status;
+}
+
+static enum status attach_memory(struct platform *platform, struct mmio_bus *bus)
+{
+    enum status status = mmio_bus_attach(bus, &platform->test_device.memory, gpa(IO_RAM_ADDRESS),
+                                         IO_RAM_BYTES, BUS_BYTE | BUS_WORD | BUS_DWORD | BUS_QWORD);
+    if (status != STATUS_OK || platform->processors == 0)
+        return status;
+    return mmio_bus_attach(bus, &platform->io_apic.device, gpa(IO_APIC_ADDRESS), IO_APIC_BYTES,
+                           BUS_BYTE | BUS_DWORD | BUS_WHOLE);
 }
 
 // Puts the local APIC's page where its base register says, if it is to be seen in memory at all.
@@ -140,8 +178,7 @@ static enum status init_apics(struct platform *platform, const struct platform_c
                                                  config->ticks_per_count, config->physical_bits};
         mmio_bus_init(&processor->mmio);
         local_apic_init(&processor->apic, &wiring);
-        status = mmio_bus_attach(&processor->mmio, &platform->io_apic.device, gpa(IO_APIC_ADDRESS),
-                                 IO_APIC_BYTES, BUS_BYTE | BUS_DWORD | BUS_WHOLE);
+        status = attach_memory(platform, &processor->mmio);
     }
     return status;
 }
@@ -155,6 +192,8 @@ enum status platform_init(struct platform *platform, const struct platform_confi
     port_bus_init(&platform->ports);
     mmio_bus_init(&platform->mmio);
     enum status status = clock_init(&platform->clock, config->tsc, config->tsc_hz);
+    if (status == STATUS_OK)
+        status = attach_memory(platform, &platform->mmio);
     if (status == STATUS_OK)
         status = init_apics(platform, config);
     if (status == STATUS_OK)
@@ -171,9 +210,10 @@ enum status platform_init(struct platform *platform, const struct platform_confi
 void platform_reset(struct platform *platform)
 {
     struct device *const devices[] = {
-        &platform->pic.device,        &platform->pit.device,  &platform->keyboard.device,
-        &platform->rtc.device,        &platform->uart.device, &platform->acpi_pm.device,
-        &platform->test_ports.device,
+        &platform->pic.device,         &platform->pit.device,    &platform->keyboard.device,
+        &platform->rtc.device,         &platform->uart.device,   &platform->acpi_pm.device,
+        &platform->test_ports.device,  &platform->fw_cfg.device, &platform->test_device.ports,
+        &platform->test_device.memory,
     };
     platform->control = (struct machine_control){MACHINE_RUNS, 0};
     for (unsigned i = 0; i < ARRAY_COUNT(devices); i++)

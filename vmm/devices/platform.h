@@ -15,6 +15,7 @@
 #include "vmm/devices/apic_bus.h"
 #include "vmm/devices/bus.h"
 #include "vmm/devices/clock.h"
+#include "vmm/devices/fw_cfg.h"
 #include "vmm/devices/io_apic.h"
 #include "vmm/devices/keyboard_controller.h"
 #include "vmm/devices/local_apic.h"
@@ -22,6 +23,7 @@
 #include "vmm/devices/pic.h"
 #include "vmm/devices/pit.h"
 #include "vmm/devices/rtc.h"
+#include "vmm/devices/test_device.h"
 #include "vmm/devices/test_ports.h"
 #include "vmm/devices/uart.h"
 
@@ -63,7 +65,9 @@ struct platform {
     struct apic_bus apic_bus;
     struct io_apic io_apic;
     struct platform_processor processor[APIC_BUS_PROCESSORS];
-    struct port_bus ports; // last: it holds 64 KiB
+    struct fw_cfg fw_cfg;
+    struct port_bus ports;          // it holds 64 KiB
+    struct test_device test_device; // the same
 };
 
 // Wires and resets the machine. STATUS_INVALID: tsc_hz is out of range, a callback is missing, or

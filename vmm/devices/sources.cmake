@@ -14,6 +14,8 @@ set(SOURCES
     rtc.c
     keyboard_controller.c
     test_ports.c
+    test_device.c
+    fw_cfg.c
     acpi_pm.c
     acpi_tables.c
     platform.c)

@@ -10,7 +10,7 @@
 //   0x006000  GDT                     64-bit and 32-bit entries
 //   0x007000  boot_params             Linux and plain ELF64 kernels
 //   0x009000  page tables, 6 pages    identity map of the first 4 GiB in 2 MiB pages
-//   0x009000  multiboot information   up to 0x60000, multiboot kernels (they need no page tables)
+//   0x009000  multiboot information   up to 0x60000, higher where the kernel lies there
 //   0x007c00  flat image              up to 0x9fc00
 //   0x010000  command line            Linux and plain ELF64 kernels, at most 64 KiB
 //   0x070000  start-up stack          grows down from 0x80000

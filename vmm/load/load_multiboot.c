@@ -3,8 +3,9 @@
 // protected mode with EAX = 0x2BADB002 and EBX = boot information. Follows the "Multiboot
 // Specification" version 0.6.96, "Machine state" and "Boot information format".
 //
-// The boot information is one block at INFORMATION_ADDRESS: GDT, information, memory map, module
-// list, then the strings. Modules lie page-aligned behind the kernel.
+// The boot information is one block, at INFORMATION_LOWEST or above the kernel where that lies
+// there: GDT, information, memory map, module list, then the strings. Modules lie page-aligned
+// behind the kernel.
 #include "vmm/load/loaders.h"
 #include "kernel/lib/address.h"
 #include "kernel/lib/format.h"
@@ -13,11 +14,11 @@
 #include "vmm/load/load_entry.h"
 #include "vmm/load/multiboot_header.h"
 
-#define INFORMATION_ADDRESS 0x9000ull
-#define INFORMATION_LIMIT   0x60000ull
-#define ONE_MIB             0x100000ull
-#define BOOTLOADER_MAGIC    0x2badb002u
-#define LOADER_NAME         "Gatehouse"
+#define INFORMATION_LOWEST 0x9000ull
+#define INFORMATION_LIMIT  0x60000ull
+#define ONE_MIB            0x100000ull
+#define BOOTLOADER_MAGIC   0x2badb002u
+#define LOADER_NAME        "Gatehouse"
 
 // Offsets in the boot information, and its flags.
 enum {
@@ -282,28 +283,37 @@ static enum status plan_information(const struct load_job *job, struct multiboot
     for (uint32_t i = 0; i < plan->module_count; i++) {
         bytes += string_bytes(plan->module[i].file, plan->module[i].arguments);
     }
-    plan->information = (struct load_range){INFORMATION_ADDRESS, INFORMATION_ADDRESS + bytes};
+    plan->information = (struct load_range){INFORMATION_LOWEST, INFORMATION_LOWEST + bytes};
     if (plan->information.end > INFORMATION_LIMIT) {
         return load_refuse(
             job, STATUS_INVALID, request->kernel.file,
             "command lines of kernel and modules: found %llu bytes, expected at most "
             "%llu; shorten them",
-            (unsigned long long)bytes, INFORMATION_LIMIT - INFORMATION_ADDRESS);
+            (unsigned long long)bytes, INFORMATION_LIMIT - INFORMATION_LOWEST);
     }
-    if (kernel_touches(plan, plan->information)) {
-        return load_refuse(
-            job, STATUS_MALFORMED, request->kernel.file,
-            "load address: found the kernel at 0x%llx to 0x%llx, expected nothing of "
-            "it in 0x%llx to 0x%llx, which holds the boot information; link it at 1 "
-            "MiB or above",
-            (unsigned long long)plan->kernel.start, (unsigned long long)plan->kernel.end,
-            (unsigned long long)plan->information.start, (unsigned long long)plan->information.end);
+    while (plan->information.end <= INFORMATION_LIMIT) {
+        if (!kernel_touches(plan, plan->information)) {
+            return STATUS_OK;
+        }
+        plan->information.start += PAGE_SIZE;
+        plan->information.end += PAGE_SIZE;
     }
-    return STATUS_OK;
+    return load_refuse(job, STATUS_MALFORMED, request->kernel.file,
+                       "load address: found the kernel at 0x%llx to 0x%llx, expected it to leave "
+                       "%llu bytes free in 0x%llx to 0x%llx for the boot information; link it at "
+                       "1 MiB or above",
+                       (unsigned long long)plan->kernel.start, (unsigned long long)plan->kernel.end,
+                       (unsigned long long)bytes, INFORMATION_LOWEST, INFORMATION_LIMIT);
 }
 
-// Appends "FILE ARGUMENTS" at `*cursor`, an offset in the block, and returns its address.
-static uint32_t put_string(uint8_t *block, uint64_t *cursor, const char *file,
+// Guest-physical address of what stands at `offset` in the block.
+static uint32_t address_of(const struct multiboot_plan *plan, uint64_t offset)
+{
+    return (uint32_t)(plan->information.start + offset);
+}
+
+// Appends "FILE ARGUMENTS" at `*cursor`, an offset in the block, and returns that offset.
+static uint64_t put_string(uint8_t *block, uint64_t *cursor, const char *file,
                            const char *arguments)
 {
     uint64_t start = *cursor;
@@ -322,7 +332,7 @@ static uint32_t put_string(uint8_t *block, uint64_t *cursor, const char *file,
     }
     *to++ = 0;
     *cursor = (uint64_t)(to - block);
-    return (uint32_t)(INFORMATION_ADDRESS + start);
+    return start;
 }
 
 static uint32_t put_memory_map(const struct load_job *job, uint8_t *block)
@@ -349,7 +359,8 @@ static void put_modules(const struct multiboot_plan *plan, uint8_t *block, uint6
 
         put32(row, (uint32_t)plan->module_address[i]);
         put32(row + 4, (uint32_t)(plan->module_address[i] + module->size));
-        put32(row + 8, put_string(block, cursor, module->file, module->arguments));
+        put32(row + 8,
+              address_of(plan, put_string(block, cursor, module->file, module->arguments)));
         put32(row + 12, 0);
     }
 }
@@ -358,7 +369,7 @@ static void write_information(const struct load_job *job, const struct multiboot
 {
     const struct load_request *request = job->request;
     uint64_t bytes = plan->information.end - plan->information.start;
-    uint8_t *block = load_window(job, INFORMATION_ADDRESS, bytes);
+    uint8_t *block = load_window(job, plan->information.start, bytes);
     uint8_t *info = block + BLOCK_INFO;
     uint64_t cursor = BLOCK_MODULES + (uint64_t)plan->module_count * MODULE_ROW_BYTES;
 
@@ -368,13 +379,14 @@ static void write_information(const struct load_job *job, const struct multiboot
                                  INFO_HAS_LOADER_NAME);
     put32(info + INFO_MEM_LOWER, (uint32_t)(LOAD_LOW_FREE_END / 1024));
     put32(info + INFO_MEM_UPPER, (uint32_t)((job->low_end - ONE_MIB) / 1024));
-    put32(info + INFO_CMDLINE,
-          put_string(block, &cursor, request->kernel.file, request->command_line));
+    put32(info + INFO_CMDLINE, address_of(plan, put_string(block, &cursor, request->kernel.file,
+                                                           request->command_line)));
     put32(info + INFO_MODS_COUNT, plan->module_count);
-    put32(info + INFO_MODS_ADDR, (uint32_t)(INFORMATION_ADDRESS + BLOCK_MODULES));
+    put32(info + INFO_MODS_ADDR, address_of(plan, BLOCK_MODULES));
     put32(info + INFO_MMAP_LENGTH, put_memory_map(job, block));
-    put32(info + INFO_MMAP_ADDR, (uint32_t)(INFORMATION_ADDRESS + BLOCK_MMAP));
-    put32(info + INFO_BOOT_LOADER_NAME, put_string(block, &cursor, LOADER_NAME, NULL));
+    put32(info + INFO_MMAP_ADDR, address_of(plan, BLOCK_MMAP));
+    put32(info + INFO_BOOT_LOADER_NAME,
+          address_of(plan, put_string(block, &cursor, LOADER_NAME, NULL)));
     put_modules(plan, block, &cursor);
 }
 
@@ -398,10 +410,10 @@ static void commit(const struct load_job *job, const struct multiboot_plan *plan
         load_copy(job, plan->module_address[i], plan->module[i].bytes, plan->module[i].size);
     }
     write_information(job, plan);
-    load_entry_protected(entry, (uint32_t)plan->entry, INFORMATION_ADDRESS + BLOCK_GDT);
+    load_entry_protected(entry, (uint32_t)plan->entry, address_of(plan, BLOCK_GDT));
     entry->type = LOAD_MULTIBOOT;
     entry->gpr[GPR_RAX] = BOOTLOADER_MAGIC;
-    entry->gpr[GPR_RBX] = INFORMATION_ADDRESS + BLOCK_INFO;
+    entry->gpr[GPR_RBX] = address_of(plan, BLOCK_INFO);
     format_text(
         entry->summary, sizeof(entry->summary),
         "multiboot kernel at 0x%llx to 0x%llx, %u modules, entered at 0x%llx in 32-bit mode",

@@ -38,7 +38,7 @@ static void what_is_not_there_floats(void **state)
 {
     struct machine *m = *state;
     static const uint16_t ports[] = {0x00,  0x3f,  0x62,  0x2f8, 0x3c0, 0x3d5, 0x170, 0x1f7,
-                                     0xcf8, 0xcfc, 0x511, 0xe0,  0x5ff, 0x60c, 0xffff};
+                                     0xcf8, 0xcfc, 0x512, 0xe8,  0x5ff, 0x60c, 0xffff};
     for (size_t i = 0; i < ARRAY_COUNT(ports); i++) {
         out(m, ports[i], 0);
         assert_int_equal(in(m, ports[i]), 0xff);

@@ -204,6 +204,7 @@ static void test_placement_refusals(void **state)
     refuse(fixture, STATUS_NO_MEMORY, "kernel.img: segment 0, p_paddr and p_memsz", "0xfffff000");
     fixture = fixture_new(TEST_MEMORY);
     make_elf32(image, 0x8000, FLAGS);
+    put32(image + 52 + 20, 0x58000); // its bss fills the place of the boot information
     refuse(fixture, STATUS_MALFORMED, "kernel.img: load address: found the kernel at 0x8000",
            "boot information");
     fixture = new_kernel();
@@ -222,6 +223,29 @@ static void test_low_kernel(void **state)
     fixture_kernel(fixture, image, sizeof(image));
     fixture_accept(fixture);
     assert_memory_equal(fixture->ram + 0x7000, image + 0x1000, 0x1000);
+    fixture_free(fixture);
+}
+
+// The boot information gives way to a kernel in its place.
+static void test_kernel_in_the_way(void **state)
+{
+    struct fixture *fixture = fixture_new(TEST_MEMORY);
+
+    (void)state;
+    make_elf32(image, 0x8000, FLAGS); // to 0xa000
+    fixture_kernel(fixture, image, sizeof(image));
+    fixture_module(fixture, "a=b", 3, "arguments");
+    fixture_accept(fixture);
+    const uint8_t *info = information(fixture);
+    assert_memory_equal(fixture->ram + 0x8000, image + 0x1000, 0x1000);
+    assert_true(fixture->entry.gpr[GPR_RBX] > 0xa000 && fixture->entry.gpr[GPR_RBX] < 0xb000);
+    assert_true(fixture->entry.gdtr.base >= 0xa000);
+    assert_string_equal(text_at(fixture, get32(info + 16)), "kernel.img");
+    assert_string_equal(text_at(fixture, get32(info + 64)), "Gatehouse");
+    const uint8_t *module = fixture->ram + get32(info + 24);
+    assert_string_equal(text_at(fixture, get32(module + 8)), "module.bin arguments");
+    assert_memory_equal(fixture->ram + get32(module), "a=b", 3);
+    assert_int_equal(get32(fixture->ram + get32(info + 48)), 20);
     fixture_free(fixture);
 }
 
@@ -320,7 +344,7 @@ static void test_address_field_refusals(void **state)
     make_flat(flat, PHYSICAL, 0, 0, PHYSICAL + 0x7c0);
     refuse_flat(flat, sizeof(flat), STATUS_MALFORMED,
                 "kernel.img: multiboot header, entry_addr: found 0x2007c0");
-    make_flat(flat, 0x9100, 0, 0, 0x9100);
+    make_flat(flat, 0x9100, 0, 0x60000, 0x9100);
     refuse_flat(flat, sizeof(flat), STATUS_MALFORMED, "kernel.img: load address");
     make_flat(flat, PHYSICAL, 0, 0, PHYSICAL);
     refuse_flat(flat, 0x11f, STATUS_MALFORMED,
@@ -356,6 +380,7 @@ int main(void)
         cmocka_unit_test(test_automatic_refusal_of_elf32),
         cmocka_unit_test(test_placement_refusals),
         cmocka_unit_test(test_low_kernel),
+        cmocka_unit_test(test_kernel_in_the_way),
         cmocka_unit_test(test_long_command_line),
         cmocka_unit_test(test_address_fields),
         cmocka_unit_test(test_address_field_refusals),
