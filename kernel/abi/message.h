@@ -41,6 +41,8 @@ enum end_reason {
     END_ENTRY_REFUSED, // status 74
     END_UNHANDLED,     // status 76
     END_MONITOR_FAULT, // the monitor itself died: status 76
+    END_HALTED,        // halted for ever, interrupts off: status 80
+    END_NO_PROGRESS,   // spins with interrupts off, and the configuration ends it: status 82
 };
 
 struct message_ended {
@@ -58,5 +60,7 @@ enum run_status {
     RUN_ENTRY_REFUSED = 74,
     RUN_UNHANDLED = 76,
     RUN_NO_VMX = 78,
+    RUN_HALTED = 80,
+    RUN_NO_PROGRESS = 82,
     RUN_TIMEOUT = 124,
 };

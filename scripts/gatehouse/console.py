@@ -97,9 +97,9 @@ class HostLog:
 
     A line waits while `hold` is set (the guest's own line is incomplete on the same terminal). While
     `silent` is set nothing is printed: the console process shows a person its own log, and only
-    what is left when a run fails is printed."""
+    what is left when a run fails is printed. `complete` turns a line into those to be printed."""
 
-    def __init__(self, engine_started, quiet_when_started=False, quiet=False):
+    def __init__(self, engine_started, quiet_when_started=False, quiet=False, complete=None):
         self.status = None
         self.ready = False
         self.started = {}
@@ -112,6 +112,7 @@ class HostLog:
         self.silent = quiet
         self._partial = b""
         self._waiting = []
+        self._complete = complete or (lambda line: [line])
         self._engine_started = engine_started
         self._quiet_when_started = quiet_when_started
         self._quiet = quiet
@@ -128,7 +129,7 @@ class HostLog:
                     _, number, *text = line.split(" ", 2)
                     self.statistics.setdefault(number, []).extend(text)
             elif line:
-                self._waiting.append(line)
+                self._waiting += self._complete(line)
         self.flush()
 
     def flush(self):
@@ -171,11 +172,12 @@ class Session:
     """One run: the loop between the user and a started engine.
 
     `machine` offers: com1, com2 (Pty), drains (descriptors to read and drop), process (Popen).
-    `capture` keeps the console's bytes in .captured instead of writing them to standard output."""
+    `capture` keeps the console's bytes in .captured instead of writing them to standard output.
+    `complete`: see HostLog."""
 
-    def __init__(self, machine, timeout, interactive, capture=False):
+    def __init__(self, machine, timeout, interactive, capture=False, complete=None):
         self.machine = machine
-        self.log = HostLog(time.monotonic(), interactive, capture)
+        self.log = HostLog(time.monotonic(), interactive, capture, complete)
         self.interactive = interactive
         self.deadline = time.monotonic() + timeout if timeout else None
         self.timed_out = False

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 
 from gatehouse import (build, console, engine_bochs, engine_qemu, event_log, exit_log, initramfs,
-                       iso, linux, packages, report, spec)
+                       iso, linux, packages, post_mortem, report, spec)
 
 MEBIBYTE = spec.MEBIBYTE
 HOST_MEMORY = 96 * MEBIBYTE  # kernel, processes, page tables, firmware
@@ -176,7 +176,9 @@ def run(arguments, terminal, interactive):
         with _signals_end_the_run():
             machine = engine.start(folder, image, needed, int(arguments.cpus))
             try:
-                session = console.Session(machine, arguments.timeout, interactive)
+                reader = post_mortem.Reader(arguments.guests)
+                session = console.Session(machine, arguments.timeout, interactive,
+                                          complete=reader.read)
                 status = session.run()
             finally:
                 machine.stop()

@@ -6,7 +6,7 @@ import math
 import os
 import pathlib
 
-from gatehouse import report, spec, toml_file
+from gatehouse import post_mortem, report, spec, toml_file
 
 _EPILOG = """\
 Without KERNEL and --config, Debian's own cloud kernel boots to a shell.
@@ -17,7 +17,7 @@ Default command line of Debian's kernel: """ + spec.DEFAULT_APPEND + """
 exit status: 0 power-off; (v << 1) | 1 after a guest's write of v to port 0xf4; 64 usage;
 66 unreadable or malformed image; 68 this machine lacks a package or the network; 70 the host
 kernel died; 72 triple fault; 74 VM entry refused; 76 exit that nobody handles; 78 no VMX here;
-124 timeout.
+80 halted for ever; 82 no progress (--watchdog S,stop); 124 timeout.
 
 keys on a terminal: Ctrl-A h shows the escape keys; Ctrl-] three times ends the run at once.
 """
@@ -65,6 +65,11 @@ def _parser():
     add("--exit-log", metavar="FILE", help="write every VM exit to this file; scripts/exits shows it")
     add("--event-log", metavar="FILE",
         help="write what the host kernel does to this file; scripts/replay checks it")
+    add("--debug-exceptions", action="store_true", help="every exception of the guest exits, so that "
+        "the report about a dead guest shows the chain that led there")
+    add("--watchdog", metavar="S[,stop]", help="report a guest that spins with interrupts off for S "
+        "seconds of its time (default 30; 0: never), or end it with status 82")
+    add("--symbols", metavar="FILE", help="System.map or ELF file, for reports about the guest")
     add("--keep", metavar="DIR", help="keep the image, configuration and logs of the run there")
     add("--iso", metavar="FILE", help="only write the bootable image, for a USB stick")
     return parser
@@ -88,6 +93,9 @@ def _guest(arguments):
         guest.intercept = spec.parse_intercepts(arguments.intercept.split(","))
     guest.test_kernel = arguments.test_kernel
     guest.env = [spec.parse_variable(text) for text in arguments.env]
+    if arguments.watchdog is not None:
+        guest.watchdog = spec.parse_watchdog(arguments.watchdog)
+    guest.symbols = arguments.symbols
     guest.modules = [spec.parse_module(text) for text in arguments.module]
     return guest
 
@@ -96,7 +104,7 @@ def _guests(arguments):
     if not arguments.config:
         return [_guest(arguments)]
     single = ["kernel", "append", "initrd", "module", "type", "memory", "vcpus",
-              "apic", "intercept", "test_kernel", "env"]
+              "apic", "intercept", "test_kernel", "env", "watchdog", "symbols"]
     given = [name for name in single if getattr(arguments, name)]
     if given:
         raise spec.Problem("--config names the guests: these belong into the file: "
@@ -162,8 +170,13 @@ def parse(words):
         arguments.guests = _guests(arguments)
         for guest in arguments.guests:
             guest.stats, guest.exit_log = arguments.stats, bool(arguments.exit_log)
+            if arguments.debug_exceptions and "exceptions" not in guest.intercept:
+                guest.intercept = [*guest.intercept, "exceptions"]
         _check_places(arguments)
     except spec.Problem as problem:
         raise report.Failure(report.USAGE, str(problem)) from problem
     spec.check_guests(arguments.guests)
+    for guest in arguments.guests:
+        if guest.symbols:
+            post_mortem.check(guest.symbols)
     return arguments

@@ -15,6 +15,7 @@ GUESTS_MAXIMUM, MODULES_MAXIMUM = 16, 18
 SECTION_MAXIMUM = 2048  # bytes of a guest's part of the configuration
 VCPUS_MAXIMUM = 8
 CPUS_MAXIMUM = 64
+WATCHDOG_MAXIMUM = 1_000_000
 APIC_CHOICES = ["auto", "on", "off"]
 TYPES = ["auto", "linux", "elf", "multiboot", "flat"]
 # The kernel's cipher self-tests alone cost more ticks than the rest of its boot.
@@ -46,6 +47,8 @@ class Guest:
     env: list = dataclasses.field(default_factory=list)  # "NAME=VALUE"
     stats: bool = False
     exit_log: bool = False
+    watchdog: tuple | None = None  # (seconds, "report" or "stop")
+    symbols: str | None = None
 
 
 def parse_size(text):
@@ -83,6 +86,15 @@ def parse_vcpus(value):
     if int(value) > VCPUS_MAXIMUM:
         raise Problem(f"vcpus {value}: at most {VCPUS_MAXIMUM} are possible")
     return int(value)
+
+
+def parse_watchdog(value):
+    """SECONDS or SECONDS,stop: how long a guest may spin with interrupts off. 0: for ever."""
+    seconds, comma, policy = str(value).partition(",")
+    if not seconds.isdigit() or int(seconds) > WATCHDOG_MAXIMUM or (comma and policy != "stop"):
+        raise Problem(f"watchdog {value!r} is not a number of seconds from 0 to {WATCHDOG_MAXIMUM}, "
+                      "perhaps followed by ,stop")
+    return int(seconds), "stop" if comma else "report"
 
 
 def parse_choice(value, choices, what):
@@ -232,6 +244,8 @@ def _guest_lines(guest, files):
     lines += [f"memory {guest.memory}", f"vcpus {guest.vcpus}", f"reset {guest.reset}",
               f"clock {int(time.time())}"]
     lines += ["stats on"] * guest.stats + ["exit-log on"] * guest.exit_log
+    if guest.watchdog:
+        lines.append(f"watchdog {guest.watchdog[0]} {guest.watchdog[1]}")
     size = sum(len(line.encode()) + 1 for line in lines)
     if size > SECTION_MAXIMUM:
         raise report.Failure(report.USAGE, f"guest {guest.name}: its command line, modules and "

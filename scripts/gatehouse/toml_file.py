@@ -15,6 +15,8 @@
     reset = "restart"         # or "end"
     test-kernel = false       # true: local APICs and an environment module
     env = ["NAME=VALUE"]      # adds to the environment module; means test-kernel
+    watchdog = "30"           # seconds a guest may spin with interrupts off; "30,stop" ends it
+    symbols = "System.map"    # for reports, where the kernel has none
 """
 import pathlib
 import re
@@ -92,6 +94,8 @@ _READERS = {
     "vcpus": lambda value, _: spec.parse_vcpus(_integer(value)),
     "apic": lambda value, _: spec.parse_choice(_text(value), spec.APIC_CHOICES, "apic"),
     "intercept": lambda value, _: spec.parse_intercepts(_strings(value)),
+    "watchdog": lambda value, _: spec.parse_watchdog(value),
+    "symbols": lambda value, folder: str(folder / _text(value)),
     "reset": lambda value, _: spec.parse_choice(_text(value), ["restart", "end"], "reset"),
     "test-kernel": _switch,
     "env": _variables,

@@ -174,6 +174,7 @@ static enum status take_vm(struct parser *parser, struct config_text value)
     parser->vm->vcpus = 1;
     parser->vm->clock = CONFIG_CLOCK_DEFAULT;
     parser->vm->restart_on_reset = true;
+    parser->vm->watchdog = CONFIG_WATCHDOG_DEFAULT;
     parser->vm->section.start = parser->line_start;
     parser->seen = 0;
     return STATUS_OK;
@@ -309,6 +310,20 @@ static enum status take_clock(struct parser *parser, struct config_text value)
     return STATUS_OK;
 }
 
+static enum status take_watchdog(struct parser *parser, struct config_text value)
+{
+    static const char *const words[] = {"report", "stop"};
+    struct config_text number = config_take_word(&value);
+    uint64_t seconds = 0;
+
+    if (!config_take_number(number, &seconds) || seconds > CONFIG_WATCHDOG_MAXIMUM) {
+        return refuse(parser, "watchdog: expected 0 to %llu seconds, found \"%.*s\"",
+                      CONFIG_WATCHDOG_MAXIMUM, (int)number.length, number.start);
+    }
+    parser->vm->watchdog = seconds;
+    return take_either(parser, "watchdog", value, words, &parser->vm->watchdog_stops);
+}
+
 static const struct key keys[] = {
     {"gatehouse", PLACE_FIRST, false, false, take_version},
     {"console", PLACE_HEADER, false, false, take_console},
@@ -329,6 +344,7 @@ static const struct key keys[] = {
     {"clock", PLACE_VM, false, false, take_clock},
     {"stats", PLACE_VM, false, false, take_stats},
     {"exit-log", PLACE_VM, false, false, take_exit_log},
+    {"watchdog", PLACE_VM, false, false, take_watchdog},
 };
 static_assert(ARRAY_COUNT(keys) <= 32, "struct parser's seen has a bit per key");
 

@@ -23,6 +23,7 @@
 //     reset restart|end
 //     stats on|off             tables of exits when the VM ends; default off
 //     exit-log on|off          every exit to the debug port; default off
+//     watchdog SECONDS report|stop  a guest that spins with interrupts off so long; 0: never
 //     clock SECONDS            since 1970-01-01 UTC, for the guest's real-time clock
 #pragma once
 
@@ -32,14 +33,16 @@
 #include "kernel/lib/compiler.h"
 #include "kernel/lib/status.h"
 
-#define CONFIG_VM_MAXIMUM     16u
-#define CONFIG_MODULE_MAXIMUM 18u
-#define CONFIG_VCPU_MAXIMUM   64u
-#define CONFIG_NAME_MAXIMUM   32u
-#define CONFIG_CLOCK_DEFAULT  1767225600ull // 2026-01-01
-#define CONFIG_CLOCK_MAXIMUM  4102444800ull // 2100-01-01
-#define CONFIG_MEMORY_MINIMUM (1ull << 20)  // bytes
-#define CONFIG_MEMORY_MAXIMUM (1ull << 40)  // bytes
+#define CONFIG_VM_MAXIMUM       16u
+#define CONFIG_MODULE_MAXIMUM   18u
+#define CONFIG_VCPU_MAXIMUM     64u
+#define CONFIG_NAME_MAXIMUM     32u
+#define CONFIG_CLOCK_DEFAULT    1767225600ull // 2026-01-01
+#define CONFIG_WATCHDOG_DEFAULT 30ull         // seconds
+#define CONFIG_WATCHDOG_MAXIMUM 1000000ull
+#define CONFIG_CLOCK_MAXIMUM    4102444800ull // 2100-01-01
+#define CONFIG_MEMORY_MINIMUM   (1ull << 20)  // bytes
+#define CONFIG_MEMORY_MAXIMUM   (1ull << 40)  // bytes
 
 // A piece of the configuration text. No NUL follows it; print it with "%.*s".
 struct config_text {
@@ -75,6 +78,8 @@ struct config_vm {
     bool restart_on_reset;
     bool stats;
     bool exit_log;
+    bool watchdog_stops; // the VM ends, else it is only reported
+    uint64_t watchdog;   // seconds; 0: off
     uint32_t vcpus;
     enum config_apic apic;
     uint32_t intercepts; // intercept.h

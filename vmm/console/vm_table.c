@@ -25,6 +25,8 @@ const char *vm_reason_name(uint32_t reason)
         [END_ENTRY_REFUSED] = "entry-refused",
         [END_UNHANDLED] = "unhandled-exit",
         [END_MONITOR_FAULT] = "monitor-fault",
+        [END_HALTED] = "halted",
+        [END_NO_PROGRESS] = "no-progress",
     };
 
     return reason < ARRAY_COUNT(names) ? names[reason] : "unknown";

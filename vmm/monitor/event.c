@@ -6,18 +6,31 @@
 
 #define DR6_SINGLE_STEP (1ull << 14)
 
+static void raise_noted(struct machine *machine, uint32_t word, uint32_t error_code)
+{
+    struct vcpu_page *page = machine->page;
+    const struct exception_note note = {
+        .rip = page->rip,
+        .address = page->cr2,
+        .word = word,
+        .error_code = error_code,
+        .result = EXCEPTION_RAISED,
+    };
+
+    exception_note(&machine->exceptions, &note);
+    page->event = (struct vcpu_event){.word = word, .error_code = error_code};
+}
+
 void event_raise(struct machine *machine, unsigned vector)
 {
-    machine->page->event = (struct vcpu_event){
-        .word = VCPU_EVENT_VALID | (uint32_t)VCPU_EVENT_EXCEPTION | vector,
-    };
+    raise_noted(machine, VCPU_EVENT_VALID | (uint32_t)VCPU_EVENT_EXCEPTION | vector, 0);
 }
 
 void event_raise_error(struct machine *machine, unsigned vector, uint32_t error_code)
 {
-    event_raise(machine, vector);
-    machine->page->event.word |= VCPU_EVENT_ERROR_CODE;
-    machine->page->event.error_code = error_code;
+    raise_noted(machine,
+                VCPU_EVENT_VALID | (uint32_t)VCPU_EVENT_EXCEPTION | VCPU_EVENT_ERROR_CODE | vector,
+                error_code);
 }
 
 enum outcome event_protection(struct machine *machine)

@@ -328,3 +328,64 @@ enum status guest_walk(struct guest_memory *memory, const struct guest_paging *p
 
     return guest_walk_traced(memory, paging, address, access, result, fault, &trace);
 }
+
+// Adds the entry of a level to the view. False: the walk ends here.
+static bool show_entry(struct walk *walk, unsigned level, uint64_t place,
+                       struct guest_walk_view *view)
+{
+    uint64_t entry = entry_read(walk, place);
+    uint32_t at = view->count++;
+
+    view->level[at] = level;
+    view->place[at] = place;
+    view->entry[at] = entry;
+    walk->level = level;
+    walk->entry[level - 1] = entry;
+    if (entry_pointer(walk, place) == NULL)
+        view->end = WALK_OUTSIDE;
+    else if (!(entry & ENTRY_PRESENT))
+        view->end = WALK_NOT_PRESENT;
+    else if (breaks_reserved(walk, entry, level))
+        view->end = WALK_RESERVED;
+    else
+        return true;
+    return false;
+}
+
+static void show_tables(struct walk *walk, struct guest_walk_view *view)
+{
+    const struct paging_format *format = walk->format;
+    uint64_t index_mask = (1u << format->index_bits) - 1;
+    uint64_t table = walk->paging->cr3 & format->root_mask;
+
+    for (unsigned level = format->levels;; level--) {
+        uint64_t index = (walk->address >> shift_of(walk, level)) & index_mask;
+
+        if (!show_entry(walk, level, table + index * format->entry_bytes, view))
+            return;
+        if (maps_page(walk, walk->entry[level - 1], level)) {
+            view->end = WALK_MAPPED;
+            view->page_shift = shift_of(walk, level);
+            view->result = page_address(walk);
+            return;
+        }
+        table = walk->entry[level - 1] & ENTRY_ADDRESS;
+    }
+}
+
+void guest_walk_show(struct guest_memory *memory, const struct guest_paging *paging, gva_t address,
+                     struct guest_walk_view *view)
+{
+    struct walk walk = {.memory = memory, .paging = paging, .format = format_of(paging)};
+
+    *view = (struct guest_walk_view){.end = WALK_NO_PAGING};
+    walk.address = paging->efer & EFER_LMA ? address.value : address.value & 0xffffffffu;
+    view->result = gpa(walk.address);
+    if (!(paging->cr0 & CR0_PG))
+        return;
+    if ((paging->cr4 & CR4_LA57) && (paging->efer & EFER_LMA)) {
+        view->end = WALK_UNSUPPORTED;
+        return;
+    }
+    show_tables(&walk, view);
+}

@@ -53,6 +53,29 @@ enum status guest_walk_traced(struct guest_memory *memory, const struct guest_pa
                               struct emulate_fault *fault,
                               struct guest_walk_trace *trace) MUST_CHECK;
 
+// A walk as a person wants to see it: every entry on the way, from the top, whatever stands in it.
+enum guest_walk_end {
+    WALK_MAPPED,      // `result` is the guest-physical address
+    WALK_NOT_PRESENT, // the last entry is not present
+    WALK_RESERVED,    // the last entry has reserved bits set
+    WALK_OUTSIDE,     // the last entry lies outside RAM
+    WALK_NO_PAGING,   // paging is off: `result` is the address itself
+    WALK_UNSUPPORTED, // 5-level paging
+};
+struct guest_walk_view {
+    enum guest_walk_end end;
+    uint32_t count; // of entries
+    uint32_t level[GUEST_WALK_ENTRIES];
+    uint64_t place[GUEST_WALK_ENTRIES]; // guest-physical addresses of the entries
+    uint64_t entry[GUEST_WALK_ENTRIES];
+    uint32_t page_shift; // WALK_MAPPED: the page's size
+    gpa_t result;
+};
+
+// Looks, and changes nothing: neither accessed nor dirty bits are set, and no right is checked.
+void guest_walk_show(struct guest_memory *memory, const struct guest_paging *paging, gva_t address,
+                     struct guest_walk_view *view);
+
 // True while the traced entries are unchanged. Never for GUEST_WALK_UNKNOWN.
 static inline bool guest_walk_holds(const struct guest_walk_trace *trace)
 {

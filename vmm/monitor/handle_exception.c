@@ -12,26 +12,6 @@
 #define DR6_DETECT      (1ull << 13)
 #define DR7_DETECT      (1ull << 13)
 
-enum event_class { CLASS_BENIGN, CLASS_CONTRIBUTORY, CLASS_PAGE_FAULT, CLASS_DOUBLE_FAULT };
-
-static enum event_class classify(uint32_t word)
-{
-    uint32_t vector = word & 0xff;
-
-    if ((word & VCPU_EVENT_VALID) == 0 || (word & VCPU_EVENT_TYPE_MASK) != VCPU_EVENT_EXCEPTION) {
-        return CLASS_BENIGN;
-    }
-    if (vector == VECTOR_PAGE) {
-        return CLASS_PAGE_FAULT;
-    }
-    if (vector == VECTOR_DOUBLE_FAULT) {
-        return CLASS_DOUBLE_FAULT;
-    }
-    return vector == 0 || (vector >= VECTOR_TASK && vector <= VECTOR_PROTECTION)
-               ? CLASS_CONTRIBUTORY
-               : CLASS_BENIGN;
-}
-
 // The bits of a debug exception are in the exit qualification, and not yet in DR6 and DR7.
 static void note_debug_exception(struct vcpu_page *page)
 {
@@ -58,19 +38,57 @@ static void give_back(struct vcpu_page *page)
     };
 }
 
+// An NMI whose delivery ended in an exception blocks others all the same.
+static void keep_nmi_blocking(struct vcpu_page *page, uint32_t during)
+{
+    if ((during & VCPU_EVENT_VALID) && (during & VCPU_EVENT_TYPE_MASK) == VCPU_EVENT_NMI) {
+        page->interruptibility |= VCPU_BLOCKED_BY_NMI;
+        page->dirty |= VCPU_GROUP_RIP;
+    }
+}
+
+static enum exception_result note(struct machine *machine)
+{
+    const struct vcpu_page *page = machine->page;
+    const struct exception_note note = {
+        .rip = page->rip,
+        .address = page->exit.exception.address,
+        .word = page->exit.exception.word,
+        .error_code = page->exit.exception.error_code,
+        .during = page->event.word,
+        .result = exception_compose(page->event.word, page->exit.exception.word),
+    };
+
+    exception_note(&machine->exceptions, &note);
+    return note.result;
+}
+
+static void send_on(struct vcpu_page *page, enum exception_result result)
+{
+    if (result == EXCEPTION_DOUBLE_FAULT) {
+        page->event = (struct vcpu_event){
+            .word = VCPU_EVENT_VALID | (uint32_t)VCPU_EVENT_EXCEPTION | VCPU_EVENT_ERROR_CODE |
+                    VECTOR_DOUBLE_FAULT,
+        };
+    } else {
+        keep_nmi_blocking(page, page->event.word);
+        give_back(page);
+    }
+}
+
 // An event whose delivery was interrupted is in the page. A fault of its delivery comes instead of
 // it, or the two make a double fault; two faults of which the first is one end in a shutdown.
 enum outcome handle_exception(struct machine *machine)
 {
     struct vcpu_page *page = machine->page;
     uint32_t vector = page->exit.exception.word & 0xff;
-    enum event_class first = classify(page->event.word);
-    enum event_class second = classify(page->exit.exception.word);
+    enum exception_result result;
 
     if (vector == VECTOR_DEBUG && !machine_has(machine, VCPU_GROUP_DEBUG)) {
         return OUTCOME_FETCH;
     }
-    if (first == CLASS_DOUBLE_FAULT && second != CLASS_BENIGN) {
+    result = note(machine);
+    if (result == EXCEPTION_SHUTDOWN) {
         return handle_triple_fault(machine);
     }
     if (vector == VECTOR_PAGE) {
@@ -78,11 +96,6 @@ enum outcome handle_exception(struct machine *machine)
     } else if (vector == VECTOR_DEBUG) {
         note_debug_exception(page);
     }
-    if ((first == CLASS_CONTRIBUTORY && second == CLASS_CONTRIBUTORY) ||
-        (first == CLASS_PAGE_FAULT && second != CLASS_BENIGN)) {
-        event_raise_error(machine, VECTOR_DOUBLE_FAULT, 0);
-    } else {
-        give_back(page);
-    }
+    send_on(page, result);
     return OUTCOME_RESUME;
 }

@@ -10,9 +10,15 @@ enum outcome handle_nothing(struct machine *machine)
     return OUTCOME_RESUME;
 }
 
+// Without a local APIC nothing but an interrupt ends HLT.
 enum outcome handle_halt(struct machine *machine)
 {
-    machine->page->halted = 1;
+    struct vcpu_page *page = machine->page;
+
+    if (UNLIKELY(!machine->apic && !(page->rflags & RFLAGS_IF))) {
+        return machine_halted(machine);
+    }
+    page->halted = 1;
     return OUTCOME_ADVANCE;
 }
 

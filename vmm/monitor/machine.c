@@ -18,6 +18,13 @@ enum outcome machine_stop(struct machine *machine, uint32_t reason, uint32_t sta
     return OUTCOME_STOP;
 }
 
+enum outcome machine_halted(struct machine *machine)
+{
+    return machine_stop(machine, END_HALTED, RUN_HALTED, true,
+                        "the guest halted for ever: HLT with interrupts off at rip 0x%llx",
+                        (unsigned long long)machine->page->rip);
+}
+
 void machine_log(struct machine *machine, const char *format, ...)
 {
     char line[256];

@@ -15,6 +15,7 @@
 #include "kernel/lib/compiler.h"
 #include "vmm/devices/guest_memory.h"
 #include "vmm/devices/platform.h"
+#include "vmm/monitor/exceptions.h"
 #include "vmm/monitor/guest_access.h"
 
 // How the run loop goes on after a handler.
@@ -79,6 +80,7 @@ struct machine {
     uint32_t refused[16];     // MSR numbers that were logged
     uint32_t refused_count;
     struct machine_counts counts;
+    struct exception_trail exceptions;
 
     void *log_context;
     void (*log)(void *context, const char *line); // null: nobody reads it
@@ -87,6 +89,9 @@ struct machine {
 // Sets machine.stop and returns OUTCOME_STOP.
 enum outcome machine_stop(struct machine *machine, uint32_t reason, uint32_t status, bool report,
                           const char *format, ...) PRINTF(5, 6);
+
+// The guest halted with interrupts off, and nothing will wake it.
+enum outcome machine_halted(struct machine *machine);
 
 // One line for the host log.
 void machine_log(struct machine *machine, const char *format, ...) PRINTF(2, 3);

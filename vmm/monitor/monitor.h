@@ -10,10 +10,12 @@
 #include "vmm/devices/guest_memory.h"
 #include "vmm/devices/platform.h"
 #include "vmm/load/load.h"
+#include "vmm/monitor/exit_trail.h"
 #include "vmm/monitor/link.h"
 #include "vmm/monitor/machine.h"
 #include "vmm/monitor/observe.h"
 #include "vmm/monitor/smp.h"
+#include "vmm/monitor/watchdog.h"
 
 #define MONITOR_PROCESSORS APIC_BUS_PROCESSORS
 
@@ -25,6 +27,8 @@ struct virtual_cpu {
     uint32_t index;
     uint32_t handle; // of the vCPU
     struct machine machine;
+    struct exit_trail trail;
+    struct watchdog_spin spin;
     struct observer observer;
 
     // With local APICs only, see smp.c.
@@ -44,6 +48,7 @@ struct monitor {
     struct link link;
     struct guest_memory memory;
     struct platform platform;
+    struct watchdog watchdog;
     struct observe_sink sink; // of the exit log and the exit tables
 };
 

@@ -10,7 +10,7 @@
 #include "vmm/monitor/event.h"
 #include "vmm/monitor/handlers.h"
 #include "vmm/monitor/observing.h"
-#include "vmm/monitor/report.h"
+#include "vmm/monitor/post_mortem.h"
 #include "vmm/runtime/program.h"
 #include "vmm/runtime/system_call.h"
 #include "vmm/runtime/tsc.h"
@@ -72,6 +72,13 @@ static void explain_refusal(struct virtual_cpu *cpu)
     }
 }
 
+// The whole report about a processor, which goes on afterwards or not.
+static void run_report(struct virtual_cpu *cpu, const char *title)
+{
+    run_fetch(cpu, VCPU_GROUP_ALL);
+    post_mortem(&cpu->machine, &cpu->trail, cpu->index, title);
+}
+
 NORETURN void run_stop(struct virtual_cpu *cpu)
 {
     struct machine *machine = &cpu->machine;
@@ -80,8 +87,7 @@ NORETURN void run_stop(struct virtual_cpu *cpu)
     smp_end(cpu);
     link_flush(&monitor->link);
     if (machine->stop.report) {
-        run_fetch(cpu, VCPU_GROUP_ALL);
-        report_stop(machine);
+        run_report(cpu, machine->stop.why);
     }
     if (machine->stop.reason == END_ENTRY_REFUSED) {
         explain_refusal(cpu);
@@ -167,9 +173,54 @@ void run_raise_step(struct virtual_cpu *cpu)
     event_raise_step(&cpu->machine);
 }
 
-uint64_t run_what_is_due(struct monitor *monitor, uint64_t now)
+// A processor that spins is reported, and the VM ended where that is wanted.
+static void tell_spin(struct virtual_cpu *cpu, struct virtual_cpu *spinning)
 {
+    struct monitor *monitor = cpu->monitor;
+    const struct watchdog_spin *spin = &spinning->spin;
+    char text[120];
+
+    for (uint32_t i = 0; i < spin->addresses; i++) {
+        (void)format_text(text, sizeof(text), "| no progress: rip 0x%016llx in %u of %u samples",
+                          (unsigned long long)spin->rip[i], spin->seen[i], spin->samples);
+        link_log(&monitor->link, text);
+    }
+    (void)format_text(text, sizeof(text),
+                      "vCPU %u makes no progress: interrupts off, at the same addresses for %llu s",
+                      spinning->index, (unsigned long long)monitor->config.watchdog);
+    if (monitor->config.watchdog_stops) {
+        (void)machine_stop(&cpu->machine, END_NO_PROGRESS, RUN_NO_PROGRESS, true, "%s", text);
+        run_stop(cpu);
+    }
+    link_log(&monitor->link, text);
+    if (cpu == spinning) {
+        run_report(cpu, "no progress");
+    }
+}
+
+static void look_for_spins(struct virtual_cpu *cpu)
+{
+    struct monitor *monitor = cpu->monitor;
+
+    monitor->watchdog.due = false;
+    for (uint32_t i = 0; i < monitor->config.vcpus; i++) {
+        struct virtual_cpu *other = &monitor->cpu[i];
+
+        if (other->machine.page && watchdog_sample(&other->spin, other->machine.page)) {
+            tell_spin(cpu, other);
+        }
+    }
+    monitor->smp.kick = (1u << monitor->config.vcpus) - 1; // so that their addresses are fresh
+}
+
+uint64_t run_what_is_due(struct virtual_cpu *cpu, uint64_t now)
+{
+    struct monitor *monitor = cpu->monitor;
+
     platform_run_timers(&monitor->platform);
+    if (UNLIKELY(monitor->watchdog.due)) {
+        look_for_spins(cpu);
+    }
     if (now >= monitor->link.flush_at) {
         link_flush(&monitor->link);
     }
@@ -204,7 +255,7 @@ static inline void prepare(struct monitor *monitor, struct vcpu_page *page)
     uint64_t deadline = run_next_deadline(monitor);
 
     if (UNLIKELY(page->exit_tsc >= deadline)) {
-        deadline = run_what_is_due(monitor, page->exit_tsc);
+        deadline = run_what_is_due(&monitor->cpu[0], page->exit_tsc);
     }
     if (UNLIKELY(needs_attention(monitor, page))) {
         deadline = attend(&monitor->cpu[0]);

@@ -27,7 +27,7 @@ void run_raise_step(struct virtual_cpu *cpu);
 void run_hide_time(struct virtual_cpu *cpu, uint64_t ticks);
 
 // Runs the device timers that are due, and sends output that is. Returns run_next_deadline.
-uint64_t run_what_is_due(struct monitor *monitor, uint64_t now);
+uint64_t run_what_is_due(struct virtual_cpu *cpu, uint64_t now);
 
 // Host TSC at which a device timer or the output has its turn; CLOCK_NEVER: nothing waits.
 RUN_INLINE uint64_t run_next_deadline(const struct monitor *monitor)
@@ -53,10 +53,11 @@ RUN_INLINE enum outcome run_dispatch(struct virtual_cpu *cpu, uint32_t kind)
 RUN_INLINE void run_handle_exit(struct virtual_cpu *cpu, struct vcpu_page *page)
 {
     struct machine *machine = &cpu->machine;
-    uint32_t kind = page->exit.kind < EXIT_KIND_COUNT ? page->exit.kind : EXIT_UNKNOWN;
+    uint32_t kind = page->exit.kind; // the kernel knows no others than the table
     enum outcome outcome;
 
     machine->counts.exits[kind]++;
+    exit_trail_add(&cpu->trail, page, kind);
     outcome = run_dispatch(cpu, kind);
     if (LIKELY(outcome == OUTCOME_ADVANCE)) {
         machine->trap_due = emulate_advance(page, page->exit.instruction_length);

@@ -286,6 +286,9 @@ static void make_platform(struct monitor *monitor)
     };
 
     require_status(monitor, "devices", platform_init(&monitor->platform, &config));
+    require_status(
+        monitor, "watchdog",
+        watchdog_start(&monitor->watchdog, &monitor->platform.clock, monitor->config.watchdog));
     monitor->link.now = &monitor->platform.clock.tsc;
 }
 
@@ -337,6 +340,7 @@ static void connect_machines(struct monitor *monitor)
         cpu->machine.platform = &monitor->platform;
         cpu->machine.log = log_line;
         cpu->machine.log_context = &monitor->link;
+        exit_trail_start(&cpu->trail);
     }
 }
 

@@ -211,6 +211,28 @@ static inline bool needs_attention(const struct monitor *monitor, const struct m
            platform_processor_pending(&monitor->platform, machine->apic);
 }
 
+// True while nothing but another processor can wake this one: it waits for a start-up IPI, or
+// halted with interrupts off.
+static bool sleeps_for_good(const struct machine *machine)
+{
+    const struct vcpu_page *page = machine->page;
+    uint32_t wakes = APIC_ATTENTION_INIT | APIC_ATTENTION_SIPI | APIC_ATTENTION_NMI;
+
+    return page && page->halted && !(machine->apic->attention & wakes) &&
+           (machine->waiting || !(page->rflags & RFLAGS_IF));
+}
+
+// All of them do. (Interrupt lines that are wired as NMIs carry no signal here.)
+static bool all_sleep(const struct monitor *monitor)
+{
+    for (uint32_t i = 0; i < monitor->platform.processors; i++) {
+        if (!sleeps_for_good(&monitor->cpu[i].machine)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void attend(struct virtual_cpu *cpu)
 {
     struct machine *machine = &cpu->machine;
@@ -224,6 +246,10 @@ static void attend(struct virtual_cpu *cpu)
     event_deliver_to_processor(machine);
     if (machine->page->halted) {
         link_flush(&cpu->monitor->link);
+        if (all_sleep(cpu->monitor)) {
+            (void)machine_halted(machine);
+            run_stop(cpu);
+        }
     }
 }
 
@@ -233,7 +259,7 @@ static inline void prepare(struct monitor *monitor, struct virtual_cpu *cpu)
     uint64_t now = monitor->platform.clock.tsc;
 
     if (UNLIKELY(now >= run_next_deadline(monitor))) {
-        (void)run_what_is_due(monitor, now);
+        (void)run_what_is_due(cpu, now);
     }
     if (UNLIKELY(now >= machine->apic->timer_due)) {
         local_apic_run_timer(machine->apic);

@@ -217,6 +217,7 @@ static void test_halt_and_skips(void **state)
     struct fixture *fixture = fixture_new();
 
     (void)state;
+    fixture->page.rflags |= RFLAGS_IF; // else it would halt for ever
     assert_int_equal(fixture_handle(fixture, EXIT_HLT), OUTCOME_ADVANCE);
     assert_int_equal(fixture->page.halted, 1);
     assert_int_equal(fixture_handle(fixture, EXIT_WBINVD), OUTCOME_ADVANCE);
