@@ -13,7 +13,8 @@
     X(SPEC_MODE, "modes and user contexts")                                                        \
     X(SPEC_PAGE, "page allocator")                                                                 \
     X(SPEC_HANDLE, "handle tables")                                                                \
-    X(SPEC_QUEUE, "queues")
+    X(SPEC_QUEUE, "queues")                                                                        \
+    X(SPEC_TABLE, "page tables and EPT")
 
 #define SPEC_RULES_CONTAINER(X)                                                                    \
     X(SPLIT_PARENT, SPEC_CONTAINER, "split", STATUS_NOT_FOUND, "the parent is in use")             \
@@ -128,6 +129,20 @@
     X(DEADLINE_NOT_DUE, SPEC_QUEUE, "deadline pop", STATUS_EMPTY, "the earliest deadline is past") \
     X(DEADLINE_ABSENT, SPEC_QUEUE, "deadline remove", STATUS_NOT_FOUND, "the node is queued")
 
+#define SPEC_RULES_TABLE(X)                                                                        \
+    X(MAP_RANGE, SPEC_TABLE, "map", STATUS_INVALID,                                                \
+      "aligned, not empty, inside the address space")                                              \
+    X(MAP_PERMISSION, SPEC_TABLE, "map", STATUS_INVALID, "readable, and what the format can say")  \
+    X(MAP_TYPE, SPEC_TABLE, "map", STATUS_INVALID, "memory type 0, 1, 4, 5 or 6")                  \
+    X(MAP_TYPE_HOST, SPEC_TABLE, "map", STATUS_UNSUPPORTED, "a type that the host's PAT has")      \
+    X(MAP_PHYSICAL, SPEC_TABLE, "map", STATUS_INVALID, "aligned physical memory that exists")      \
+    X(MAP_BUSY, SPEC_TABLE, "map", STATUS_BUSY, "nothing is mapped there")                         \
+    X(MAP_TABLES, SPEC_TABLE, "map", STATUS_QUOTA, "pages for the tables it needs")                \
+    X(UNMAP_RANGE, SPEC_TABLE, "unmap", STATUS_INVALID, "aligned, not empty, inside the space")    \
+    X(UNMAP_CUT, SPEC_TABLE, "unmap", STATUS_INVALID, "larger leaves lie inside or outside")       \
+    X(TRANSLATE_MAPPED, SPEC_TABLE, "translate", STATUS_NOT_FOUND, "a leaf maps the address")      \
+    X(NEXT_MAPPED, SPEC_TABLE, "next", STATUS_NOT_FOUND, "a leaf begins before the limit")
+
 #define SPEC_RULES(X)                                                                              \
     SPEC_RULES_CONTAINER(X)                                                                        \
     SPEC_RULES_LOCK(X)                                                                             \
@@ -136,4 +151,5 @@
     SPEC_RULES_MODE(X)                                                                             \
     SPEC_RULES_PAGE(X)                                                                             \
     SPEC_RULES_HANDLE(X)                                                                           \
-    SPEC_RULES_QUEUE(X)
+    SPEC_RULES_QUEUE(X)                                                                            \
+    SPEC_RULES_TABLE(X)

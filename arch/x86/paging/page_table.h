@@ -96,7 +96,8 @@ MUST_CHECK enum status page_table_unmap(struct page_table *table, uint64_t addre
 MUST_CHECK enum status page_table_translate(const struct page_table *table, uint64_t address,
                                             struct page_mapping *mapping);
 
-// Finds the first leaf that maps anything in [address, limit). STATUS_NOT_FOUND when none does.
+// Finds the first leaf that maps anything in [address, limit), which lies in one half of the host's
+// addresses, or in EPT's. STATUS_NOT_FOUND when none does.
 // To visit all mappings, go on at mapping->address + mapping->size.
 MUST_CHECK enum status page_table_next(const struct page_table *table, uint64_t address,
                                        uint64_t limit, struct page_mapping *mapping);
