@@ -15,7 +15,9 @@ enum system_call {
     // -- threads, events, time ------------------------------------------------------------
     SYS_NULL,          // (): 0. For the benchmark.
     SYS_PROCESS_EXIT,  // (code): ends the calling process with all its threads
-    SYS_THREAD_CREATE, // (entry, stack_top, argument): handle of a new thread of this process
+    SYS_THREAD_CREATE, // (entry, stack_top, argument, cpu): handle of a new thread of this process,
+                       // of the CPU that THREAD_CPU names, or with 0 of the one that has the
+                       // fewest threads. A thread stays on its CPU. STATUS_INVALID: no such CPU
     SYS_THREAD_EXIT,   // ()
     SYS_THREAD_YIELD,  // ()
     SYS_EVENT_WAIT,    // (deadline_tsc): blocks until an event bit of this thread is set or the
@@ -89,6 +91,9 @@ enum system_call {
 
 #define DEBUG_WRITE_MAXIMUM 2048u
 
+// CPU n (from 0, below process_info.cpu_count) in the arguments of calls that make threads.
+#define THREAD_CPU(n) ((uint32_t)(n) + 1)
+
 // Every process starts with these handles; what its creator passed follows.
 #define HANDLE_SELF_CONTAINER  0
 #define HANDLE_SELF_PROCESS    1
@@ -115,6 +120,8 @@ struct process_arguments {
     uint32_t handles[HANDLES_PASSED_MAXIMUM];
     uint64_t arguments; // user address of bytes copied into process_info.arguments
     uint64_t argument_bytes;
+    uint32_t cpu; // of its first thread: THREAD_CPU, or 0: the one that has the fewest threads
+    uint32_t reserved;
 };
 
 struct process_status {

@@ -19,7 +19,7 @@ int64_t call_new_handle(enum handle_kind kind, void *object)
     if (kind == HANDLE_PROCESS) {
         process_kill(object, &unwanted);
     } else if (kind == HANDLE_THREAD) {
-        thread_kill(object); // it is of this CPU and has not run yet
+        thread_kill(object);
     } else if (kind == HANDLE_CONTAINER) {
         ASSERT(container_revoke(&kernel_containers, (uint32_t)handle.value) == STATUS_OK);
     }
@@ -80,7 +80,7 @@ static enum status take_handles(const struct process_arguments *arguments,
     }
     if (status == STATUS_OK) {
         options->module = (uint32_t)module.value;
-        options->container = (uint32_t)container.value;
+        options->container = container;
     }
     while (status == STATUS_OK && options->passed_count < arguments->handle_count) {
         uint32_t i = options->passed_count;
@@ -101,11 +101,12 @@ static enum status read_arguments(uint64_t user, struct process_arguments *argum
         return status;
     }
     if (arguments->priority >= PRIORITY_COUNT || arguments->handle_count > HANDLES_PASSED_MAXIMUM ||
-        arguments->argument_bytes > PROCESS_ARGUMENTS_MAXIMUM ||
+        arguments->argument_bytes > PROCESS_ARGUMENTS_MAXIMUM || arguments->cpu > CPU_MAXIMUM ||
         arguments->priority > current_process()->priority) {
         return STATUS_INVALID;
     }
     options->priority = arguments->priority;
+    options->cpu = arguments->cpu > 0 ? arguments->cpu - 1 : CPU_ANY;
     options->argument_bytes = (uint32_t)arguments->argument_bytes;
     return copy_from_user(caller_space(), options->arguments, arguments->arguments,
                           arguments->argument_bytes);

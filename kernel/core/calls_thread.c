@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // System calls about threads, events and memory.
+#include "kernel/core/assert.h"
 #include "kernel/core/calls.h"
 #include "kernel/memory/container.h"
 
@@ -19,7 +20,12 @@ SYSTEM_CALL(sys_process_exit)
 SYSTEM_CALL(sys_thread_create)
 {
     struct thread *thread;
-    enum status status = process_add_thread(current_process(), a, b, c, &thread);
+    enum status status = STATUS_INVALID;
+
+    if (d <= CPU_MAXIMUM) {
+        status = process_add_thread(current_process(), a, b, c, d > 0 ? (uint32_t)d - 1 : CPU_ANY,
+                                    &thread);
+    }
 
     return status == STATUS_OK ? call_new_handle(HANDLE_THREAD, thread) : call_error(status);
 }
@@ -68,6 +74,12 @@ HANDLE_CALL(sys_container_split)
     enum status status = container_split(&kernel_containers, (uint32_t)handle->value, b, &child);
 
     if (status != STATUS_OK) {
+        return call_error(status);
+    }
+    // A container that has a child is not revoked: it is still the one that the handle names.
+    status = container_handle_check(handle);
+    if (status != STATUS_OK) {
+        ASSERT(container_revoke(&kernel_containers, child) == STATUS_OK);
         return call_error(status);
     }
     return call_new_handle(HANDLE_CONTAINER, container_handle(child).object);

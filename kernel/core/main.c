@@ -107,7 +107,7 @@ static void start_first_process(void)
 {
     struct process_options options = {
         .module = module_find(FIRST_PROCESS),
-        .container = CONTAINER_ROOT,
+        .container = container_handle(CONTAINER_ROOT),
         .struct_container = CONTAINER_ROOT,
         .priority = PRIORITY_COUNT - 1,
         .is_root = true,

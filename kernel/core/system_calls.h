@@ -56,7 +56,7 @@
 // Handlers of the first three groups, and of those whose first argument is a handle.
 #define SYSTEM_CALL(name)                                                                          \
     int64_t name(__attribute__((unused)) uint64_t a, __attribute__((unused)) uint64_t b,           \
-                 __attribute__((unused)) uint64_t c)
+                 __attribute__((unused)) uint64_t c, __attribute__((unused)) uint64_t d)
 #define HANDLE_CALL(name)                                                                          \
     int64_t name(__attribute__((unused)) const struct handle *handle,                              \
                  __attribute__((unused)) uint64_t a, __attribute__((unused)) uint64_t b,           \

@@ -50,14 +50,14 @@ static enum status join(struct process *process, struct thread *thread)
 }
 
 enum status process_add_thread(struct process *process, uint64_t entry, uint64_t stack_top,
-                               uint64_t argument, struct thread **created)
+                               uint64_t argument, uint32_t cpu, struct thread **created)
 {
     struct thread *thread;
 
     if (!user_range(entry, 1) || !user_range(stack_top, 1)) {
         return STATUS_INVALID;
     }
-    enum status status = thread_create(process, process->container, process->priority,
+    enum status status = thread_create(process, process->container, process->priority, cpu,
                                        user_thread_main, NULL, &thread);
     if (status != STATUS_OK) {
         return status;
@@ -132,6 +132,12 @@ static void announce_end(struct process *process)
         run_end(RUN_HOST_PANIC);
     }
     object_release(&process->object);
+}
+
+void process_abandon(struct process *process)
+{
+    tear_down(process);
+    announce_end(process);
 }
 
 void process_thread_freed(struct process *process)

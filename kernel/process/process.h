@@ -44,12 +44,14 @@ static_assert(sizeof(struct process) <= 4096, "one page per process");
 
 // Makes a process from boot module `module` and starts it. Handles 0 and 1 are its container and
 // itself; `passed` (kinds container, module, channel; the references become the new process's on
-// success only) follow from handle 2 on. STATUS_MALFORMED: not a program; STATUS_QUOTA;
-// STATUS_NO_MEMORY. `*process` carries a reference for the caller.
+// success only) follow from handle 2 on. STATUS_MALFORMED: not a program; STATUS_DEAD: the
+// container was revoked; STATUS_STATE: it is being revoked; STATUS_INVALID: no such CPU;
+// STATUS_QUOTA; STATUS_NO_MEMORY. `*process` carries a reference for the caller.
 struct process_options {
     uint32_t module;
-    uint32_t container;        // what it may use
+    struct handle container;   // what it may use
     uint32_t struct_container; // its creator's
+    uint32_t cpu;              // of its first thread, or CPU_ANY
     uint32_t priority;
     bool is_root;
     uint32_t passed_count;
@@ -60,10 +62,10 @@ struct process_options {
 MUST_CHECK enum status process_create(const struct process_options *options,
                                       struct process **process);
 
-// Adds a thread that starts in ring 3 at `entry` with rsp = stack_top and rdi = argument.
-// STATUS_STATE: the process is ending. As thread_create otherwise.
+// Adds a thread of CPU `cpu` (or CPU_ANY) that starts in ring 3 at `entry` with rsp = stack_top and
+// rdi = argument. STATUS_STATE: the process is ending. As thread_create otherwise.
 MUST_CHECK enum status process_add_thread(struct process *process, uint64_t entry,
-                                          uint64_t stack_top, uint64_t argument,
+                                          uint64_t stack_top, uint64_t argument, uint32_t cpu,
                                           struct thread **thread);
 
 // Ends all threads of the process; the first reason given is the one that counts.
@@ -101,6 +103,10 @@ void handle_release(const struct handle *handle);
 
 // A handle for a container in use.
 struct handle container_handle(uint32_t container);
+
+// STATUS_DEAD: the container of the handle was revoked. Conclusive while something of the caller's
+// is charged to it, for then it cannot be.
+MUST_CHECK enum status container_handle_check(const struct handle *handle);
 
 // Closes one handle. STATUS_INVALID: 0 and 1 stay; STATUS_NOT_FOUND; STATUS_BUSY: a vCPU that runs,
 // or its VM.

@@ -103,26 +103,48 @@ static void fill_handles(struct process *process, const struct process_options *
            options->passed_count * sizeof(struct handle));
 }
 
-static enum status populate(struct process *process, const struct process_options *options)
+// Makes all but the first thread. `*entry` and `*information` are where that starts, and its
+// argument.
+static enum status populate(struct process *process, const struct process_options *options,
+                            uint64_t *entry, uint64_t *information)
 {
-    uint64_t entry = 0;
-    uint64_t information = 0;
-    struct thread *thread;
-    enum status status = load_program(process, options->module, &entry);
+    enum status status = address_space_init(&process->space, process->container);
 
-    if (status == STATUS_OK) {
-        status = map_information(process, options, &information);
-    }
     if (status != STATUS_OK) {
         return status;
     }
-    fill_handles(process, options);
-    status = process_add_thread(process, entry, USER_DYNAMIC_BASE, information, &thread);
+    // From now on the container has a page in use, and so is not revoked.
+    status = container_handle_check(&options->container);
     if (status == STATUS_OK) {
-        // The new thread is of this CPU, so it has not run yet.
-        object_release(&thread->object);
-        process_list_add(process);
+        status = load_program(process, options->module, entry);
     }
+    if (status == STATUS_OK) {
+        status = map_information(process, options, information);
+    }
+    if (status != STATUS_OK) {
+        process_free_space(process);
+    }
+    return status;
+}
+
+// Makes the process one that others can kill, and starts it.
+static enum status launch(struct process *process, const struct process_options *options,
+                          uint64_t entry, uint64_t information)
+{
+    struct thread *thread;
+
+    fill_handles(process, options);
+    process_list_add(process);
+    enum status status =
+        process_add_thread(process, entry, USER_DYNAMIC_BASE, information, options->cpu, &thread);
+    if (status == STATUS_OK) {
+        object_release(&thread->object);
+        return STATUS_OK;
+    }
+    memset(&process->handles.entries[HANDLE_FIRST_PASSED], 0,
+           options->passed_count * sizeof(struct handle)); // still the caller's
+    process_abandon(process);
+    object_release(&process->object);
     return status;
 }
 
@@ -143,7 +165,7 @@ static struct process *allocate_struct(const struct process_options *options)
     if (process && module_describe(options->module, &info) == STATUS_OK) {
         memcpy(process->name, info.name, sizeof(process->name) - 1);
         lock_initialize(&process->lock, LOCK_PROCESS);
-        process->container = options->container;
+        process->container = (uint32_t)options->container.value;
         process->priority = options->priority;
         process->is_root = options->is_root;
     }
@@ -159,17 +181,13 @@ enum status process_create(const struct process_options *options, struct process
     if (!process) {
         return STATUS_QUOTA;
     }
-    enum status status = address_space_init(&process->space, options->container);
-    if (status == STATUS_OK) {
-        status = populate(process, options);
-        if (status != STATUS_OK) {
-            process_free_space(process);
-        }
-    }
+    uint64_t entry = 0;
+    uint64_t information = 0;
+    enum status status = populate(process, options, &entry, &information);
     if (status != STATUS_OK) {
         memory_free_object(options->struct_container, process);
         return status;
     }
     *created = process;
-    return STATUS_OK;
+    return launch(process, options, entry, information);
 }

@@ -37,7 +37,7 @@ void handle_release(const struct handle *handle)
 }
 
 // A container's handle is good while the slot still holds the same container.
-static enum status check_container(const struct handle *handle)
+enum status container_handle_check(const struct handle *handle)
 {
     struct container container;
     bool same = container_get(&kernel_containers, (uint32_t)handle->value, &container) &&
@@ -52,7 +52,7 @@ enum status process_handle_take(struct process *process, uint64_t number, enum h
     lock_acquire(&process->lock);
     enum status status = handle_table_get(&process->handles, number, kind, handle);
     if (status == STATUS_OK && kind == HANDLE_CONTAINER) {
-        status = check_container(handle);
+        status = container_handle_check(handle);
     }
     if (status == STATUS_OK && counted(handle)) {
         object_acquire(counted(handle));

@@ -4,8 +4,11 @@
 
 #include "kernel/process/process.h"
 
-// Enters a process that starts to live into the list of all.
+// Enters a process that starts to live into the list of all: from now on it can be killed.
 void process_list_add(struct process *process);
+
+// Ends a listed process that never had a thread.
+void process_abandon(struct process *process);
 
 // Closes every handle, vCPUs first. Only at the end of a process: nobody uses them any more.
 void process_close_all_handles(struct process *process);

@@ -8,6 +8,7 @@
 #include "arch/x86/paging/layout.h"
 #include "kernel/core/assert.h"
 #include "kernel/core/event_log.h"
+#include "kernel/core/processors.h"
 #include "kernel/process/process.h"
 #include "kernel/thread/thread_private.h"
 
@@ -39,6 +40,31 @@ void scheduler_start_cpu(struct cpu *cpu)
 struct scheduler *scheduler_of(uint32_t cpu)
 {
     return &schedulers[cpu];
+}
+
+static uint32_t places(uint32_t cpu)
+{
+    return atomic_load_explicit(&schedulers[cpu].places, memory_order_relaxed);
+}
+
+// Two CPUs that choose at the same time may choose the same: no harm, and no lock.
+uint32_t scheduler_take_place(uint32_t cpu)
+{
+    uint32_t count = processor_count();
+
+    if (cpu == CPU_ANY) {
+        cpu = 0;
+        for (uint32_t i = 1; i < count; i++) {
+            cpu = places(i) < places(cpu) ? i : cpu;
+        }
+    }
+    atomic_fetch_add_explicit(&schedulers[cpu].places, 1, memory_order_relaxed);
+    return cpu;
+}
+
+void scheduler_give_place(uint32_t cpu)
+{
+    atomic_fetch_sub_explicit(&schedulers[cpu].places, 1, memory_order_relaxed);
 }
 
 void scheduler_ready(struct thread *thread)
@@ -136,8 +162,8 @@ void scheduler_switch(void)
 static void run_woken(struct scheduler *scheduler)
 {
     lock_acquire(&scheduler->wake_lock);
-    struct thread *thread = scheduler->woken;
-    scheduler->woken = NULL;
+    struct thread *thread = atomic_load_explicit(&scheduler->woken, memory_order_relaxed);
+    atomic_store_explicit(&scheduler->woken, NULL, memory_order_relaxed);
     for (struct thread *each = thread; each; each = each->next_woken) {
         each->wake_pending = false;
         event_log(EVENT_TAKE, each->number, 0, 0);
@@ -147,6 +173,9 @@ static void run_woken(struct scheduler *scheduler)
         struct thread *next = thread->next_woken;
 
         thread_wake(thread);
+        if (thread == scheduler->running && thread_is_killed(thread)) {
+            scheduler->attention |= ATTENTION_YIELD;
+        }
         object_release(&thread->object);
         thread = next;
     }
@@ -161,7 +190,7 @@ void scheduler_run_due(void)
     while ((node = deadline_queue_pop_due(&scheduler->sleepers, now)) != NULL) {
         thread_wake(CONTAINER_OF(node, struct thread, deadline));
     }
-    if (scheduler->woken) {
+    if (scheduler_has_woken(scheduler)) {
         run_woken(scheduler);
     }
 }

@@ -3,6 +3,7 @@
 // Called by thread.c, the trap hooks and the idle loop of the same CPU, with interrupts off.
 #pragma once
 
+#include <stdatomic.h>
 #include <stdint.h>
 #include "arch/x86/cpu/cpu.h"
 #include "kernel/thread/thread.h"
@@ -24,8 +25,10 @@ struct scheduler {
     uint32_t attention;          // enum scheduler_attention: what to see to before ring 3 runs on
     struct thread idle;          // runs when nobody is ready; in no queue
 
+    // Any CPU.
     struct lock wake_lock;
-    struct thread *woken; // guarded by wake_lock: threads woken by other CPUs
+    _Atomic(struct thread *) woken; // written under wake_lock: threads woken by other CPUs
+    _Atomic uint32_t places;        // threads that belong to this CPU
 };
 
 // The scheduler of the CPU that asks.
@@ -43,6 +46,16 @@ void scheduler_init(uint64_t slice, void (*arm_timer)(uint64_t tsc));
 
 // Sets up this CPU's scheduler; the calling code becomes its idle thread.
 void scheduler_start_cpu(struct cpu *cpu);
+
+// Counts a new thread of CPU `cpu`, or for CPU_ANY of the one that has the fewest; returns which.
+uint32_t scheduler_take_place(uint32_t cpu);
+void scheduler_give_place(uint32_t cpu); // the thread is gone
+
+// True when other CPUs woke threads of this one. Pairs with their store under the wake lock.
+static inline bool scheduler_has_woken(const struct scheduler *scheduler)
+{
+    return atomic_load_explicit(&scheduler->woken, memory_order_relaxed) != NULL;
+}
 
 // Gives the CPU to the next ready thread (or idle). The running thread's state says where it goes:
 // RUNNING: back to the run queue; SLEEPING: nowhere; DEAD: freed.

@@ -4,9 +4,12 @@
 #include "arch/x86/cpu/context.h"
 #include "arch/x86/cpu/fpu.h"
 #include "arch/x86/cpu/registers.h"
-#include "arch/x86/paging/layout.h"
+#include "arch/x86/paging/kernel_space.h"
+#include "drivers/local_apic.h"
 #include "kernel/core/assert.h"
 #include "kernel/core/event_log.h"
+#include "kernel/core/interrupt.h"
+#include "kernel/core/processors.h"
 #include "kernel/memory/memory.h"
 #include "kernel/process/process.h"
 #include "kernel/thread/scheduler.h"
@@ -14,8 +17,6 @@
 #include "kernel/vm/vm.h"
 
 #define FPU_INITIAL_CONTROL 0x37f
-
-void (*thread_wake_other_cpu)(uint32_t cpu);
 
 // -- creation and end -----------------------------------------------------------------------------
 
@@ -28,14 +29,17 @@ static void thread_main(void *argument)
     thread_exit();
 }
 
-static void prepare_stack(struct thread *thread, uint64_t stack)
+// Writes to the stack through the direct map: only the thread's own CPU ever has translations of it
+// at its own address.
+static void prepare_stack(struct thread *thread)
 {
-    uint64_t start = kernel_stack_start(stack);
-    struct kernel_stack_top *top = kernel_stack_top_of(stack);
+    uint64_t stack = stack_slot_address(thread->stack.slot);
+    uint64_t last_page = (uint64_t)memory_pointer(thread->stack.pages[STACK_PAGES - 1]);
+    uint64_t offset = last_page - (stack + KERNEL_STACK_SIZE - PAGE_SIZE);
+    uint64_t start = kernel_stack_start(stack) + offset;
 
-    top->cpu = this_cpu();
-    top->thread = thread;
-    thread->saved_rsp = context_prepare(start, thread_main, thread);
+    *(struct kernel_stack_top *)start = (struct kernel_stack_top){cpu_of(thread->cpu), thread};
+    thread->saved_rsp = context_prepare(start, thread_main, thread) - offset;
 }
 
 static void free_parts(struct thread *thread)
@@ -49,6 +53,7 @@ static void free_parts(struct thread *thread)
 
 static void free_unborn(struct thread *thread)
 {
+    scheduler_give_place(thread->cpu);
     free_parts(thread);
     memory_free_object(thread->object.container, thread);
 }
@@ -68,15 +73,18 @@ static enum status allocate_parts(struct thread *thread)
 }
 
 enum status thread_create(struct process *process, uint32_t container, uint32_t priority,
-                          void (*entry)(void *), void *argument, struct thread **created)
+                          uint32_t cpu, void (*entry)(void *), void *argument,
+                          struct thread **created)
 {
     static _Atomic uint32_t threads;
+    if (cpu != CPU_ANY && cpu >= processor_count()) {
+        return STATUS_INVALID;
+    }
     struct thread *thread = object_create(container, 2, NULL);
-
     if (!thread) {
         return STATUS_QUOTA;
     }
-    thread->cpu = this_cpu()->id;
+    thread->cpu = scheduler_take_place(cpu);
     thread->number = 1 + atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed);
     thread->priority = priority;
     thread->process = process;
@@ -88,7 +96,7 @@ enum status thread_create(struct process *process, uint32_t container, uint32_t 
         free_unborn(thread);
         return status;
     }
-    prepare_stack(thread, stack_slot_address(thread->stack.slot));
+    prepare_stack(thread);
     event_log(EVENT_SPAWN, thread->number, (uint64_t)container << 32 | thread->cpu,
               (uint64_t)(uintptr_t)process);
     *created = thread;
@@ -119,6 +127,7 @@ void thread_free(struct thread *thread)
 {
     struct process *process = thread->process;
 
+    scheduler_give_place(thread->cpu);
     free_parts(thread);
     object_release(&thread->object);
     if (process) {
@@ -150,13 +159,13 @@ static void wake_on_other_cpu(struct thread *thread)
     if (!pending) {
         thread->wake_pending = true;
         object_acquire(&thread->object);
-        thread->next_woken = scheduler->woken;
-        scheduler->woken = thread;
+        thread->next_woken = atomic_load_explicit(&scheduler->woken, memory_order_relaxed);
+        atomic_store_explicit(&scheduler->woken, thread, memory_order_relaxed);
         event_log(EVENT_POST, thread->number, 0, 0);
     }
     lock_release(&scheduler->wake_lock);
-    if (!pending && thread_wake_other_cpu) {
-        thread_wake_other_cpu(thread->cpu);
+    if (!pending) {
+        local_apic_send(cpu_of(thread->cpu)->apic_id, INTERRUPT_WAKE);
     }
 }
 
@@ -165,6 +174,9 @@ void thread_wake(struct thread *thread)
     if (thread->cpu != this_cpu()->id) {
         wake_on_other_cpu(thread);
     } else if (thread->state == THREAD_SLEEPING) {
+        if (!thread->left) { // it has not run yet
+            kernel_space_forget_stack(thread->stack.slot);
+        }
         deadline_queue_remove(&this_scheduler()->sleepers, &thread->deadline);
         scheduler_ready(thread);
     }
@@ -250,7 +262,7 @@ bool thread_should_yield(void)
 {
     const struct scheduler *scheduler = this_scheduler();
 
-    return (scheduler->attention & ATTENTION_YIELD) || scheduler->woken ||
+    return (scheduler->attention & ATTENTION_YIELD) || scheduler_has_woken(scheduler) ||
            tsc_read() >= scheduler_slice_end_tsc();
 }
 

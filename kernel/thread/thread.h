@@ -65,12 +65,15 @@ static_assert(sizeof(struct thread) <= 4096, "one page per thread");
 
 // -- creation and end ---------------------------------------------------------------------
 
-// Makes a thread of `process` (null: of the kernel, no FPU area) on this CPU, charged to
+#define CPU_ANY UINT32_MAX // the one with the fewest threads
+
+// Makes a thread of `process` (null: of the kernel, no FPU area) on CPU `cpu`, charged to
 // `container`, that sleeps until thread_wake and then runs entry(argument) in ring 0. When entry
-// returns, the thread ends. STATUS_QUOTA, STATUS_NO_MEMORY. `*thread` carries one reference of the
-// caller's besides the thread's own: drop it with object_release.
+// returns, the thread ends. STATUS_INVALID: no such CPU; STATUS_QUOTA, STATUS_NO_MEMORY. `*thread`
+// carries one reference of the caller's besides the thread's own: drop it with object_release.
 MUST_CHECK enum status thread_create(struct process *process, uint32_t container, uint32_t priority,
-                                     void (*entry)(void *), void *argument, struct thread **thread);
+                                     uint32_t cpu, void (*entry)(void *), void *argument,
+                                     struct thread **thread);
 
 // Frees a thread that was never woken, with both references.
 void thread_discard(struct thread *thread);
@@ -125,9 +128,6 @@ void event_unbind(struct event_binding *binding, const struct process *process);
 
 // Tells who is bound, if anybody is.
 void event_send(const struct event_binding *binding);
-
-// Interrupts another CPU so that it looks at its wake queue; null while only one CPU runs.
-extern void (*thread_wake_other_cpu)(uint32_t cpu);
 
 // Makes a sleeping thread READY; others are left as they are.
 void thread_wake(struct thread *thread);

@@ -114,7 +114,8 @@ static void relay_second(void *relay)
 static void start(void (*entry)(void *), void *argument)
 {
     struct thread *thread;
-    enum status status = thread_create(NULL, CONTAINER_ROOT, 0, entry, argument, &thread);
+    enum status status =
+        thread_create(NULL, CONTAINER_ROOT, 0, this_cpu()->id, entry, argument, &thread);
 
     expect("thread_create", status, STATUS_OK);
     if (status == STATUS_OK) {

@@ -37,12 +37,19 @@ static inline int64_t system_process_exit(uint64_t code)
     return system_call(SYS_PROCESS_EXIT, code, 0, 0, 0, 0);
 }
 
-// `entry` starts with rdi = `argument` on the given stack; it must end with thread_exit.
+// `entry` starts with rdi = `argument` on the given stack; it must end with thread_exit. `cpu`:
+// THREAD_CPU, or 0 for any.
+MUST_CHECK static inline int64_t thread_create_on(uint32_t cpu, void (*entry)(uint64_t),
+                                                  void *stack_top, uint64_t argument)
+{
+    return system_call(SYS_THREAD_CREATE, (uint64_t)(uintptr_t)entry, user_address(stack_top),
+                       argument, cpu, 0);
+}
+
 MUST_CHECK static inline int64_t thread_create(void (*entry)(uint64_t), void *stack_top,
                                                uint64_t argument)
 {
-    return system_call(SYS_THREAD_CREATE, (uint64_t)(uintptr_t)entry, user_address(stack_top),
-                       argument, 0, 0);
+    return thread_create_on(0, entry, stack_top, argument);
 }
 
 static inline int64_t thread_exit(void)

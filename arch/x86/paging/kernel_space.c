@@ -42,14 +42,21 @@ enum status kernel_space_map_stack(uint32_t slot, const hpa_t page_list[4],
     return status;
 }
 
+void kernel_space_forget_stack(uint32_t slot)
+{
+    for (unsigned i = 0; i < STACK_PAGES; i++) {
+        tlb_invalidate_page(stack_slot_address(slot) + i * PAGE_SIZE);
+    }
+}
+
 enum status kernel_space_unmap_stack(uint32_t slot, const struct page_source *source)
 {
-    uint64_t base = stack_slot_address(slot);
-    enum status status = slot < STACK_SLOT_COUNT
-                             ? page_table_unmap(&space, base, KERNEL_STACK_SIZE, source)
-                             : STATUS_INVALID;
-    for (unsigned i = 0; status == STATUS_OK && i < STACK_PAGES; i++) {
-        tlb_invalidate_page(base + i * PAGE_SIZE);
+    enum status status =
+        slot < STACK_SLOT_COUNT
+            ? page_table_unmap(&space, stack_slot_address(slot), KERNEL_STACK_SIZE, source)
+            : STATUS_INVALID;
+    if (status == STATUS_OK) {
+        kernel_space_forget_stack(slot);
     }
     return status;
 }

@@ -20,6 +20,10 @@ MUST_CHECK enum status kernel_space_map_stack(uint32_t slot, const hpa_t pages[4
 // Unmaps it and invalidates this CPU's translations. The caller frees the pages.
 MUST_CHECK enum status kernel_space_unmap_stack(uint32_t slot, const struct page_source *source);
 
+// Invalidates this CPU's translations of a stack slot: before a CPU uses a new stack, since the
+// slot may have held another one that was unmapped on another CPU.
+void kernel_space_forget_stack(uint32_t slot);
+
 // Maps [physical, physical + size) of a device, or of firmware tables outside RAM, for good and
 // stores the address to *address; any alignment. permissions: PAGE_READ, PAGE_WRITE; type: device
 // registers are MEMORY_UNCACHEABLE. Errors: those of page_table_map, STATUS_NO_MEMORY when the
