@@ -54,7 +54,7 @@ static int64_t call_with_handle(enum handle_kind kind, handle_call handler, uint
 #define CALL_PROCESS(handler)   call_with_handle(HANDLE_PROCESS, handler, a, b, c)
 #define CALL_CHANNEL(handler)   call_with_handle(HANDLE_CHANNEL, handler, a, b, c)
 
-static __attribute__((noinline)) int64_t leave_slowly(int64_t result)
+static NOINLINE int64_t leave_slowly(int64_t result)
 {
     leave_to_user();
     proc_start_user(this_cpu());

@@ -11,6 +11,7 @@
 #define NORETURN         __attribute__((noreturn))
 #define PACKED           __attribute__((packed))
 #define ALIGNED(bytes)   __attribute__((aligned(bytes)))
+#define NOINLINE         __attribute__((noinline))
 #define ALWAYS_INLINE    inline __attribute__((always_inline))
 #define PRINTF(fmt, arg) __attribute__((format(printf, fmt, arg)))
 #define LIKELY(x)        __builtin_expect(!!(x), 1)

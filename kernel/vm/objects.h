@@ -13,9 +13,7 @@
 #include "arch/x86/virt/cpuid_table.h"
 #include "kernel/vm/vm.h"
 
-#define VM_GRANT_MAXIMUM  128u
-#define VM_REASON_COUNT   80u
-#define VM_PORT_MAP_PAGES 2u // one bit per port
+#define VM_GRANT_MAXIMUM 128u
 
 struct vm_grant {
     uint64_t gpa;
@@ -27,8 +25,7 @@ struct vm {
     // Constant after creation.
     struct process *process;
     uint32_t container;
-    struct cpuid_table *cpuid;             // virt.cpuid, to be written
-    uint64_t *port_map[VM_PORT_MAP_PAGES]; // bit set: VM_PORT_FLOAT
+    struct cpuid_table *cpuid; // virt.cpuid, to be written
 
     struct cpu_set cpus; // those that ever held the state of one of its vCPUs
 
@@ -49,7 +46,6 @@ struct vcpu {
     // Only its thread.
     struct virt_vcpu virt;
     uint64_t exits_to_monitor;
-    uint64_t kernel_by_reason[VM_REASON_COUNT];
     bool running;       // inside vcpu_run
     bool loaded;        // its CPU holds its state
     uint64_t log_begun; // records begun in the log
@@ -87,8 +83,8 @@ static inline void vcpu_make_loaded(struct vcpu *vcpu)
 
 // -- run.c -------------------------------------------------------------------------------------
 
-// SYS_VCPU_RUN, for the vCPU of the running thread.
-MUST_CHECK enum status vcpu_run(struct vcpu *vcpu, uint32_t flags);
+// SYS_VCPU_RUN, for the vCPU of the running thread. STATUS_INVALID: unknown flags.
+MUST_CHECK enum status vcpu_run(struct vcpu *vcpu, uint64_t flags);
 
 // -- vm.c --------------------------------------------------------------------------------------
 

@@ -89,18 +89,11 @@ static enum verdict answer_cpuid(struct vcpu *vcpu)
     return ENTER_AGAIN;
 }
 
-static inline bool port_floats(const struct vm *vm, uint32_t port)
-{
-    const uint64_t *map = vm->port_map[port >> 15];
-
-    return (map[port / 64 % 512] >> (port % 64) & 1) != 0;
-}
-
 // True when none of the ports [port, port + size) has a device.
-static bool all_float(const struct vm *vm, uint32_t port, uint32_t size)
+static bool all_float(const struct virt_vm *vm, uint32_t port, uint32_t size)
 {
     for (uint32_t i = port; i < port + size; i++) {
-        if (!port_floats(vm, i & 0xffff)) {
+        if (!virt_port_floats(vm, i & 0xffff)) {
             return false;
         }
     }
@@ -113,7 +106,7 @@ static enum verdict answer_port(struct vcpu *vcpu)
     uint64_t *rax = &vcpu->virt.page->gpr[GPR_RAX];
     uint32_t size = exit->pio.size & 7; // the page is the monitor's too: nothing in it is believed
 
-    if (!port_floats(vcpu->vm, vcpu->virt.port) || !all_float(vcpu->vm, vcpu->virt.port, size)) {
+    if (!all_float(vcpu->virt.vm, exit->pio.port, size)) {
         return TO_MONITOR;
     }
     if (exit->pio.in != 0) {
@@ -148,28 +141,31 @@ static inline uint64_t slice_end(void)
     return LIKELY(scheduler->attention == 0) ? scheduler->armed : scheduler_slice_end_tsc();
 }
 
-// Enters the guest until something else than an accelerator is needed.
-static ALWAYS_INLINE enum verdict enter_until(struct vcpu *vcpu, uint64_t deadline, bool logged)
+// Enters the guest once.
+static inline enum virt_outcome enter(struct vcpu *vcpu, bool logged)
 {
     struct cpu *cpu = this_cpu();
-    enum verdict verdict;
+    uint64_t end = slice_end();
+    uint64_t deadline = vcpu->virt.page->deadline_tsc;
+    enum virt_outcome outcome;
 
-    do {
-        enum virt_outcome outcome;
+    vcpu_make_loaded(vcpu);
+    deadline = deadline - 1 < end ? deadline : end; // 0: none
+    hostout(cpu);
+    outcome =
+        logged ? vcpu_log_enter(vcpu, deadline) : virt_backend->vcpu_enter(&vcpu->virt, deadline);
+    hostin(cpu);
+    return outcome;
+}
 
-        hostout(cpu);
-        outcome = logged ? vcpu_log_enter(vcpu, deadline)
-                         : virt_backend->vcpu_enter(&vcpu->virt, deadline);
-        hostin(cpu);
-        if (LIKELY(outcome == VIRT_TO_MONITOR ||
-                   (outcome == VIRT_PORT && !port_floats(vcpu->vm, vcpu->virt.port)))) {
-            return TO_MONITOR;
-        }
-        verdict = accelerators[outcome](vcpu);
-        if (verdict != TO_MONITOR && vcpu->virt.reason < VM_REASON_COUNT) {
-            vcpu->kernel_by_reason[vcpu->virt.reason]++;
-        }
-    } while (verdict == ENTER_AGAIN && !(logged && vcpu_log_full(vcpu)));
+// Finishes the exit if the kernel can.
+static enum verdict finish_exit(struct vcpu *vcpu, enum virt_outcome outcome)
+{
+    enum verdict verdict = accelerators[outcome](vcpu);
+
+    if (verdict != TO_MONITOR && vcpu->virt.reason < VIRT_REASON_COUNT) {
+        vcpu->virt.finished[vcpu->virt.reason]++;
+    }
     return verdict;
 }
 
@@ -204,75 +200,89 @@ static enum status end_run(struct vcpu *vcpu, enum exit_kind kind)
     return thread_killed() ? STATUS_DEAD : STATUS_OK;
 }
 
-// Enters the guest until its exit is the monitor's, or there is something else to tell it.
-// `logged` is a constant: a run without a log is not made any longer by the one with it.
-static ALWAYS_INLINE enum status run(struct vcpu *vcpu, bool logged)
+// After an exit: enters the guest until one is the monitor's, or there is something else to tell
+// it.
+static NOINLINE enum status run_on(struct vcpu *vcpu, enum virt_outcome outcome, bool logged)
 {
-    struct vcpu_page *page = vcpu->virt.page;
+    while (outcome != VIRT_TO_MONITOR) {
+        enum verdict verdict = finish_exit(vcpu, outcome);
+        enum exit_kind kind = EXIT_NONE;
 
-    for (;;) {
-        uint64_t end = slice_end();
-        uint64_t deadline = page->deadline_tsc;
-
-        vcpu_make_loaded(vcpu);
-        deadline = deadline != 0 && deadline < end ? deadline : end;
-        if (LIKELY(enter_until(vcpu, deadline, logged) == TO_MONITOR)) {
-            return STATUS_OK;
+        if (verdict == TO_MONITOR) {
+            break;
         }
-        if (thread_should_yield() && !thread_preempt_point()) {
-            return STATUS_DEAD;
+        if (verdict == PAUSE) {
+            if (thread_should_yield() && !thread_preempt_point()) {
+                return STATUS_DEAD;
+            }
+            kind = wait_or_poll(vcpu);
         }
-        enum exit_kind kind = wait_or_poll(vcpu);
         if (kind != EXIT_NONE || (logged && vcpu_log_full(vcpu))) {
             return end_run(vcpu, kind);
         }
+        outcome = enter(vcpu, logged);
     }
+    return STATUS_OK;
 }
 
-static inline void begin(struct vcpu *vcpu)
-{
-    vcpu->virt.page->events = 0;
-    vcpu->running = true;
-}
-
-static inline enum status finish(struct vcpu *vcpu, enum status status)
+static enum status finish(struct vcpu *vcpu, enum status status)
 {
     vcpu->running = false;
     vcpu->exits_to_monitor++;
     return status;
 }
 
-// The guest has nothing to run for, or its run is logged.
-static enum status run_or_wait(struct vcpu *vcpu, bool logged)
+// The rest of a run whose first exit is not simply the monitor's.
+static NOINLINE enum status finish_later(struct vcpu *vcpu, enum virt_outcome outcome)
 {
+    return finish(vcpu, run_on(vcpu, outcome, false));
+}
+
+// A run for which the guest has nothing to run for, or which is logged, or none at all.
+static NOINLINE enum status run_otherwise(struct vcpu *vcpu, uint64_t flags)
+{
+    bool logged = (flags & VCPU_RUN_LOG) != 0;
     enum exit_kind kind = EXIT_NONE;
     enum status status;
 
+    if ((flags & ~(uint64_t)(VCPU_RUN_FETCH | VCPU_RUN_LOG)) != 0) {
+        return STATUS_INVALID;
+    }
+    if ((flags & VCPU_RUN_FETCH) != 0) {
+        return end_run(vcpu, EXIT_NONE); // the events of the last run stay in the page
+    }
+    if (logged && vcpu->log == NULL) {
+        return STATUS_STATE;
+    }
     if (logged) {
         vcpu_log_call(vcpu);
     }
-    begin(vcpu);
+    vcpu->virt.page->events = 0;
+    vcpu->running = true;
     if (vcpu->virt.page->halted != 0 || events_pending(vcpu)) {
         kind = wait_or_poll(vcpu);
     }
-    status = finish(vcpu, logged && kind == EXIT_NONE ? run(vcpu, true) : end_run(vcpu, kind));
+    status =
+        logged && kind == EXIT_NONE ? run_on(vcpu, enter(vcpu, true), true) : end_run(vcpu, kind);
+    status = finish(vcpu, status);
     if (logged) {
         vcpu_log_return(vcpu);
     }
     return status;
 }
 
-enum status vcpu_run(struct vcpu *vcpu, uint32_t flags)
+enum status vcpu_run(struct vcpu *vcpu, uint64_t flags)
 {
-    if (LIKELY(flags == 0 && vcpu->virt.page->halted == 0 && !events_pending(vcpu))) {
-        begin(vcpu);
-        return finish(vcpu, run(vcpu, false));
+    enum virt_outcome outcome;
+
+    if (UNLIKELY(flags != 0 || vcpu->virt.page->halted != 0 || events_pending(vcpu))) {
+        return run_otherwise(vcpu, flags);
     }
-    if ((flags & VCPU_RUN_FETCH) != 0) {
-        return end_run(vcpu, EXIT_NONE); // the events of the last run stay in the page
+    vcpu->virt.page->events = 0;
+    vcpu->running = true;
+    outcome = enter(vcpu, false);
+    if (UNLIKELY(outcome != VIRT_TO_MONITOR)) {
+        return finish_later(vcpu, outcome);
     }
-    if ((flags & VCPU_RUN_LOG) != 0 && vcpu->log == NULL) {
-        return STATUS_STATE;
-    }
-    return run_or_wait(vcpu, flags != 0);
+    return finish(vcpu, STATUS_OK);
 }

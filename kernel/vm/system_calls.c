@@ -148,7 +148,7 @@ static void set_ports(struct vm *vm, uint64_t first, uint64_t last, bool floats)
 {
     lock_acquire(&vm->lock);
     for (uint64_t port = first; port <= last; port++) {
-        uint64_t *word = &vm->port_map[port >> 15][(port & 0x7fff) / 64];
+        uint64_t *word = &vm->virt.port_map[port / VIRT_PORT_MAP_BITS][port / 64 % 512];
         uint64_t bit = 1ull << (port & 63);
 
         *word = floats ? *word | bit : *word & ~bit;
@@ -227,13 +227,7 @@ int64_t sys_vcpu_run(uint64_t vcpu_handle, uint64_t flags, uint64_t c, uint64_t 
     enum status status = find_vcpu(vcpu_handle, &vcpu);
 
     (void)c, (void)d, (void)e;
-    if (status != STATUS_OK) {
-        return result_of(status);
-    }
-    if ((flags & ~(uint64_t)(VCPU_RUN_FETCH | VCPU_RUN_LOG)) != 0) {
-        return result_of(STATUS_INVALID);
-    }
-    return result_of(vcpu_run(vcpu, (uint32_t)flags));
+    return result_of(status == STATUS_OK ? vcpu_run(vcpu, flags) : status);
 }
 
 int64_t sys_vcpu_dump(uint64_t vcpu_handle, uint64_t fields, uint64_t capacity, uint64_t d,
@@ -268,11 +262,9 @@ static void sum_statistics(struct vm *vm, struct vm_statistics *sum)
     for (const struct vcpu *vcpu = vm->vcpus; vcpu != NULL; vcpu = vcpu->next) {
         sum->exits_to_monitor += vcpu->exits_to_monitor;
         sum->guest_ticks += vcpu->virt.guest_ticks;
-        sum->exits_in_kernel += vcpu->virt.cpuid_exits;
-        sum->kernel_by_reason[virt_backend->cpuid_reason] += vcpu->virt.cpuid_exits;
-        for (unsigned i = 0; i < VM_REASON_COUNT; i++) {
-            sum->exits_in_kernel += vcpu->kernel_by_reason[i];
-            sum->kernel_by_reason[i] += vcpu->kernel_by_reason[i];
+        for (unsigned i = 0; i < VIRT_REASON_COUNT; i++) {
+            sum->exits_in_kernel += vcpu->virt.finished[i];
+            sum->kernel_by_reason[i] += vcpu->virt.finished[i];
         }
     }
     lock_release(&vm->lock);

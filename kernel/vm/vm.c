@@ -94,9 +94,9 @@ static void free_parts(struct vm *vm)
 {
     uint32_t container = vm->container;
 
-    for (unsigned i = 0; i < VM_PORT_MAP_PAGES; i++) {
-        if (vm->port_map[i] != NULL) {
-            memory_free_object(container, vm->port_map[i]);
+    for (unsigned i = 0; i < VIRT_PORT_MAP_PAGES; i++) {
+        if (vm->virt.port_map[i] != NULL) {
+            memory_free_object(container, vm->virt.port_map[i]);
         }
     }
     if (vm->cpuid != NULL) {
@@ -118,11 +118,11 @@ static bool allocate_parts(struct vm *vm)
     vm->cpuid = memory_allocate_object(container);
     vm->grants = memory_allocate_object(container);
     vm->virt.msr_bitmap.address = memory_allocate_object(container);
-    for (unsigned i = 0; i < VM_PORT_MAP_PAGES; i++) {
-        vm->port_map[i] = memory_allocate_object(container);
+    for (unsigned i = 0; i < VIRT_PORT_MAP_PAGES; i++) {
+        vm->virt.port_map[i] = memory_allocate_object(container);
     }
     return vm->cpuid != NULL && vm->grants != NULL && vm->virt.msr_bitmap.address != NULL &&
-           vm->port_map[0] != NULL && vm->port_map[1] != NULL;
+           vm->virt.port_map[0] != NULL && vm->virt.port_map[1] != NULL;
 }
 
 enum status vm_create(struct process *process, struct vm **result)

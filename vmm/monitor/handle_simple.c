@@ -33,6 +33,12 @@ enum outcome handle_undefined(struct machine *machine)
     return event_undefined(machine);
 }
 
+// Hypercall 0 does nothing; the backend finishes most of them. There are no others.
+enum outcome handle_vmcall(struct machine *machine)
+{
+    return machine->page->gpr[GPR_RAX] == 0 ? OUTCOME_ADVANCE : event_undefined(machine);
+}
+
 enum outcome handle_rdpmc(struct machine *machine)
 {
     return event_protection(machine); // CPUID shows no counters

@@ -20,6 +20,7 @@ enum outcome handle_nothing(struct machine *machine);
 enum outcome handle_halt(struct machine *machine);
 enum outcome handle_skip(struct machine *machine);
 enum outcome handle_undefined(struct machine *machine);
+enum outcome handle_vmcall(struct machine *machine);
 enum outcome handle_rdpmc(struct machine *machine);
 enum outcome handle_rdtsc(struct machine *machine);
 enum outcome handle_triple_fault(struct machine *machine);

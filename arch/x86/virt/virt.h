@@ -26,12 +26,15 @@ struct virt_page {
 #define VIRT_VM_PAGES   1u
 #define VIRT_VCPU_PAGES 2u
 
+#define VIRT_PORT_MAP_PAGES 2u
+#define VIRT_PORT_MAP_BITS  32768u // ports of a page
+
 // What vcpu_enter found. After the first three page->exit is decoded and the groups that it needs
 // are filled, so that the kernel can hand the exit on.
 enum virt_outcome {
     VIRT_TO_MONITOR, // nothing for the kernel
     VIRT_CPUID,      // gpr RAX and RCX of the page are current
-    VIRT_PORT,       // IN or OUT without string: virt_vcpu.port
+    VIRT_PORT,       // IN or OUT without string, the first port of which has no device
     VIRT_INTERRUPT,  // a host interrupt, acknowledged: virt_vcpu.vector
     VIRT_NMI,        // a host NMI
     VIRT_MACHINE_CHECK,
@@ -40,13 +43,24 @@ enum virt_outcome {
 };
 #define VIRT_FIRST_OF_HOST VIRT_INTERRUPT
 
+#define VIRT_REASON_COUNT 80u
+
 // A VM as the backend sees it. Guarded by the lock of the kernel's VM object.
 struct virt_vm {
     const struct page_table *nested; // the nested page table
     const struct cpuid_table *cpuid; // answers to CPUID, which the backend may give by itself
-    struct virt_page msr_bitmap;     // one bit per MSR and direction: 1 exits
-    uint32_t intercepts;             // VM_INTERCEPT_*
+    uint64_t *port_map[VIRT_PORT_MAP_PAGES]; // a bit for each port: set where no device is
+    struct virt_page msr_bitmap;             // one bit per MSR and direction: 1 exits
+    uint32_t intercepts;                     // VM_INTERCEPT_*
 };
+
+// True when no device is at the port.
+static inline bool virt_port_floats(const struct virt_vm *vm, uint32_t port)
+{
+    const uint64_t *map = vm->port_map[port / VIRT_PORT_MAP_BITS];
+
+    return (map[port / 64 % 512] >> (port % 64) & 1) != 0;
+}
 
 // A vCPU as the backend sees it. Used by its own thread only.
 struct virt_vcpu {
@@ -54,10 +68,11 @@ struct virt_vcpu {
     struct vcpu_page *page; // in the kernel's direct map
     struct virt_vm *vm;
     uint64_t guest_ticks; // TSC spent in the guest and in exits that the backend finished
-    uint64_t cpuid_exits; // answered by the backend, with no vcpu_enter that returned
-    uint32_t reason;      // raw reason of the last exit, below 80 for statistics
+    uint32_t reason;      // raw reason of the last exit
     uint32_t vector;      // VIRT_INTERRUPT
-    uint32_t port;        // VIRT_PORT
+
+    // Exits that the backend or kernel/vm finished, by basic reason.
+    uint64_t finished[VIRT_REASON_COUNT];
 
     // The backend's own
     uint64_t backend[64];
@@ -65,7 +80,6 @@ struct virt_vcpu {
 
 struct virt_ops {
     const char *name;
-    uint32_t cpuid_reason; // raw reason of a CPUID exit, for statistics
 
     // Turns virtualisation on for this CPU. `page` stays with the backend until cpu_stop.
     MUST_CHECK enum status (*cpu_start)(const struct virt_page *page);

@@ -221,6 +221,9 @@ static void test_halt_and_skips(void **state)
     assert_int_equal(fixture_handle(fixture, EXIT_HLT), OUTCOME_ADVANCE);
     assert_int_equal(fixture->page.halted, 1);
     assert_int_equal(fixture_handle(fixture, EXIT_WBINVD), OUTCOME_ADVANCE);
+    fixture->page.gpr[GPR_RAX] = 0;
+    assert_int_equal(fixture_handle(fixture, EXIT_VMCALL), OUTCOME_ADVANCE);
+    fixture->page.gpr[GPR_RAX] = 1;
     assert_int_equal(fixture_handle(fixture, EXIT_VMCALL), OUTCOME_RESUME);
     assert_true(fixture_raised(fixture, VECTOR_UNDEFINED, false));
     assert_int_equal(fixture_handle(fixture, EXIT_RDPMC), OUTCOME_RESUME);

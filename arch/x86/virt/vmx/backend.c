@@ -6,7 +6,6 @@
 
 const struct virt_ops vmx_ops = {
     .name = "VMX",
-    .cpuid_reason = VMX_REASON_CPUID,
     .cpu_start = vmx_cpu_start,
     .cpu_stop = vmx_cpu_stop,
     .nested_format = PAGE_FORMAT_EPT,

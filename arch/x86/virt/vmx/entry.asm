@@ -1,12 +1,12 @@
 ; SPDX-License-Identifier: MIT
 ; Guest entry as a function that returns.
 ;
-; uint64_t vmx_guest_enter(struct vmx_frame *frame);
-;   0: the guest ran and exited; 1: VMfailValid; 2: VMfailInvalid (enum vmx_entry_result).
+; enum virt_outcome vmx_guest_enter(struct vmx_frame *frame);
 ; General registers are loaded from frame->page and saved there, but for RSP: the VMCS holds it. An
-; exit continues at vmx_guest_exit (HOST_RIP), [RSP] = page, [RSP + 8] = frame. vmx_fast_exit may
-; finish it: the registers that C functions change are in the page then, and the others still hold
-; the guest's values; those are saved when the function returns. Interrupts are off throughout.
+; exit continues at vmx_guest_exit (HOST_RIP), [RSP] = page, [RSP + 8] = frame, and is decoded by
+; vmx_exited (an entry that failed: vmx_entry_failed), whose result is returned. The registers that
+; C functions change are in the page then, and the others still hold the guest's values: they are
+; saved last, and not at all when the result is VMX_RESUME. Interrupts are off throughout.
 %include "asm_offsets.inc"
 bits 64
 
@@ -23,6 +23,9 @@ bits 64
 %macro save_gpr 2
     mov [GPR(%1)], %2
 %endmacro
+%macro save_preserved 2
+    mov [rcx + ASM_VMX_PAGE_GPR + %1 * 8], %2
+%endmacro
 %macro each 3-*                             ; macro, then its arguments by twos
 %define action %1
 %rotate 1
@@ -33,7 +36,8 @@ bits 64
 %endmacro
 
 section .text
-extern vmx_fast_exit
+extern vmx_exited
+extern vmx_entry_failed
 global vmx_guest_enter
 global vmx_guest_exit
 
@@ -61,13 +65,13 @@ vmx_guest_enter:
 .launch:
     vmlaunch
 .failed:                                    ; CF: VMfailInvalid, ZF: VMfailValid
-    setc cl
-    movzx ecx, cl
-    inc ecx
-    mov rax, [rsp]
-.leave:                                     ; RAX: page, ECX: result
-    each save_gpr, %[PRESERVED]
-    mov eax, ecx
+    setc sil
+    movzx esi, sil
+    mov rdi, [rsp + 8]
+    call vmx_entry_failed
+    mov rcx, [rsp]
+.leave:                                     ; RCX: page, EAX: result
+    each save_preserved, %[PRESERVED]
     add rsp, 16
     pop r15
     pop r14
@@ -88,9 +92,9 @@ vmx_guest_exit:
     pop qword [GPR(0)]
     each save_gpr, %[CHANGED]
     mov rdi, [rsp + 8]
-    call vmx_fast_exit
-    test al, al
-    mov rax, [rsp]
-    jnz vmx_guest_enter.enter
-    xor ecx, ecx
-    jmp vmx_guest_enter.leave
+    call vmx_exited
+    mov rcx, [rsp]
+    test eax, eax
+    jns vmx_guest_enter.leave
+    mov rax, rcx                            ; ZF stays clear: launched
+    jmp vmx_guest_enter.enter

@@ -48,21 +48,27 @@ static void keep_interrupted_event(struct vcpu_page *page, uint32_t vectoring)
     }
 }
 
-// VMLAUNCH or VMRESUME itself failed: there is no exit to decode.
-static enum virt_outcome entry_failed(struct virt_vcpu *vcpu, uint64_t result)
+// The guest has left at the TSC `now`.
+static inline void count_time(struct vmx_vcpu *vmx, uint64_t now)
 {
-    struct vmx_vcpu *vmx = vmx_of(vcpu);
+    vmx->frame.page->exit_tsc = now;
+    vmx_virt(vmx)->guest_ticks += now - vmx->entered;
+}
+
+uint32_t vmx_entry_failed(struct vmx_vcpu *vmx, bool invalid)
+{
+    struct virt_vcpu *vcpu = vmx_virt(vmx);
     struct vm_exit *exit = &vcpu->page->exit;
     uint64_t error = 0;
 
-    if (result == VMX_FAIL_VALID) {
+    count_time(vmx, tsc_read());
+    if (!invalid) {
         (void)!vmcs_try_read(VMCS_INSTRUCTION_ERROR, &error);
     }
     take_event_back(vmx, vcpu->page);
     vmx->instruction_error = (uint32_t)error;
     *exit = (struct vm_exit){.kind = EXIT_ENTRY_REFUSED};
-    exit->refused.reason =
-        result == VMX_FAIL_VALID ? REFUSED_CONTROL_FIELDS : REFUSED_INVALID_STATE;
+    exit->refused.reason = invalid ? REFUSED_INVALID_STATE : REFUSED_CONTROL_FIELDS;
     exit->refused.error = (uint32_t)error;
     vmx_vcpu_export(vcpu, VCPU_GROUP_ALL);
     return VIRT_TO_MONITOR;
@@ -79,18 +85,23 @@ static enum virt_outcome page_refused(struct virt_vcpu *vcpu)
     return VIRT_TO_MONITOR;
 }
 
-// Fills the groups that an exit needs.
-static inline void export_groups(struct virt_vcpu *vcpu, struct vcpu_page *page, uint32_t groups)
+// Fills the groups that an exit needs, besides RIP's.
+static NOINLINE enum virt_outcome export_more(struct virt_vcpu *vcpu, uint32_t groups,
+                                              enum virt_outcome outcome)
 {
-    struct vmx_vcpu *vmx = vmx_of(vcpu);
+    vmx_of(vcpu)->valid = VCPU_GROUP_RIP;
+    vmx_vcpu_export(vcpu, groups);
+    return outcome;
+}
 
-    vmx_export_rip(vmx, page);
-    vmx->valid = VCPU_GROUP_RIP;
+// Fills the groups that an exit needs, and passes the outcome on.
+static inline enum virt_outcome export_groups(struct virt_vcpu *vcpu, struct vcpu_page *page,
+                                              uint32_t groups, enum virt_outcome outcome)
+{
+    vmx_export_rip(vmx_of(vcpu), page);
     page->valid = VCPU_GROUP_RIP;
-    groups |= page->wanted;
-    if (UNLIKELY((groups & ~VCPU_GROUP_RIP) != 0)) {
-        vmx_vcpu_export(vcpu, groups);
-    }
+    groups = (groups | page->wanted) & ~(uint32_t)VCPU_GROUP_RIP;
+    return UNLIKELY(groups != 0) ? export_more(vcpu, groups, outcome) : outcome;
 }
 
 // An IRET that unblocked NMIs and then faulted has to be seen as not done: "Resuming Guest Software
@@ -137,7 +148,7 @@ static inline enum virt_outcome decode(struct virt_vcpu *vcpu, const struct vmx_
 {
     struct vm_exit *exit = &vcpu->page->exit;
     struct vmx_raw raw = {
-        .reason = vmx_of(vcpu)->reason,
+        .reason = vcpu->reason,
         .qualification = vmcs_read_natural(VMCS_EXIT_QUALIFICATION),
         .length = (row->needs & NEED_LENGTH) != 0 ? vmcs_read_32(VMCS_EXIT_INSTRUCTION_LENGTH) : 0,
     };
@@ -146,9 +157,20 @@ static inline enum virt_outcome decode(struct virt_vcpu *vcpu, const struct vmx_
         read_rare(&raw, row->needs);
     }
     vmx_decode(&raw, row, exit);
-    export_groups(vcpu, vcpu->page, row->groups);
-    return vcpu->reason == VMX_REASON_EXCEPTION ? exception_outcome(raw.interruption)
-                                                : row->outcome;
+    return export_groups(vcpu, vcpu->page, row->groups,
+                         vcpu->reason == VMX_REASON_EXCEPTION ? exception_outcome(raw.interruption)
+                                                              : row->outcome);
+}
+
+// INS and OUTS.
+static NOINLINE enum virt_outcome decode_string_port(struct virt_vcpu *vcpu)
+{
+    struct vm_exit *exit = &vcpu->page->exit;
+
+    exit->words[0] |= vmx_port_string_bits(vmcs_read_natural(VMCS_EXIT_QUALIFICATION));
+    vmx_decode_string_port(vmcs_read_32(VMCS_EXIT_INSTRUCTION_INFORMATION), exit);
+    return export_groups(vcpu, vcpu->page, VCPU_GROUP_CONTROL | VCPU_GROUP_SEGMENTS,
+                         VIRT_TO_MONITOR);
 }
 
 // The same for the most frequent exit, a port access, without the detour through its row.
@@ -163,37 +185,30 @@ static inline enum virt_outcome decode_port(struct virt_vcpu *vcpu)
     exit->hardware_reason = VMX_REASON_IO;
     exit->hardware_qualification = qualification;
     exit->words[0] = vmx_port_word(qualification);
-    vcpu->port = qualification >> 16 & 0xffff;
     if (UNLIKELY((qualification & QUALIFICATION_STRING) != 0)) {
-        exit->words[0] |= vmx_port_string_bits(qualification);
-        vmx_decode_string_port(vmcs_read_32(VMCS_EXIT_INSTRUCTION_INFORMATION), exit);
-        export_groups(vcpu, page, VCPU_GROUP_CONTROL | VCPU_GROUP_SEGMENTS);
-        return VIRT_TO_MONITOR;
+        return decode_string_port(vcpu);
     }
-    export_groups(vcpu, page, 0);
-    return VIRT_PORT;
+    return export_groups(vcpu, page, 0,
+                         UNLIKELY(virt_port_floats(vcpu->vm, qualification >> 16 & 0xffff))
+                             ? VIRT_PORT
+                             : VIRT_TO_MONITOR);
 }
 
-// An exit that follows a successful or, with bit 31, a refused entry.
-static inline enum virt_outcome exited(struct virt_vcpu *vcpu)
+// An exit that is neither a port access nor finished yet.
+static NOINLINE enum virt_outcome exited_otherwise(struct virt_vcpu *vcpu)
 {
     struct vmx_vcpu *vmx = vmx_of(vcpu);
-    uint32_t reason = vmx->reason;
-    const struct vmx_exit_row *row = vmx_exit_row((uint16_t)reason);
-    uint64_t vectoring = vmcs_read_raw(VMCS_VECTORING);
+    const struct vmx_exit_row *row = vmx_exit_row((uint16_t)vcpu->reason);
+    uint32_t vectoring;
 
-    vcpu->reason = (uint16_t)reason;
-    vcpu->page->cr2 = cr2_read(); // another thread may run before the next entry
-    if (UNLIKELY((reason & VMX_REASON_ENTRY_FAILURE) != 0)) {
+    if (UNLIKELY((vcpu->reason & VMX_REASON_ENTRY_FAILURE) != 0)) {
         take_event_back(vmx, vcpu->page);
     } else {
         vmx->frame.launched = 1;
+        vectoring = (uint32_t)vmcs_read_raw(VMCS_VECTORING);
         if (UNLIKELY((vectoring & VCPU_EVENT_VALID) != 0)) {
-            keep_interrupted_event(vcpu->page, (uint32_t)vectoring);
+            keep_interrupted_event(vcpu->page, vectoring);
         }
-    }
-    if (LIKELY(reason == VMX_REASON_IO)) {
-        return decode_port(vcpu);
     }
     if (LIKELY(row->outcome < VIRT_FIRST_OF_HOST)) {
         return decode(vcpu, row);
@@ -204,65 +219,96 @@ static inline enum virt_outcome exited(struct virt_vcpu *vcpu)
     return row->outcome;
 }
 
-// Makes the CPU and the VMCS what the page asks for. STATUS_INVALID: it cannot be loaded.
-static inline enum status prepare(struct virt_vcpu *vcpu)
+uint32_t vmx_exited(struct vmx_vcpu *vmx)
+{
+    struct virt_vcpu *vcpu = vmx_virt(vmx);
+    uint32_t reason = vmcs_read_32(VMCS_EXIT_REASON);
+
+    if ((reason == VMX_REASON_CPUID && vmx_answer_cpuid(vmx)) ||
+        (reason == VMX_REASON_VMCALL && vmx_answer_vmcall(vmx))) {
+        return VMX_RESUME;
+    }
+    count_time(vmx, tsc_read());
+    vcpu->reason = reason;
+    vmx->frame.page->cr2 = cr2_read(); // another thread may run before the next entry
+    if (LIKELY(reason == VMX_REASON_IO)) {
+        vmx->frame.launched = 1; // no event was being delivered: the exit is an instruction's
+        return decode_port(vcpu);
+    }
+    return exited_otherwise(vcpu);
+}
+
+// Enters the guest, for which all is ready but its event and the timer.
+static inline enum virt_outcome enter(struct vmx_vcpu *vmx, uint64_t now, uint64_t deadline)
+{
+    uint64_t left = deadline - now;
+
+    left = left < TIMER_HORIZON ? left : TIMER_HORIZON;
+    vmx->entered = now;
+    vmx->deadline = now + left;
+    vmcs_write_raw(VMCS_PREEMPTION_TIMER, left >> vmx->timer_shift);
+    vmx->valid = 0;
+    cr2_write(vmx->frame.page->cr2);
+    return vmx_guest_enter(&vmx->frame);
+}
+
+static inline uint64_t wanted_requests(const struct vcpu_page *page)
+{
+    return page->request_window | (uint64_t)page->request_nmi_window << 32;
+}
+
+// Everything that is not to be done at each entry.
+static NOINLINE enum virt_outcome enter_otherwise(struct virt_vcpu *vcpu, uint64_t deadline)
 {
     struct vmx_vcpu *vmx = vmx_of(vcpu);
     struct vcpu_page *page = vcpu->page;
     uint32_t dirty = page->dirty;
     uint32_t exceptions = page->exception_bitmap;
-    uint64_t requests = page->request_window | (uint64_t)page->request_nmi_window << 32;
+    uint64_t requests = wanted_requests(page);
+    uint64_t now;
 
-    if (dirty != 0) {
-        if (UNLIKELY((dirty & VCPU_GROUP_ALL & ~VCPU_GROUP_RIP) != 0) &&
-            vmx_import_rare(vcpu, dirty) != STATUS_OK) {
-            return STATUS_INVALID;
-        }
-        if ((dirty & VCPU_GROUP_RIP) != 0) {
-            vmx_import_rip(vmx, page);
-        }
-        page->dirty = 0;
+    if ((dirty & VCPU_GROUP_ALL & ~VCPU_GROUP_RIP) != 0 &&
+        vmx_import_rare(vcpu, dirty) != STATUS_OK) {
+        return page_refused(vcpu);
     }
-    if (UNLIKELY(requests != vmx->requests || exceptions != vmx->exception_bitmap)) {
+    if ((dirty & VCPU_GROUP_RIP) != 0) {
+        vmx_import_rip(vmx, page);
+    }
+    page->dirty = 0;
+    if (requests != vmx->requests || exceptions != vmx->exception_bitmap) {
         vmx_apply_requests(vmx, requests, exceptions);
     }
-    if (UNLIKELY(this_cpu()->fpu_owner != vmx->fpu_area)) {
+    if (this_cpu()->fpu_owner != vmx->fpu_area) {
         vmx_claim_fpu(vmx);
     }
-    cr2_write(page->cr2);
-    return STATUS_OK;
+    now = tsc_read();
+    if (deadline <= now) {
+        vcpu->reason = VMX_REASON_TIMER;
+        return VIRT_TIMER;
+    }
+    vmx->event.word = 0;
+    if (page->event.word != 0) {
+        write_event(vmx, page);
+    }
+    return enter(vmx, now, deadline);
 }
 
 enum virt_outcome vmx_vcpu_enter(struct virt_vcpu *vcpu, uint64_t deadline)
 {
     struct vmx_vcpu *vmx = vmx_of(vcpu);
     struct vcpu_page *page = vcpu->page;
-    uint64_t start, left, result, end;
+    uint64_t now = tsc_read();
 
-    if (UNLIKELY(prepare(vcpu) != STATUS_OK)) {
-        return page_refused(vcpu);
+    if (UNLIKELY(page->dirty != VCPU_GROUP_RIP || page->event.word != 0 ||
+                 wanted_requests(page) != vmx->requests ||
+                 page->exception_bitmap != vmx->exception_bitmap ||
+                 this_cpu()->fpu_owner != vmx->fpu_area || deadline <= now)) {
+        return enter_otherwise(vcpu, deadline);
     }
-    start = tsc_read();
-    left = deadline - start;
-    if (UNLIKELY(left > TIMER_HORIZON)) {
-        if (deadline <= start) {
-            vcpu->reason = VMX_REASON_TIMER;
-            return VIRT_TIMER;
-        }
-        left = TIMER_HORIZON;
-    }
-    vmx->deadline = start + left;
-    vmcs_write_raw(VMCS_PREEMPTION_TIMER, left >> vmx->timer_shift);
+    vmx_import_rip(vmx, page);
+    page->dirty = 0;
     vmx->event.word = 0;
-    if (UNLIKELY(page->event.word != 0)) {
-        write_event(vmx, page);
-    }
-    vmx->valid = 0;
-    result = vmx_guest_enter(&vmx->frame);
-    end = tsc_read();
-    page->exit_tsc = end;
-    vcpu->guest_ticks += end - start;
-    return LIKELY(result == VMX_EXITED) ? exited(vcpu) : entry_failed(vcpu, result);
+    return enter(vmx, now, deadline);
 }
 
 // As an instruction that completed: RIP moves, the shadow of STI and MOV SS ends, and a single step

@@ -3,22 +3,20 @@
 // exit, in runs that are logged; no lock.
 #include "arch/x86/virt/vmx/vmx.h"
 
-#include "arch/x86/virt/cpuid_table.h"
+#include "arch/x86/cpu/registers.h"
 #include "arch/x86/virt/vmx/fields.h"
 
-// With no table at hand vmx_fast_exit leaves every exit to those who log it.
+// The bit that is always set is an obstacle then, so that fast.c leaves every exit alone.
 void vmx_vcpu_trace_start(struct virt_vcpu *vcpu)
 {
-    static const struct cpuid_table empty;
-
-    vmx_of(vcpu)->cpuid = &empty;
+    vmx_of(vcpu)->obstacles |= (uint32_t)RFLAGS_RESERVED;
 }
 
 void vmx_vcpu_trace(struct virt_vcpu *vcpu, struct exit_record *record)
 {
     uint64_t qualification = vmcs_read_natural(VMCS_EXIT_QUALIFICATION);
     uint32_t interruption = vmcs_read_32(VMCS_EXIT_INTERRUPTION);
-    uint32_t reason = vmx_of(vcpu)->reason;
+    uint32_t reason = vcpu->reason;
 
     if (vcpu->page->exit.kind == EXIT_ENTRY_REFUSED) {
         reason = VMX_REASON_ENTRY_FAILURE | VMX_REASON_GUEST_STATE; // VMfail gives no reason

@@ -18,8 +18,6 @@ struct vmx_frame {
     uint64_t launched; // 1: VMRESUME, 0: VMLAUNCH
 };
 
-enum vmx_entry_result { VMX_EXITED, VMX_FAIL_VALID, VMX_FAIL_INVALID };
-
 // The hardware words of one exit. Words that the exit's row does not need are not read.
 struct vmx_raw {
     uint32_t reason;
@@ -34,10 +32,11 @@ struct vmx_raw {
 
 // Lives in virt_vcpu.backend. Used by its thread only.
 struct vmx_vcpu {
-    struct vmx_frame frame;
-    uint32_t reason;                 // raw exit reason of the last exit
-    uint32_t timer_shift;            // the VMX-preemption timer counts TSC >> this
+    struct vmx_frame frame;          // first: entry.asm passes its address
+    uint64_t entered;                // TSC of this vcpu_enter
     uint64_t deadline;               // of this vcpu_enter; at most TIMER_HORIZON away
+    uint32_t timer_shift;            // the VMX-preemption timer counts TSC >> this
+    uint32_t obstacles;              // bits of RFLAGS with which fast.c finishes no exit
     const struct cpuid_table *cpuid; // the VM's
     struct vcpu_event event;         // being injected: put back when the entry fails
     struct virt_page vmcs;
@@ -67,6 +66,11 @@ static inline struct vmx_vcpu *vmx_of(struct virt_vcpu *vcpu)
     return (struct vmx_vcpu *)vcpu->backend;
 }
 
+static inline struct virt_vcpu *vmx_virt(struct vmx_vcpu *vmx)
+{
+    return CONTAINER_OF(vmx, struct virt_vcpu, backend);
+}
+
 // -- exits.c: the table -----------------------------------------------------------------------
 
 // Raw words that a row needs besides reason and qualification.
@@ -91,6 +95,7 @@ struct vmx_exit_row {
 #define VMX_REASON_EXCEPTION          0u
 #define VMX_REASON_EXTERNAL_INTERRUPT 1u
 #define VMX_REASON_CPUID              10u
+#define VMX_REASON_VMCALL             18u
 #define VMX_REASON_CR                 28u
 #define VMX_REASON_DR                 29u
 #define VMX_REASON_IO                 30u
@@ -214,11 +219,19 @@ void vmx_vcpu_skip(struct virt_vcpu *vcpu);
 void vmx_vcpu_trace_start(struct virt_vcpu *vcpu);
 void vmx_vcpu_trace(struct virt_vcpu *vcpu, struct exit_record *record);
 
-// fast.c, for entry.asm: finishes the exit, or leaves it and returns false.
-bool vmx_fast_exit(struct vmx_vcpu *vmx);
+// For entry.asm, with the guest's callee-saved registers still in place: decodes an exit. Returns
+// VMX_RESUME when it is finished and the guest is to run on, else an enum virt_outcome.
+uint32_t vmx_exited(struct vmx_vcpu *vmx);
+// The same for a VMLAUNCH or VMRESUME that itself failed; `invalid`: with VMfailInvalid.
+uint32_t vmx_entry_failed(struct vmx_vcpu *vmx, bool invalid);
+#define VMX_RESUME UINT32_MAX
+
+// fast.c: finishes the exit, or leaves it and returns false.
+bool vmx_answer_cpuid(struct vmx_vcpu *vmx);
+bool vmx_answer_vmcall(struct vmx_vcpu *vmx);
 
 // entry.asm. The page's general registers are loaded and saved but for RSP.
-uint64_t vmx_guest_enter(struct vmx_frame *frame);
+enum virt_outcome vmx_guest_enter(struct vmx_frame *frame);
 extern const char vmx_guest_exit[]; // HOST_RIP
 
 // -- instructions -----------------------------------------------------------------------------
