@@ -89,7 +89,6 @@ static enum virt_outcome page_refused(struct virt_vcpu *vcpu)
 static NOINLINE enum virt_outcome export_more(struct virt_vcpu *vcpu, uint32_t groups,
                                               enum virt_outcome outcome)
 {
-    vmx_of(vcpu)->valid = VCPU_GROUP_RIP;
     vmx_vcpu_export(vcpu, groups);
     return outcome;
 }
@@ -99,6 +98,7 @@ static inline enum virt_outcome export_groups(struct virt_vcpu *vcpu, struct vcp
                                               uint32_t groups, enum virt_outcome outcome)
 {
     vmx_export_rip(vmx_of(vcpu), page);
+    vmx_of(vcpu)->valid = VCPU_GROUP_RIP;
     page->valid = VCPU_GROUP_RIP;
     groups = (groups | page->wanted) & ~(uint32_t)VCPU_GROUP_RIP;
     return UNLIKELY(groups != 0) ? export_more(vcpu, groups, outcome) : outcome;
