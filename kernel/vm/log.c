@@ -117,14 +117,24 @@ void vcpu_log_free(struct vcpu *vcpu)
 
 static const struct virt_ops *plain_ops;
 
+static uint64_t finished_exits(const struct virt_vcpu *vcpu)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < VIRT_REASON_COUNT; i++) {
+        sum += vcpu->finished[i];
+    }
+    return sum;
+}
+
 static enum virt_outcome enter_with_events(struct virt_vcpu *vcpu, uint64_t deadline)
 {
-    uint64_t before = vcpu->cpuid_exits;
+    uint64_t before = finished_exits(vcpu);
     enum virt_outcome outcome;
 
     event_log_of(EVENT_HOSTOUT, vcpu, 0, EVENT_MODE_GUEST);
     outcome = plain_ops->vcpu_enter(vcpu, deadline);
-    event_log_of(EVENT_HOSTIN, vcpu, vcpu->cpuid_exits - before, EVENT_MODE_HOST_KERNEL);
+    event_log_of(EVENT_HOSTIN, vcpu, finished_exits(vcpu) - before, EVENT_MODE_HOST_KERNEL);
     return outcome;
 }
 
