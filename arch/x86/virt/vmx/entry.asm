@@ -8,9 +8,9 @@
 ; C functions change are in the page then, and the others still hold the guest's values: they are
 ; saved last, and not at all when the result is VMX_RESUME. Interrupts are off throughout.
 %include "asm_offsets.inc"
-bits 64
 
-%define GPR(number) rax + ASM_VMX_PAGE_GPR + number * 8 ; enum gpr_index; RAX points at the page
+%define GPR(number) PAGE + ASM_VMX_PAGE_GPR + number * 8 ; enum gpr_index
+%define PAGE rax
 
 ; Numbers and names of the registers that C functions preserve, and of those that they change (RBX
 ; too: CPUID writes it; RAX apart).
@@ -23,9 +23,6 @@ bits 64
 %macro save_gpr 2
     mov [GPR(%1)], %2
 %endmacro
-%macro save_preserved 2
-    mov [rcx + ASM_VMX_PAGE_GPR + %1 * 8], %2
-%endmacro
 %macro each 3-*                             ; macro, then its arguments by twos
 %define action %1
 %rotate 1
@@ -36,10 +33,8 @@ bits 64
 %endmacro
 
 section .text
-extern vmx_exited
-extern vmx_entry_failed
-global vmx_guest_enter
-global vmx_guest_exit
+extern vmx_exited, vmx_entry_failed
+global vmx_guest_enter, vmx_guest_exit
 
 vmx_guest_enter:
     push rbx
@@ -66,20 +61,10 @@ vmx_guest_enter:
     vmlaunch
 .failed:                                    ; CF: VMfailInvalid, ZF: VMfailValid
     setc sil
-    movzx esi, sil
     mov rdi, [rsp + 8]
     call vmx_entry_failed
     mov rcx, [rsp]
-.leave:                                     ; RCX: page, EAX: result
-    each save_preserved, %[PRESERVED]
-    add rsp, 16
-    pop r15
-    pop r14
-    pop r13
-    pop r12
-    pop rbp
-    pop rbx
-    ret
+    jmp vmx_guest_exit.leave
 .stack_moved:
     mov [rdi + ASM_VMX_FRAME_HOST_RSP], rsp
     mov ecx, ASM_VMX_HOST_RSP
@@ -95,6 +80,18 @@ vmx_guest_exit:
     call vmx_exited
     mov rcx, [rsp]
     test eax, eax
-    jns vmx_guest_enter.leave
+    js .resume
+%define PAGE rcx
+.leave:                                     ; EAX: result
+    each save_gpr, %[PRESERVED]
+    add rsp, 16
+    pop r15
+    pop r14
+    pop r13
+    pop r12
+    pop rbp
+    pop rbx
+    ret
+.resume:
     mov rax, rcx                            ; ZF stays clear: launched
     jmp vmx_guest_enter.enter
