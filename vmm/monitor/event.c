@@ -18,6 +18,10 @@ static void raise_noted(struct machine *machine, uint32_t word, uint32_t error_c
     };
 
     exception_note(&machine->exceptions, &note);
+    if ((word & 0xff) != VECTOR_DEBUG) { // a fault: the image of RFLAGS on its stack has RF set
+        page->rflags |= RFLAGS_RF;
+        page->dirty |= VCPU_GROUP_RIP;
+    }
     page->event = (struct vcpu_event){.word = word, .error_code = error_code};
 }
 

@@ -18,7 +18,7 @@ enum outcome handle_halt(struct machine *machine)
     if (UNLIKELY(!machine->apic && !(page->rflags & RFLAGS_IF))) {
         return machine_halted(machine);
     }
-    page->halted = 1;
+    page->halted = !(page->rflags & RFLAGS_TF); // the single-step trap ends the halt at once
     return OUTCOME_ADVANCE;
 }
 

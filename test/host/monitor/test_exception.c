@@ -121,12 +121,41 @@ static void test_pairs(void **state)
                      2);
 }
 
+// The single-step trap of HLT comes at once: the guest does not sleep.
+static void test_halt_under_single_step(void **state)
+{
+    struct fixture *fixture = fixture_new();
+
+    (void)state;
+    fixture->page.rflags |= RFLAGS_IF | RFLAGS_TF;
+    assert_int_equal(fixture_handle(fixture, EXIT_HLT), OUTCOME_ADVANCE);
+    assert_int_equal(fixture->page.halted, 0);
+    free(fixture);
+}
+
+// A handler finds RF set in the flags that a fault pushed, but not in those of a trap.
+static void test_faults_set_the_resume_flag(void **state)
+{
+    struct fixture *fixture = fixture_new();
+
+    (void)state;
+    fixture->page.dirty = 0;
+    event_raise_step(&fixture->machine);
+    assert_int_equal(fixture->page.rflags & RFLAGS_RF, 0);
+    event_raise_error(&fixture->machine, VECTOR_PROTECTION, 0);
+    assert_int_equal(fixture->page.rflags & RFLAGS_RF, RFLAGS_RF);
+    assert_int_equal(fixture->page.dirty & VCPU_GROUP_RIP, VCPU_GROUP_RIP);
+    free(fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_given_back),
         cmocka_unit_test(test_software_exceptions_keep_their_length),
         cmocka_unit_test(test_debug_exceptions_reach_dr6),
+        cmocka_unit_test(test_halt_under_single_step),
+        cmocka_unit_test(test_faults_set_the_resume_flag),
         cmocka_unit_test(test_pairs),
     };
 

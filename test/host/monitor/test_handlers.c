@@ -371,13 +371,14 @@ static void test_xsetbv(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
         fixture->page.xcr0 = 1;
+        fixture->page.dirty = 0;
         fixture->page.gpr[GPR_RCX] = cases[i].ecx;
         fixture->page.gpr[GPR_RAX] = (uint32_t)cases[i].value;
         fixture->page.gpr[GPR_RDX] = cases[i].value >> 32;
         assert_int_equal(fixture_handle(fixture, EXIT_XSETBV),
                          cases[i].allowed ? OUTCOME_ADVANCE : OUTCOME_RESUME);
         assert_int_equal(fixture->page.xcr0, cases[i].allowed ? cases[i].value : 1);
-        assert_int_equal(fixture->page.dirty, cases[i].allowed ? VCPU_GROUP_XCR0 : 0);
+        assert_int_equal(fixture->page.dirty, cases[i].allowed ? VCPU_GROUP_XCR0 : VCPU_GROUP_RIP);
     }
     free(fixture);
 }
