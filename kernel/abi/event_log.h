@@ -31,7 +31,7 @@ enum event_kind {
     EVENT_TAKE,   // thread: taken out of it there
     EVENT_KILL,   // thread: it shall end
     EVENT_CHOOSE, // condition, thread: who waited longest there is to wake
-    EVENT_GIVE_UP, // condition: the running thread waits no more and was not chosen
+    EVENT_WAITED,  // condition, 1: it was chosen; 0: not: the running thread waits no more
     EVENT_RUN,     // thread: it runs from now on; who ran and did not sleep or end is ready
     // modes
     EVENT_EXIT_USER,  // vector, or EVENT_CALL + system call, 0, mode: ring 3 was left

@@ -22,9 +22,7 @@ bool condition_wait(struct condition *condition, struct lock *lock)
         scheduler_switch();
         lock_acquire(lock);
     }
-    if (!waiter.woken) {
-        event_log_of(EVENT_GIVE_UP, condition, 0, 0);
-    }
+    event_log_of(EVENT_WAITED, condition, waiter.woken, 0);
     queue_remove(&waiter.node);
     return waiter.woken;
 }

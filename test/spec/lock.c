@@ -13,6 +13,14 @@ bool spec_lock_held(const struct spec_machine *now, uint32_t cpu, uint32_t lock)
     return lock < SPEC_LOCKS && now->locks[lock].exists && now->locks[lock].holder == cpu;
 }
 
+uint32_t spec_condition_lock(const struct spec_machine *now, uint32_t condition)
+{
+    if (condition < SPEC_LOCKS) {
+        return condition;
+    }
+    return condition < SPEC_CONDITIONS ? now->guards[condition - SPEC_LOCKS] : SPEC_NONE;
+}
+
 static bool holds_channel_lock(const struct spec_cpu *cpu)
 {
     for (uint32_t i = 0; i < cpu->held_count; i++) {

@@ -13,6 +13,7 @@
 #define SPEC_THREADS    1024u
 #define SPEC_CHANNELS   256u
 #define SPEC_LOCKS      512u // the first SPEC_CHANNELS are the channels' own
+#define SPEC_CONDITIONS 768u // the first SPEC_LOCKS are guarded by the lock of the same number
 #define SPEC_LOCK_DEPTH 8u
 #define SPEC_KERNEL     UINT32_MAX // page_table of a CPU: the kernel's
 
@@ -101,6 +102,7 @@ struct spec_machine {
     uint32_t cpu_count;
     struct spec_cpu cpus[SPEC_CPUS];
     struct spec_lock locks[SPEC_LOCKS];
+    uint32_t guards[SPEC_CONDITIONS - SPEC_LOCKS]; // locks of the conditions behind the first
     struct spec_channel channels[SPEC_CHANNELS];
     struct spec_thread threads[SPEC_THREADS];
     struct spec_containers containers;
@@ -128,6 +130,9 @@ enum spec_rule own_lock_spec(const struct spec_machine *now, uint32_t cpu, uint3
 enum spec_rule release_lock_spec(const struct spec_machine *now, uint32_t cpu, uint32_t lock,
                                  struct spec_machine *next);
 bool spec_lock_held(const struct spec_machine *now, uint32_t cpu, uint32_t lock);
+
+// The lock that guards a condition; SPEC_NONE: there is no such condition.
+uint32_t spec_condition_lock(const struct spec_machine *now, uint32_t condition);
 
 // -- channels ---------------------------------------------------------------------------------
 

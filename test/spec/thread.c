@@ -98,7 +98,7 @@ static enum spec_rule sleep_check(const struct spec_machine *now, uint32_t cpu, 
     if (here->current == SPEC_NONE) {
         return SLEEP_CURRENT;
     }
-    if (condition != SPEC_NONE && !spec_lock_held(now, cpu, condition)) {
+    if (condition != SPEC_NONE && !spec_lock_held(now, cpu, spec_condition_lock(now, condition))) {
         return SLEEP_LOCK;
     }
     return here->held_count == (condition != SPEC_NONE) ? SPEC_ALLOWED : SLEEP_LOCKS;
@@ -117,7 +117,7 @@ enum spec_rule thread_sleep_spec(const struct spec_machine *now, uint32_t cpu, u
     thread->state = SPEC_SLEEPING;
     thread->deadline = deadline;
     if (condition != SPEC_NONE) {
-        spec_drop_lock(next, cpu, condition);
+        spec_drop_lock(next, cpu, spec_condition_lock(now, condition));
         if (thread->condition != condition) {
             thread->condition = condition;
             thread->chosen = false;
@@ -137,7 +137,7 @@ enum spec_rule condition_wait_end_spec(const struct spec_machine *now, uint32_t 
         return WAIT_WAITS;
     }
     const struct spec_thread *before = &now->threads[current];
-    if (!spec_lock_held(now, cpu, before->condition)) {
+    if (!spec_lock_held(now, cpu, spec_condition_lock(now, before->condition))) {
         return WAIT_LOCK;
     }
     if (!before->chosen && !before->killed) {

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+// A log file of scripts/gatehouse/event_log.py in memory.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "kernel/abi/event_log.h"
+
+struct log {
+    struct event_entry *entries;
+    size_t count;
+};
+
+// Reads the file. On failure, says why on standard error and returns false.
+bool log_read(const char *path, struct log *log);
