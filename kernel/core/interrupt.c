@@ -11,6 +11,7 @@
 #include "kernel/core/mode.h"
 #include "kernel/core/panic.h"
 #include "kernel/core/serial_port.h"
+#include "kernel/core/stop.h"
 #include "kernel/memory/shootdown.h"
 #include "kernel/process/process.h"
 #include "kernel/thread/scheduler.h"
@@ -95,13 +96,13 @@ static void hook_user_exception(struct trap_frame *frame, const struct trap_info
 
 static void hook_nmi(const struct trap_frame *frame)
 {
-    (void)frame;
+    stop_answer(frame);
     shootdown_answer();
 }
 
 NORETURN static void hook_kernel_exception(const struct trap_frame *frame, uint64_t fault_address)
 {
-    static char report[2048];
+    char report[2048];
 
     (void)trap_describe(report, sizeof(report), frame, fault_address);
     panic("exception in the kernel\n%s", report);

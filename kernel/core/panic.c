@@ -13,6 +13,7 @@
 #include "kernel/core/boot_options.h"
 #include "kernel/core/event_log.h"
 #include "kernel/core/log.h"
+#include "kernel/core/stop.h"
 #include "kernel/lib/format.h"
 
 static const struct boot_information *boot;
@@ -32,7 +33,11 @@ NORETURN void run_end(uint32_t status)
     char line[32];
 
     interrupts_disable();
+    if (!stop_claim()) {
+        halt_forever(); // another CPU ends the machine, and stops this one
+    }
     event_log_end(status);
+    stop_others();
     log_flush_unread();
     (void)format_text(line, sizeof(line), "@status %u\n", status);
     log_raw(line);
@@ -65,13 +70,18 @@ NORETURN void panic(const char *format, ...)
     va_list arguments;
 
     interrupts_disable();
-    log_flush_unread();
     va_start(arguments, format);
+    if (!stop_claim()) {
+        stop_here(format, arguments);
+    }
+    stop_others();
+    log_flush_unread();
     (void)format_text_va(message, sizeof(message), format, arguments);
     va_end(arguments);
     log_raw("\npanic: "); // a line of its own, whatever was being written
     log_raw(message);
     log_raw("\n");
     print_stack();
+    stop_report();
     run_end(RUN_HOST_PANIC);
 }

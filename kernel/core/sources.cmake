@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # GATEHOUSE_CHECKED (kernel/CMakeLists.txt) picks the file behind mode.h.
 set(SOURCES
-    main.c log.c event_log.c panic.c processors.c interrupt.c calls_serial.c
+    main.c log.c event_log.c panic.c processors.c stop.c interrupt.c calls_serial.c
     system_call_table.c calls_thread.c calls_process.c calls_device.c
     ../../test/emulator/kernel_selftest.c) # run only when the command line says "selftest"
 if(checked)

@@ -37,7 +37,9 @@ static enum verdict take_interrupt(struct vcpu *vcpu)
 static enum verdict take_nmi(struct vcpu *vcpu)
 {
     (void)vcpu;
+    hostout(this_cpu()); // that is what the NMI interrupted, should it stop the machine
     host_nmi();
+    hostin(this_cpu());
     return ENTER_AGAIN;
 }
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The host kernel by itself: its own checks, its system calls from ring 3, and boots that lack
 something. No guest, so QEMU without VMX does for most."""
+import functools
 import re
 import time
 
@@ -102,6 +103,35 @@ def test_checked_system_calls_bochs():
     """With guests, which QEMU has not: every step of the mode flags is taken and looked at."""
     _passed(_boot(_bochs, modules={"console": "user_smoke.elf"}, image="gatehouse_checked.elf"),
             SMOKE_TESTS)
+
+
+def _on(cpus, start=_qemu):
+    return functools.partial(start, cpus=cpus)
+
+
+def test_panic_stops_all_qemu():
+    result = _boot(_on(4), "selftest break=panic").expect(HOST_PANIC, "panic: on purpose, at tick")
+    lines = re.findall(r"cpu (\d+): ([^,;]*)", result.errors)
+    assert lines == [("0", "it ended the machine"), ("1", "kernel"), ("2", "kernel"),
+                     ("3", "idle")], result.errors
+
+
+def test_all_panic_qemu():
+    _all_panic(_boot(_on(8), "selftest break=panics"), 8)
+
+
+def test_all_panic_bochs():
+    _all_panic(_boot(_on(2, _bochs), "selftest break=panics"), 2)
+
+
+def _all_panic(result, cpus):
+    """One CPU ends the machine; each other one is stopped, before or in a panic of its own."""
+    result.expect(HOST_PANIC)
+    first = re.findall(r"^panic: on purpose, on CPU (\d)$", result.errors, re.M)
+    own = re.findall(r"cpu (\d): panic: (.*)", result.errors)
+    lines = re.findall(r"cpu (\d): (?:it ended the machine|kernel, rip)", result.errors)
+    assert len(first) == 1 and lines == [str(number) for number in range(cpus)], result.errors
+    assert all(text == f"on purpose, on CPU {number}" for number, text in own), result.errors
 
 
 def test_mcs_lock_qemu():

@@ -7,6 +7,7 @@
 #include "kernel/core/log.h"
 #include "kernel/core/mode.h"
 #include "kernel/core/panic.h"
+#include "kernel/core/processors.h"
 #include "kernel/ipc/channel.h"
 #include "kernel/lib/string.h"
 #include "kernel/memory/container.h"
@@ -111,17 +112,21 @@ static void relay_second(void *relay)
     relay_thread(relay, 1);
 }
 
-static void start(void (*entry)(void *), void *argument)
+static void start_on(uint32_t cpu, void (*entry)(void *), void *argument)
 {
     struct thread *thread;
-    enum status status =
-        thread_create(NULL, CONTAINER_ROOT, 0, this_cpu()->id, entry, argument, &thread);
+    enum status status = thread_create(NULL, CONTAINER_ROOT, 0, cpu, entry, argument, &thread);
 
     expect("thread_create", status, STATUS_OK);
     if (status == STATUS_OK) {
         thread_wake(thread);
         object_release(&thread->object);
     }
+}
+
+static void start(void (*entry)(void *), void *argument)
+{
+    start_on(this_cpu()->id, entry, argument);
 }
 
 static void test_conditions(void)
@@ -303,12 +308,59 @@ static void break_user(void)
     proc_start_user(this_cpu());
 }
 
+// Everybody but the boot CPU and the last one spins, with interrupts off as always in the kernel.
+static void spin(void *argument)
+{
+    _Atomic uint32_t *spinning = argument;
+
+    atomic_fetch_add(spinning, 1);
+    for (;;) {
+        cpu_relax();
+    }
+}
+
+static void break_panic(void)
+{
+    static _Atomic uint32_t spinning;
+    uint32_t spinners = processor_count() - 2;
+
+    for (uint32_t cpu = 1; cpu <= spinners; cpu++) {
+        start_on(cpu, spin, &spinning);
+    }
+    while (atomic_load(&spinning) < spinners) {
+        cpu_relax();
+    }
+    panic("on purpose, at tick 0x%lx", tsc_read());
+}
+
+static void panic_at_once(void *argument)
+{
+    _Atomic uint32_t *ready = argument;
+
+    atomic_fetch_add(ready, 1);
+    while (atomic_load(ready) < processor_count()) {
+        cpu_relax();
+    }
+    panic("on purpose, on CPU %u", this_cpu()->id);
+}
+
+static void break_panics(void)
+{
+    static _Atomic uint32_t ready;
+
+    for (uint32_t cpu = 1; cpu < processor_count(); cpu++) {
+        start_on(cpu, panic_at_once, &ready);
+    }
+    panic_at_once(&ready);
+}
+
 static const struct {
     const char *word;
     void (*run)(void);
 } mistakes[] = {
-    {"break=order", break_order}, {"break=rank", break_rank}, {"break=release", break_release},
-    {"break=sleep", break_sleep}, {"break=mode", break_mode}, {"break=user", break_user},
+    {"break=panic", break_panic}, {"break=panics", break_panics},   {"break=order", break_order},
+    {"break=rank", break_rank},   {"break=release", break_release}, {"break=sleep", break_sleep},
+    {"break=mode", break_mode},   {"break=user", break_user},
 };
 
 // -- all of them ----------------------------------------------------------------------------------
