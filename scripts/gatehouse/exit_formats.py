@@ -3,7 +3,7 @@
 import csv
 import json
 
-from gatehouse import exit_names
+from gatehouse import exit_flows, exit_names
 
 _COLUMNS = ["tick", "vm", "vcpu", "reason", "name", "details", "rip", "word", "value0",
             "value1", "guest", "kernel", "monitor", "halted", "other",
@@ -69,9 +69,32 @@ def _tracks(log):
                "args": {"name": f"vCPU {vcpu}"}}
 
 
+def _flow_events(entries, scale, start):
+    """Arrows: the IPI's exit, the slice in which its receiver wakes up, the injection."""
+    for number, flow in enumerate(exit_flows.flows(entries)):
+        sent, taken = entries[flow.sent], entries[flow.taken]
+        resumed = taken.tick + taken.outside
+        moments = [(sent, sent.tick), (taken, max(taken.tick, sent.tick)), (taken, resumed)]
+        yield {"ph": "X", "pid": taken.vm, "tid": taken.vcpu, "cat": "injection",
+               "name": f"inject {exit_names.event(taken.event)}",
+               "ts": round((resumed - 1 - start) * scale, 4), "dur": round(scale, 4)}
+        for phase, (entry, tick) in zip("stf", moments):
+            event = {"ph": phase, "id": number, "pid": entry.vm, "tid": entry.vcpu, "cat": "ipi",
+                     "name": f"IPI 0x{flow.vector:x}",
+                     "ts": round((tick - (phase == "f") - start) * scale, 4)}
+            yield event | ({"bp": "e"} if phase == "f" else {})
+
+
+def flow_numbers(entries, limit):
+    """The flows among the first entries as [[number sent, number taken, vector]]."""
+    return [[flow.sent, flow.taken, flow.vector] for flow in exit_flows.flows(entries)
+            if flow.taken < limit]
+
+
 def chrome(log, out):
     """Trace events in JSON, for ui.perfetto.dev and chrome://tracing: a process for each VM, a
-    thread for each vCPU, a slice from each exit to the next entry."""
+    thread for each vCPU, a slice from each exit to the next entry, arrows from IPIs to where they
+    are injected."""
     scale = 1e6 / log.tsc_hz if log.tsc_hz else 1.0
     start = min((entry.tick for entry in log.entries), default=0)
     out.write('{"displayTimeUnit": "ns", "traceEvents": [')
@@ -82,6 +105,8 @@ def chrome(log, out):
     for entry in log.entries:
         out.write(separator + json.dumps(_slice(entry, scale, start)))
         separator = ",\n"
+    for event in _flow_events(log.entries, scale, start):
+        out.write(separator + json.dumps(event))
     out.write("\n]}\n")
 
 

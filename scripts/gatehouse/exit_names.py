@@ -24,7 +24,12 @@ MSRS = {
     0x277: "PAT", 0x2FF: "MTRR_DEF_TYPE", 0x6E0: "TSC_DEADLINE", 0xC0000080: "EFER",
     0xC0000081: "STAR", 0xC0000082: "LSTAR", 0xC0000083: "CSTAR", 0xC0000084: "SFMASK",
     0xC0000100: "FS_BASE", 0xC0000101: "GS_BASE", 0xC0000102: "KERNEL_GS_BASE",
-    0xC0000103: "TSC_AUX",
+    0xC0000103: "TSC_AUX", 0x802: "APIC ID", 0x803: "APIC version", 0x808: "APIC TPR",
+    0x80A: "APIC PPR", 0x80B: "APIC EOI", 0x80D: "APIC LDR", 0x80F: "APIC SVR", 0x828: "APIC ESR",
+    0x830: "APIC ICR", 0x832: "APIC LVT timer", 0x833: "APIC LVT thermal",
+    0x834: "APIC LVT counters", 0x835: "APIC LVT LINT0", 0x836: "APIC LVT LINT1",
+    0x837: "APIC LVT error", 0x838: "APIC initial count", 0x839: "APIC current count",
+    0x83E: "APIC divide", 0x83F: "APIC self IPI",
 }
 EXCEPTIONS = ["#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "vector 9", "#TS",
               "#NP", "#SS", "#GP", "#PF", "vector 15", "#MF", "#AC", "#MC", "#XM", "#VE", "#CP"]
@@ -98,6 +103,19 @@ def _memory(entry):
             f"rax=0x{entry.values[1]:x}")
 
 
+def _apic_access(entry):
+    how = {0: "read", 1: "write", 2: "fetch", 3: "event delivery"}.get(entry.word >> 12 & 15, "other")
+    return f"apic offset=0x{entry.word & 0xFFF:x} access={how!r}"
+
+
+def _apic_write(entry):
+    return f"apic offset=0x{entry.word & 0xFFF:x}"
+
+
+def _end_of_interrupt(entry):
+    return f"vector=0x{entry.word & 0xFF:x}"
+
+
 def _interrupted(entry):
     text = event(entry.values[0])
     return f"{text} address=0x{entry.word:x}" if text == "#PF" else text
@@ -117,7 +135,7 @@ def _address(entry):
 
 
 _DETAILS = {0: _interrupted, 1: _interrupted, 9: _task, 10: _cpuid, 14: _address,
-            18: _registers, 28: _control, 29: _debug, 30: _io, 31: _msr, 32: _msr, 48: _memory,
+            18: _registers, 28: _control, 44: _apic_access, 45: _end_of_interrupt, 56: _apic_write, 29: _debug, 30: _io, 31: _msr, 32: _msr, 48: _memory,
             49: _memory}
 
 

@@ -12,6 +12,7 @@ IMAGE = ["grub-common", "grub-pc-bin", "grub-efi-amd64-bin", "xorriso", "mtools"
 BOCHS = ["bochs", "bochs-term", "bochsbios", "vgabios"]
 QEMU = ["qemu-system-x86"]
 LINUX = ["busybox-static"]
+BROWSER = ["chromium"]  # 115 MB to load, 370 MB installed: only for scripts/test --browser
 TEST = ["git", "libcmocka-dev", "libzydis-dev", "clang-format", "clang-tidy", "cppcheck", "acpica-tools",
         "qemu-system-x86", "ovmf", "spin"]
 

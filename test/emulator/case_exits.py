@@ -6,9 +6,10 @@ import io
 import json
 import random
 import re
+import shutil
 import subprocess
 
-from gatehouse import exit_log, paths
+from gatehouse import exit_flows, exit_log, paths
 from support import folder, guest, run
 
 EXITS = str(paths.ROOT / "scripts" / "exits")
@@ -74,6 +75,7 @@ def test_counts_and_ticks_agree():
         _check_table(result.errors, log.entries)
         _check_chain(log.entries, slices)
         _check_formats(path, len(log.entries))
+        _check_page(path, log)
         typed = "".join(chr(entry.values[0]) for entry in log.entries
                         if entry.word >> 16 == 0x3F8 and not entry.word & 8)
         assert typed in result.output.decode(), "the log does not hold what the guest printed"
@@ -88,6 +90,59 @@ def _check_processors(errors, count):
         assert len(slices) == 6 and sum(slices) == elapsed > 0, row
 
 
+def _check_flows(path, entries):
+    """Every flow leads from a write to an IPI register to a later injection of its vector."""
+    found = exit_flows.flows(entries)
+    between = [flow for flow in found if entries[flow.sent].vcpu != entries[flow.taken].vcpu]
+    assert len(between) >= 20, f"{len(between)} IPIs between processors"
+    for flow in found:
+        sent, taken = entries[flow.sent], entries[flow.taken]
+        assert sent.reason == 32 and sent.values[1] & 0xFF == flow.vector == taken.event & 0xFF
+        assert sent.tick < taken.tick + taken.outside
+    trace = json.loads(_show(path, "chrome"))["traceEvents"]
+    for phase in "stf":
+        assert sum(event["ph"] == phase for event in trace) == len(found)
+    ends = {(event["pid"], event["tid"], event["ts"]): event for event in trace
+            if event["ph"] == "X" and event["cat"] == "injection"}
+    assert all((event["pid"], event["tid"], event["ts"]) in ends for event in trace
+               if event["ph"] == "f"), "an arrow ends where nothing is injected"
+
+
+def _draw(page, place):
+    """The page's document once a browser has run it, and a picture of it; None without browser."""
+    if not shutil.which("chromium"):
+        print("     no Chromium here, so the page is not drawn; scripts/test --browser installs it")
+        return None
+    command = ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+               "--virtual-time-budget=5000", "--window-size=1240,2400",
+               f"--user-data-dir={place / 'profile'}"]
+    picture = place / "page.png"
+    subprocess.run([*command, f"--screenshot={picture}", page.as_uri()], capture_output=True,
+                   check=True, timeout=120)
+    result = subprocess.run([*command, "--dump-dom", page.as_uri()], capture_output=True, text=True,
+                            check=True, timeout=120)
+    assert picture.stat().st_size > 50_000, "the picture is empty"
+    return result.stdout
+
+
+def _check_page(path, log):
+    """The page stands alone, holds what the log holds, and a browser draws it without an error."""
+    page = path.with_name("page.html")
+    subprocess.run([EXITS, "--html", str(page), str(path)], check=True)
+    text = page.read_text(encoding="utf-8")
+    assert not re.search(r"""(src|href)=|url\(|https?://|@import""", text), "it loads something"
+    data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])
+    assert data["count"] == len(log.entries) == sum(row["count"] for row in data["reasons"])
+    assert sum(map(sum, data["time"]["counts"].values())) == data["count"]
+    for row in data["reasons"]:
+        group = [entry for entry in log.entries if entry.reason == row["reason"]]
+        assert row["ticks"] == sum(entry.kernel + entry.monitor for entry in group)
+        assert row["count"] == sum(count for _, count in row["costs"])
+    if document := _draw(page, path.parent):
+        assert 'data-drawn="yes"' in document, "the page's script failed"
+        assert document.count("<rect") > 100 and document.count("<td") > 20
+
+
 def test_several_processors():
     with folder() as place:
         path = place / "exits.log"
@@ -99,6 +154,8 @@ def test_several_processors():
         slices = _check_slices(result.errors)
         _check_table(result.errors, log.entries)
         _check_processors(result.errors, 3)
+        _check_flows(path, log.entries)
+        _check_page(path, log)
         for vcpu in range(3):
             entries = [entry for entry in log.entries if entry.vcpu == vcpu]
             assert len(entries) > 10
