@@ -7,7 +7,7 @@ import subprocess
 from gatehouse import report
 
 # All that the menu file needs, on both platforms.
-_GRUB_MODULES = ("normal multiboot2 linux iso9660 fat search search_fs_file configfile boot echo "
+_GRUB_MODULES = ("normal multiboot multiboot2 linux iso9660 fat search search_fs_file configfile boot echo "
                  "test iorw all_video part_acorn part_amiga part_apple part_bsd part_dfly part_dvh "
                  "part_gpt part_msdos part_plan part_sun part_sunpc")
 

@@ -57,6 +57,7 @@ struct vm {
     uint64_t input_before;  // of them before the present monitor
     uint64_t stop_deadline; // TSC; a monitor that was told to stop dies then; 0: not told
     uint64_t pages;         // of our container that this VM took
+    struct line background; // in raw mode: its output, but for the first VM's
     bool report_asked;      // the person waits for its statistics
     uint32_t restarts;
     uint32_t reason; // enum end_reason, VM_ENDED

@@ -23,6 +23,24 @@ static void take_log(struct console *console, struct vm *vm, const struct messag
                 (int)message->header.length, (const char *)message->payload);
 }
 
+// In raw mode only the first VM has the terminal. What the others print goes to the host log, a
+// line at a time, so that it is not lost.
+static bool is_in_background(const struct console *console, const struct vm *vm)
+{
+    return console->mux.raw && vm->number > 1;
+}
+
+static void take_output(struct console *console, struct vm *vm, const struct message *message)
+{
+    mux_output(&console->mux, vm->number, message->payload, message->header.length);
+    for (uint32_t i = 0; i < message->header.length && is_in_background(console, vm); i++) {
+        if (line_take(&vm->background, message->payload[i])) {
+            console_log(console, "[%.*s]> %s", (int)vm->config->name.length, vm->config->name.start,
+                        vm->background.text);
+        }
+    }
+}
+
 static void take_ended(struct console *console, struct vm *vm, const struct message *message)
 {
     struct message_ended ended;
@@ -103,7 +121,7 @@ static void take(struct console *console, struct vm *vm, const struct message *m
 {
     switch (message->header.type) {
     case MESSAGE_OUTPUT:
-        mux_output(&console->mux, vm->number, message->payload, message->header.length);
+        take_output(console, vm, message);
         break;
     case MESSAGE_LOG:
         take_log(console, vm, message);
@@ -135,8 +153,9 @@ static bool receive(struct console *console, struct vm *vm, struct message *mess
 {
     int64_t length;
 
-    if (mux_room(&console->mux, vm->number) < MESSAGE_MAXIMUM) {
-        return false; // stays ready: the terminal is behind
+    if (mux_room(&console->mux, vm->number) < MESSAGE_MAXIMUM ||
+        (is_in_background(console, vm) && ring_room(&console->log_queue) < 2 * MESSAGE_MAXIMUM)) {
+        return false; // stays ready: the terminal or the log is behind
     }
     length = channel_receive(vm->from_vm, message, sizeof(*message));
     if (length < 0) {

@@ -78,11 +78,20 @@ static void set_destination(struct vcpu_page *page, unsigned gpr, unsigned size,
 enum outcome handle_random(struct machine *machine)
 {
     struct vcpu_page *page = machine->page;
-    uint32_t information = page->exit.instruction.information;
+    struct system_access access;
     uint64_t value = 0;
-    bool good = random_next(&value);
+    unsigned width;
+    bool good;
 
-    set_destination(page, information >> 3 & 15, 2u << (information >> 11 & 3), good ? value : 0);
+    if (!machine_has(machine, SYSTEM_GROUPS)) {
+        return OUTCOME_FETCH;
+    }
+    system_access_begin(&access, machine, false);
+    if (!system_operand_width(&access, &width)) {
+        return system_access_end(&access);
+    }
+    good = random_next(&value);
+    set_destination(page, page->exit.instruction.information >> 3 & 15, width, good ? value : 0);
     page->rflags = (page->rflags & ~RFLAGS_ARITHMETIC) | (good ? RFLAGS_CF : 0);
     page->dirty |= VCPU_GROUP_RIP;
     return OUTCOME_ADVANCE;

@@ -14,11 +14,6 @@
 #define IDENTITY_SECOND        (1u << 28) // IDTR or TR, else GDTR or LDTR
 #define IDENTITY_LOAD          (1u << 29)
 
-#define PREFIX_OPERAND_SIZE 0x66u
-#define REX_MASK            0xf0u
-#define REX                 0x40u
-#define REX_W               8u
-
 static bool is_canonical(uint64_t address)
 {
     return (uint64_t)((int64_t)(address << 16) >> 16) == address;
@@ -59,31 +54,6 @@ static bool load_table(struct system_access *access, struct vcpu_table *table)
     return true;
 }
 
-// The width of a register that SLDT or STR stores to; only the instruction's prefixes tell.
-static bool store_width(struct system_access *access, unsigned *width)
-{
-    const struct vcpu_page *page = access->machine->page;
-    unsigned mode = access->emulation.mode;
-    uint64_t code = mode == 64 ? page->rip : page->rip + page->segment[SEGMENT_CS].base;
-    bool other = false;
-    uint64_t byte = 0;
-
-    *width = mode == 16 ? 2 : 4;
-    for (uint32_t i = 0; i < page->exit.instruction_length && byte != 0x0f; i++) {
-        if (!system_read(access, code + i, 1, &byte)) {
-            return false;
-        }
-        other |= byte == PREFIX_OPERAND_SIZE;
-        if (mode == 64 && (byte & (REX_MASK | REX_W)) == (REX | REX_W)) {
-            *width = 8;
-        }
-    }
-    if (other && *width != 8) {
-        *width = mode == 16 ? 4 : 2;
-    }
-    return true;
-}
-
 static bool store_selector(struct system_access *access, uint16_t selector)
 {
     struct vcpu_page *page = access->machine->page;
@@ -96,7 +66,7 @@ static bool store_selector(struct system_access *access, uint16_t selector)
         return system_operand_linear(access, system_operand(page), 2, EMULATE_WRITE, &linear) &&
                system_write(access, linear, 2, selector);
     }
-    if (!store_width(access, &width)) {
+    if (!system_operand_width(access, &width)) {
         return false;
     }
     *gpr = width == 2 ? (*gpr & ~0xffffull) | selector : selector;

@@ -197,3 +197,33 @@ bool system_operand_linear(struct system_access *access, struct system_operand o
     *linear = address.value;
     return true;
 }
+
+#define PREFIX_OPERAND_SIZE 0x66u
+#define OPCODE_ESCAPE       0x0fu
+#define REX_MASK            0xf0u
+#define REX                 0x40u
+#define REX_W               8u
+
+bool system_operand_width(struct system_access *access, unsigned *width)
+{
+    const struct vcpu_page *page = access->machine->page;
+    unsigned mode = access->emulation.mode;
+    uint64_t code = mode == 64 ? page->rip : page->rip + page->segment[SEGMENT_CS].base;
+    bool other = false;
+    uint64_t byte = 0;
+
+    *width = mode == 16 ? 2 : 4;
+    for (uint32_t i = 0; i < page->exit.instruction_length && byte != OPCODE_ESCAPE; i++) {
+        if (!system_read(access, code + i, 1, &byte)) {
+            return false;
+        }
+        other |= byte == PREFIX_OPERAND_SIZE;
+        if (mode == 64 && (byte & (REX_MASK | REX_W)) == (REX | REX_W)) {
+            *width = 8;
+        }
+    }
+    if (other && *width != 8) {
+        *width = mode == 16 ? 4 : 2;
+    }
+    return true;
+}

@@ -80,6 +80,10 @@ struct system_operand {
 };
 struct system_operand system_operand(const struct vcpu_page *page);
 
+// Bytes of a register operand, by the instruction's prefixes: for SLDT and STR nothing else tells,
+// and for RDRAND not every processor's instruction information does.
+bool system_operand_width(struct system_access *access, unsigned *width) MUST_CHECK;
+
 // Where bytes of it are, with the checks of segmentation for `access_kind`.
 bool system_operand_linear(struct system_access *access, struct system_operand operand,
                            uint32_t size, uint32_t access_kind, uint64_t *linear) MUST_CHECK;

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+// Non-maskable interrupts, sent by the processor to itself: "Nonmaskable Interrupt (NMI)",
+// "Handling Multiple NMIs"; and fixed interrupts from the same place.
+#include "guests/library/machine.h"
+#include "guests/library/suite.h"
+#include "guests/library/traps.h"
+#include "guests/suite/suite_subjects.h"
+
+#define LOCAL_APIC    0xfee00000ull
+#define REGISTER_ID   0x20
+#define REGISTER_EOI  0xb0
+#define REGISTER_SVR  0xf0
+#define REGISTER_ICR  0x300
+#define REGISTER_ICR2 0x310
+#define APIC_BASE     0x1bu
+#define APIC_ENABLE   (1ull << 11)
+
+#define ICR_NMI   0x4400u
+#define ICR_FIXED 0x4000u
+#define VECTOR    0x31u
+
+static volatile unsigned nmis, depth, deepest, fixed;
+
+static volatile uint32_t *apic(unsigned offset)
+{
+    return (volatile uint32_t *)(uintptr_t)(LOCAL_APIC + offset);
+}
+
+static void send_to_self(uint32_t command)
+{
+    *apic(REGISTER_ICR2) = *apic(REGISTER_ID) & 0xff000000;
+    *apic(REGISTER_ICR) = command;
+}
+
+static void spend_time(void)
+{
+    for (volatile unsigned i = 0; i < 1000; i++) {
+    }
+}
+
+// The second NMI is sent while the first is handled: it must wait for the IRET.
+static void take_nmi(struct trap_frame *frame)
+{
+    (void)frame;
+    nmis++;
+    depth++;
+    deepest = depth > deepest ? depth : deepest;
+    if (nmis == 1) {
+        send_to_self(ICR_NMI);
+        spend_time();
+    }
+    depth--;
+}
+
+static void take_fixed(struct trap_frame *frame)
+{
+    (void)frame;
+    fixed++;
+    *apic(REGISTER_EOI) = 0;
+}
+
+void subject_nmi(void)
+{
+    if ((cpuid(1, 0).edx >> 9 & 1) == 0) {
+        skip("nmi", "this machine has no local APIC");
+        return;
+    }
+    msr_write(APIC_BASE, msr_read(APIC_BASE) | APIC_ENABLE);
+    *apic(REGISTER_SVR) = 0x1ff;
+    trap_set_hook(VECTOR_NMI, take_nmi);
+    trap_set_hook(VECTOR, take_fixed);
+    send_to_self(ICR_NMI);
+    spend_time();
+    check("nmi with interrupts off", nmis, 2);
+    check("nmi waits for iret", deepest, 1);
+    nmis = 1; // no more from the handler
+    __asm__ volatile("sti");
+    send_to_self(ICR_NMI);
+    spend_time();
+    __asm__ volatile("cli");
+    check("nmi with interrupts on", nmis, 2);
+    send_to_self(ICR_FIXED | VECTOR);
+    spend_time();
+    check("fixed interrupt waits for sti", fixed, 0);
+    __asm__ volatile("sti; nop; nop; cli");
+    check("fixed interrupt after sti", fixed, 1);
+    trap_set_hook(VECTOR_NMI, 0);
+    trap_set_hook(VECTOR, 0);
+}
