@@ -85,8 +85,8 @@ void process_thread_ended(struct process *process, struct thread *thread);
 void process_thread_freed(struct process *process);
 
 // Enters an object into the handle table of the running process, and looks one up.
-// The lookup of VM and vCPU handles needs no reference: they end with their process, or when it
-// closes them, which kernel/vm refuses while a vCPU runs.
+// A VM comes with a reference, to be dropped by the caller. A vCPU does not: it lives as long as
+// its VM, of which its own thread knows.
 MUST_CHECK enum status process_handle_add(struct process *process, enum handle_kind kind,
                                           void *object, uint32_t *number);
 MUST_CHECK enum status process_handle_get(struct process *process, uint64_t number,
@@ -108,8 +108,7 @@ struct handle container_handle(uint32_t container);
 // is charged to it, for then it cannot be.
 MUST_CHECK enum status container_handle_check(const struct handle *handle);
 
-// Closes one handle. STATUS_INVALID: 0 and 1 stay; STATUS_NOT_FOUND; STATUS_BUSY: a vCPU that runs,
-// or its VM.
+// Closes one handle. STATUS_INVALID: 0 and 1 stay; STATUS_NOT_FOUND; STATUS_BUSY: a vCPU that runs.
 MUST_CHECK enum status process_handle_close(struct process *process, uint64_t number);
 
 // The end of `process` sets event bit `bit` of the running thread; at once if it has ended.

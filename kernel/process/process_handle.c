@@ -24,7 +24,7 @@ enum status process_handle_add(struct process *process, enum handle_kind kind, v
 static struct object *counted(const struct handle *handle)
 {
     bool is_counted = handle->kind == HANDLE_CHANNEL || handle->kind == HANDLE_PROCESS ||
-                      handle->kind == HANDLE_THREAD;
+                      handle->kind == HANDLE_THREAD || handle->kind == HANDLE_VM;
 
     return is_counted ? handle->object : NULL;
 }
@@ -105,12 +105,9 @@ static void let_go(struct process *process, const struct handle *handle)
     handle_release(handle);
 }
 
-// VMs and vCPUs may refuse to go while they run.
+// vCPUs may refuse to go while they run.
 static enum status release_virtual(const struct handle *handle)
 {
-    if (handle->kind == HANDLE_VM) {
-        return vm_release(handle->object);
-    }
     return handle->kind == HANDLE_VCPU ? vcpu_release(handle->object) : STATUS_OK;
 }
 

@@ -22,6 +22,8 @@ struct vm_grant {
 };
 
 struct vm {
+    struct object object; // references: its handle, each vCPU's, and calls under way
+
     // Constant after creation.
     struct process *process;
     uint32_t container;
@@ -37,7 +39,6 @@ struct vm {
     uint64_t granted_bytes;
     struct vcpu *vcpus;
     uint32_t vcpu_count;
-    uint32_t references; // the VM's handle, and each vCPU's
 };
 static_assert(sizeof(struct vm) <= 4096, "one page per VM");
 static_assert(sizeof(struct vm_grant) * VM_GRANT_MAXIMUM <= 4096, "one page of grants");
@@ -52,7 +53,8 @@ struct vcpu {
 
     // Constant after creation.
     struct vm *vm;
-    struct thread *thread; // null once the thread has ended
+    struct thread *thread; // null once it is detached
+    uint32_t cpu;          // its thread's
     struct virt_page pages[VIRT_VCPU_PAGES];
     uint64_t user_page;   // where the process sees virt.page
     struct vcpu_log *log; // null until it is asked for
@@ -61,6 +63,8 @@ struct vcpu {
     uint32_t index;
 
     struct vcpu *next; // guarded by the VM's lock
+
+    _Atomic bool attached; // its thread lives and can run it; cleared by its own CPU
 };
 static_assert(sizeof(struct vcpu) <= 4096, "one page per vCPU");
 
@@ -71,7 +75,7 @@ extern const struct virt_ops *virt_backend; // null: no VMs here
 // Makes a vCPU for the running thread; its shared page is mapped into the process. STATUS_STATE:
 // the thread has a vCPU already; STATUS_QUOTA, STATUS_NO_MEMORY.
 MUST_CHECK enum status vcpu_create(struct vm *vm, struct vcpu **vcpu);
-void vcpu_free(struct vcpu *vcpu); // not running, its thread or its process is ending
+void vcpu_free(struct vcpu *vcpu); // detached
 // Makes the vCPU the one whose state this CPU holds.
 void vcpu_load(struct vcpu *vcpu);
 static inline void vcpu_make_loaded(struct vcpu *vcpu)
@@ -92,4 +96,3 @@ MUST_CHECK enum status vm_create(struct process *process, struct vm **vm);
 MUST_CHECK enum status vm_grant(struct vm *vm, uint64_t gpa, uint64_t address, uint64_t bytes,
                                 uint32_t flags);
 MUST_CHECK enum status vm_revoke(struct vm *vm, uint64_t gpa, uint64_t bytes);
-void vm_reference(struct vm *vm);

@@ -15,6 +15,8 @@ static int64_t result_of(enum status status)
     return -(int64_t)status;
 }
 
+// With a reference, for put_vm, so that another thread's closing the handle does not end the VM
+// meanwhile. Null: none.
 static enum status find_vm(uint64_t handle, struct vm **vm)
 {
     void *object = NULL;
@@ -22,6 +24,15 @@ static enum status find_vm(uint64_t handle, struct vm **vm)
 
     *vm = object;
     return status;
+}
+
+// Drops the reference; the call ends with `status`.
+static int64_t put_vm(struct vm *vm, enum status status)
+{
+    if (vm != NULL) {
+        object_release(&vm->object);
+    }
+    return result_of(status);
 }
 
 // Why the handle is not the running thread's vCPU: a vCPU answers to its own thread only.
@@ -52,8 +63,7 @@ int64_t sys_vm_create(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e
     }
     status = process_handle_add(process, HANDLE_VM, vm, &handle);
     if (status != STATUS_OK) {
-        (void)vm_release(vm);
-        return result_of(status);
+        return put_vm(vm, status);
     }
     return handle;
 }
@@ -68,7 +78,7 @@ int64_t sys_vm_grant(uint64_t vm_handle, uint64_t gpa, uint64_t address, uint64_
         status = flags <= UINT32_MAX ? vm_grant(vm, gpa, address, bytes, (uint32_t)flags)
                                      : STATUS_INVALID;
     }
-    return result_of(status);
+    return put_vm(vm, status);
 }
 
 int64_t sys_vm_revoke(uint64_t vm_handle, uint64_t gpa, uint64_t bytes, uint64_t d, uint64_t e)
@@ -77,7 +87,7 @@ int64_t sys_vm_revoke(uint64_t vm_handle, uint64_t gpa, uint64_t bytes, uint64_t
     enum status status = find_vm(vm_handle, &vm);
 
     (void)d, (void)e;
-    return result_of(status == STATUS_OK ? vm_revoke(vm, gpa, bytes) : status);
+    return put_vm(vm, status == STATUS_OK ? vm_revoke(vm, gpa, bytes) : status);
 }
 
 // The new table is built aside, so that a refused one changes nothing.
@@ -113,7 +123,7 @@ int64_t sys_vm_set_cpuid(uint64_t vm_handle, uint64_t entries, uint64_t count, u
     if (status == STATUS_OK) {
         status = count <= VM_CPUID_MAXIMUM ? set_cpuid(vm, entries, count) : STATUS_INVALID;
     }
-    return result_of(status);
+    return put_vm(vm, status);
 }
 
 static enum status set_msrs(struct vm *vm, uint64_t first, uint64_t last, bool pass)
@@ -141,7 +151,7 @@ int64_t sys_vm_set_msr(uint64_t vm_handle, uint64_t first, uint64_t last, uint64
                      ? set_msrs(vm, first, last, policy == VM_MSR_PASSTHROUGH)
                      : STATUS_INVALID;
     }
-    return result_of(status);
+    return put_vm(vm, status);
 }
 
 static void set_ports(struct vm *vm, uint64_t first, uint64_t last, bool floats)
@@ -163,14 +173,13 @@ int64_t sys_vm_set_port(uint64_t vm_handle, uint64_t first, uint64_t last, uint6
     enum status status = find_vm(vm_handle, &vm);
 
     (void)e;
-    if (status != STATUS_OK) {
-        return result_of(status);
+    if (status == STATUS_OK && (first > last || last > 0xffff || policy > VM_PORT_FLOAT)) {
+        status = STATUS_INVALID;
     }
-    if (first > last || last > 0xffff || policy > VM_PORT_FLOAT) {
-        return result_of(STATUS_INVALID);
+    if (status == STATUS_OK) {
+        set_ports(vm, first, last, policy == VM_PORT_FLOAT);
     }
-    set_ports(vm, first, last, policy == VM_PORT_FLOAT);
-    return 0;
+    return put_vm(vm, status);
 }
 
 int64_t sys_vm_intercept(uint64_t vm_handle, uint64_t intercepts, uint64_t c, uint64_t d,
@@ -187,6 +196,7 @@ int64_t sys_vm_intercept(uint64_t vm_handle, uint64_t intercepts, uint64_t c, ui
                      ? result_of(STATUS_INVALID)
                      : virt_backend->vm_intercept(&vm->virt, (uint32_t)intercepts);
         lock_release(&vm->lock);
+        (void)put_vm(vm, STATUS_OK);
     }
     return result;
 }
@@ -207,6 +217,7 @@ int64_t sys_vcpu_create(uint64_t vm_handle, uint64_t info_address, uint64_t c, u
     if (status == STATUS_OK) {
         status = vcpu_create(vm, &vcpu);
     }
+    (void)put_vm(vm, status);
     if (status != STATUS_OK) {
         return result_of(status);
     }
@@ -282,5 +293,5 @@ int64_t sys_vm_statistics(uint64_t vm_handle, uint64_t statistics, uint64_t c, u
         sum_statistics(vm, &sum);
         status = copy_to_user(&vm->process->space, statistics, &sum, sizeof(sum));
     }
-    return result_of(status);
+    return put_vm(vm, status);
 }

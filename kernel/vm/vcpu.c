@@ -101,6 +101,7 @@ enum status vcpu_create(struct vm *vm, struct vcpu **result)
     }
     vcpu->vm = vm;
     vcpu->thread = thread;
+    vcpu->cpu = thread->cpu;
     status = allocate_pages(vcpu, &page);
     if (status == STATUS_OK) {
         status = start(vcpu, page);
@@ -110,35 +111,55 @@ enum status vcpu_create(struct vm *vm, struct vcpu **result)
         return status;
     }
     thread->vcpu = vcpu;
+    atomic_store_explicit(&vcpu->attached, true, memory_order_relaxed);
+    object_acquire(&vm->object); // the handle's to come
     lock_acquire(&vm->lock);
     vcpu->index = vm->vcpu_count++;
     vcpu->next = vm->vcpus;
     vm->vcpus = vcpu;
-    vm->references++; // the handle to come
     lock_release(&vm->lock);
     *result = vcpu;
     return STATUS_OK;
 }
 
-void vcpu_thread_ended(struct vcpu *vcpu)
-{
-    if (vcpu != NULL) {
-        vcpu->thread = NULL;
-        vcpu->running = false;
-    }
-}
-
-void vcpu_free(struct vcpu *vcpu)
+// Ends the vCPU's hardware state, on the only CPU that can hold it: nobody runs it any more.
+static void detach(struct vcpu *vcpu)
 {
     struct vcpu **here = &loaded[this_cpu()->id];
 
     if (*here == vcpu) {
         *here = NULL; // its registers are garbage from now on; the next load overwrites them
     }
-    if (vcpu->thread != NULL) {
-        vcpu->thread->vcpu = NULL;
-    }
+    vcpu->loaded = false;
+    vcpu->running = false;
     virt_backend->vcpu_destroy(&vcpu->virt);
+    vcpu->thread->vcpu = NULL;
+    vcpu->thread = NULL;
+    // Release: pairs with the load in vcpu_release, whose caller may free it all.
+    atomic_store_explicit(&vcpu->attached, false, memory_order_release);
+}
+
+void vcpu_thread_ended(struct vcpu *vcpu)
+{
+    if (vcpu != NULL) {
+        detach(vcpu);
+    }
+}
+
+enum status vcpu_release(struct vcpu *vcpu)
+{
+    if (atomic_load_explicit(&vcpu->attached, memory_order_acquire)) {
+        if (vcpu->cpu != this_cpu()->id || vcpu->running) {
+            return STATUS_BUSY;
+        }
+        detach(vcpu);
+    }
+    object_release(&vcpu->vm->object);
+    return STATUS_OK;
+}
+
+void vcpu_free(struct vcpu *vcpu)
+{
     vcpu_log_free(vcpu);
     (void)!address_space_free(&vcpu->vm->process->space, vcpu->user_page, PAGE_SIZE,
                               REGION_BORROWED);

@@ -108,7 +108,6 @@ static void free_parts(struct vm *vm)
     if (vm->virt.msr_bitmap.address != NULL) {
         memory_free_object(container, vm->virt.msr_bitmap.address);
     }
-    memory_free_object(container, vm);
 }
 
 static bool allocate_parts(struct vm *vm)
@@ -125,50 +124,10 @@ static bool allocate_parts(struct vm *vm)
            vm->virt.port_map[0] != NULL && vm->virt.port_map[1] != NULL;
 }
 
-enum status vm_create(struct process *process, struct vm **result)
+// The last reference is gone.
+static void destroy(struct object *object)
 {
-    struct vm *vm;
-    struct page_source source;
-    struct virt_page bitmap;
-    enum status status;
-
-    if (virt_backend == NULL) {
-        return STATUS_UNSUPPORTED;
-    }
-    vm = memory_allocate_object(process->container);
-    if (vm == NULL) {
-        return STATUS_QUOTA;
-    }
-    vm->process = process;
-    vm->container = process->container;
-    vm->references = 1;
-    lock_initialize(&vm->lock, LOCK_VM);
-    source = page_source(vm);
-    status = allocate_parts(vm) ? page_table_create(&vm->nested, virt_backend->nested_format,
-                                                    virt_backend->nested_largest(), DIRECT_MAP_BASE,
-                                                    1ull << cpu_features()->physical_bits, &source)
-                                : STATUS_QUOTA;
-    if (status != STATUS_OK) {
-        free_parts(vm);
-        return status;
-    }
-    bitmap = (struct virt_page){vm->virt.msr_bitmap.address,
-                                memory_address(vm->virt.msr_bitmap.address)};
-    vm->virt.cpuid = vm->cpuid;
-    virt_backend->vm_init(&vm->virt, &bitmap, &vm->nested);
-    *result = vm;
-    return STATUS_OK;
-}
-
-void vm_reference(struct vm *vm)
-{
-    lock_acquire(&vm->lock);
-    vm->references++;
-    lock_release(&vm->lock);
-}
-
-static void vm_free(struct vm *vm)
-{
+    struct vm *vm = CONTAINER_OF(object, struct vm, object);
     struct page_source source = page_source(vm);
 
     while (vm->vcpus != NULL) {
@@ -187,34 +146,38 @@ static void vm_free(struct vm *vm)
     free_parts(vm);
 }
 
-static void drop_reference(struct vm *vm)
+enum status vm_create(struct process *process, struct vm **result)
 {
-    bool last;
+    struct vm *vm;
+    struct page_source source;
+    struct virt_page bitmap;
+    enum status status;
 
-    lock_acquire(&vm->lock);
-    last = --vm->references == 0;
-    lock_release(&vm->lock);
-    if (last) {
-        vm_free(vm);
+    if (virt_backend == NULL) {
+        return STATUS_UNSUPPORTED;
     }
-}
-
-enum status vm_release(struct vm *vm)
-{
-    drop_reference(vm);
-    return STATUS_OK;
-}
-
-enum status vcpu_release(struct vcpu *vcpu)
-{
-    if (vcpu->running) {
-        return STATUS_BUSY;
+    vm = object_create(process->container, 1, destroy);
+    if (vm == NULL) {
+        return STATUS_QUOTA;
     }
-    if (vcpu->thread != NULL) {
-        vcpu->thread->vcpu = NULL;
-        vcpu->thread = NULL;
+    vm->process = process;
+    vm->container = process->container;
+    lock_initialize(&vm->lock, LOCK_VM);
+    source = page_source(vm);
+    status = allocate_parts(vm) ? page_table_create(&vm->nested, virt_backend->nested_format,
+                                                    virt_backend->nested_largest(), DIRECT_MAP_BASE,
+                                                    1ull << cpu_features()->physical_bits, &source)
+                                : STATUS_QUOTA;
+    if (status != STATUS_OK) {
+        free_parts(vm);
+        memory_free_object(vm->container, vm);
+        return status;
     }
-    drop_reference(vcpu->vm);
+    bitmap = (struct virt_page){vm->virt.msr_bitmap.address,
+                                memory_address(vm->virt.msr_bitmap.address)};
+    vm->virt.cpuid = vm->cpuid;
+    virt_backend->vm_init(&vm->virt, &bitmap, &vm->nested);
+    *result = vm;
     return STATUS_OK;
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // VM and vCPU objects. A VM belongs to one process and is charged to its container; a vCPU belongs
 // to one VM and to the thread that created it. Handles of both kinds live in the process' handle
-// table, which calls vm_release and vcpu_release when a handle is closed or the process ends.
+// table. A VM is a counted object (kernel/memory/object.h): the last reference ends it, with its
+// vCPUs, and returns every page to the container.
 #pragma once
 
 #include <stdint.h>
@@ -26,12 +27,8 @@ const char *virt_support_reason(void);
 // Drops what this CPU cached of the VMs' nested page tables.
 void vm_drop_translations(void);
 
-// Ends a VM with all its vCPUs and returns every page to the container. STATUS_BUSY: one of its
-// vCPUs is inside vcpu_run, and nothing was changed; at the end of a process none can be.
-enum status vm_release(struct vm *vm);
-
 // Drops the handle of a vCPU. The vCPU itself lives as long as its VM. STATUS_BUSY: it is inside
-// vcpu_run.
+// vcpu_run, or its thread lives on another CPU, which alone can give up its state.
 enum status vcpu_release(struct vcpu *vcpu);
 
 // The thread that runs `vcpu` (thread->vcpu) ends: nobody can run it any more. Null is allowed.

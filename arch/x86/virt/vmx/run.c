@@ -15,7 +15,7 @@
 
 // The farthest deadline that the timer is set to, in TSC ticks: it fits the 32-bit field whatever
 // the timer's rate. A later one is met in several entries.
-#define TIMER_HORIZON (1ull << 31)
+#define TIMER_HORIZON (1ull << 22)
 
 // "Event Injection".
 static void write_event(struct vmx_vcpu *vmx, struct vcpu_page *page)
