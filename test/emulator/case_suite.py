@@ -19,6 +19,15 @@ kernel = "{suite}"
 memory = "64M"
 apic = "on"
 intercept = ["invlpg", "rdtsc", "cr3", "dr", "pause", "tables", "exceptions", "rdrand", "vmfunc"]
+[[vm]]
+name = "legacy"
+kernel = "{legacy}"
+memory = "64M"
+[[vm]]
+name = "legacy-intercepted"
+kernel = "{legacy}"
+memory = "64M"
+intercept = ["cr3", "dr", "tables", "exceptions"]
 """
 _LINE = re.compile(r"^(PASS|FAIL|SKIP) ([^:\n]*)(.*)$", re.MULTILINE)
 _SUMMARY = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", re.MULTILINE)
@@ -68,12 +77,18 @@ def _compare(ours, native):
 def test_suite_in_virtual_machines_and_without():
     with folder() as place:
         config = place / "suite.toml"
-        config.write_text(CONFIG.format(suite=guest("suite.elf")))
+        config.write_text(CONFIG.format(suite=guest("suite.elf"), legacy=guest("legacy.elf")))
         result = run("--engine", "bochs", "--config", config)
     result.expect(1, "vm 1 plain ended: test-exit, status 1",
-                  "vm 2 intercepted ended: test-exit, status 1")
+                  "vm 2 intercepted ended: test-exit, status 1",
+                  "vm 3 legacy ended: test-exit, status 1",
+                  "vm 4 legacy-intercepted ended: test-exit, status 1")
     plain = _results(without_escapes(result.output))
     intercepted = _results(_background(result.errors, "intercepted"))
     assert len(plain) > 350, len(plain)
     _compare(intercepted, plain)
     _compare(intercepted, _results(_native(guest("suite.elf"))))
+    legacy = _results(_native(guest("legacy.elf")))
+    assert len(legacy) > 70, len(legacy)
+    for name in ("legacy", "legacy-intercepted"):
+        _compare(_results(_background(result.errors, name)), legacy)

@@ -9,10 +9,9 @@
 
 #define REASON_GDTR_IDTR 46u // basic exit reason; the other is LDTR_TR
 
-#define INFORMATION_REGISTER   (1u << 10) // LDTR and TR: the operand is a register
-#define INFORMATION_OPERAND_32 (1u << 11) // GDTR and IDTR: operand size
-#define IDENTITY_SECOND        (1u << 28) // IDTR or TR, else GDTR or LDTR
-#define IDENTITY_LOAD          (1u << 29)
+#define INFORMATION_REGISTER (1u << 10) // LDTR and TR: the operand is a register
+#define IDENTITY_SECOND      (1u << 28) // IDTR or TR, else GDTR or LDTR
+#define IDENTITY_LOAD        (1u << 29)
 
 static bool is_canonical(uint64_t address)
 {
@@ -37,8 +36,10 @@ static bool load_table(struct system_access *access, struct vcpu_table *table)
     struct system_operand operand = system_operand(page);
     bool wide = access->emulation.mode == 64;
     uint64_t linear, limit, base;
+    unsigned width;
 
-    if (!system_operand_linear(access, operand, wide ? 10 : 6, EMULATE_READ, &linear) ||
+    if (!system_operand_width(access, &width) ||
+        !system_operand_linear(access, operand, wide ? 10 : 6, EMULATE_READ, &linear) ||
         !system_read(access, linear, 2, &limit) ||
         !system_read(access, linear + 2, wide ? 8 : 4, &base)) {
         return false;
@@ -46,7 +47,7 @@ static bool load_table(struct system_access *access, struct vcpu_table *table)
     if (wide && !is_canonical(base)) {
         return system_fault(access, VECTOR_PROTECTION, 0);
     }
-    if (!wide && (page->exit.instruction.information & INFORMATION_OPERAND_32) == 0) {
+    if (!wide && width == 2) {
         base &= 0xffffff;
     }
     *table = (struct vcpu_table){.base = base, .limit = (uint32_t)limit};
