@@ -13,7 +13,10 @@ static uint64_t operand[2] __attribute__((aligned(16)));
 
 void subject_vmx(void)
 {
-    UNDEFINED("vmcall", "vmcall");
+    UNDEFINED("vmcall of no hypercall", "mov $77, %%eax; vmcall");
+    if (!suite_is_native()) {
+        check("vmcall 0 does nothing", TRY("vmcall", : : "a"(0) : "memory"), TRAP_NONE);
+    }
     UNDEFINED("vmclear", "vmclear (%%rdi)");
     UNDEFINED("vmlaunch", "vmlaunch");
     UNDEFINED("vmresume", "vmresume");
