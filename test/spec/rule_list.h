@@ -66,7 +66,7 @@
     X(PASS_WOKEN, SPEC_CHANNEL, "receive", SPEC_PANIC, "who waits longest is woken")
 
 #define SPEC_RULES_THREAD(X)                                                                       \
-    X(SPAWN_CPU, SPEC_THREAD, "spawn", SPEC_PANIC, "this CPU is online")                           \
+    X(SPAWN_CPU, SPEC_THREAD, "spawn", STATUS_INVALID, "that CPU is online")                       \
     X(SPAWN_FREE, SPEC_THREAD, "spawn", SPEC_PANIC, "the thread's number is not in use")           \
     X(SPAWN_CONTAINER, SPEC_THREAD, "spawn", STATUS_NOT_FOUND, "its container is in use")          \
     X(SWITCH_MODE, SPEC_THREAD, "switch", SPEC_PANIC, "ikern and ihost are set")                   \
@@ -130,14 +130,15 @@
     X(DEADLINE_ABSENT, SPEC_QUEUE, "deadline remove", STATUS_NOT_FOUND, "the node is queued")
 
 #define SPEC_RULES_TABLE(X)                                                                        \
-    X(MAP_RANGE, SPEC_TABLE, "map", STATUS_INVALID,                                                \
+    X(TABLE_RANGE, SPEC_TABLE, "map", STATUS_INVALID,                                              \
       "aligned, not empty, inside the address space")                                              \
-    X(MAP_PERMISSION, SPEC_TABLE, "map", STATUS_INVALID, "readable, and what the format can say")  \
-    X(MAP_TYPE, SPEC_TABLE, "map", STATUS_INVALID, "memory type 0, 1, 4, 5 or 6")                  \
-    X(MAP_TYPE_HOST, SPEC_TABLE, "map", STATUS_UNSUPPORTED, "a type that the host's PAT has")      \
-    X(MAP_PHYSICAL, SPEC_TABLE, "map", STATUS_INVALID, "aligned physical memory that exists")      \
-    X(MAP_BUSY, SPEC_TABLE, "map", STATUS_BUSY, "nothing is mapped there")                         \
-    X(MAP_TABLES, SPEC_TABLE, "map", STATUS_QUOTA, "pages for the tables it needs")                \
+    X(TABLE_PERMISSION, SPEC_TABLE, "map", STATUS_INVALID,                                         \
+      "readable, and what the format can say")                                                     \
+    X(TABLE_TYPE, SPEC_TABLE, "map", STATUS_INVALID, "memory type 0, 1, 4, 5 or 6")                \
+    X(TABLE_TYPE_HOST, SPEC_TABLE, "map", STATUS_UNSUPPORTED, "a type that the host's PAT has")    \
+    X(TABLE_PHYSICAL, SPEC_TABLE, "map", STATUS_INVALID, "aligned physical memory that exists")    \
+    X(TABLE_BUSY, SPEC_TABLE, "map", STATUS_BUSY, "nothing is mapped there")                       \
+    X(TABLE_TABLES, SPEC_TABLE, "map", STATUS_QUOTA, "pages for the tables it needs")              \
     X(UNMAP_RANGE, SPEC_TABLE, "unmap", STATUS_INVALID, "aligned, not empty, inside the space")    \
     X(UNMAP_CUT, SPEC_TABLE, "unmap", STATUS_INVALID, "larger leaves lie inside or outside")       \
     X(TRANSLATE_MAPPED, SPEC_TABLE, "translate", STATUS_NOT_FOUND, "a leaf maps the address")      \

@@ -137,24 +137,24 @@ static enum spec_rule map_check(const struct spec_table *now, uint64_t address, 
                        (now->format == SPEC_FORMAT_HOST ? SPEC_USER | SPEC_GLOBAL : 0u);
 
     if (!in_space(now, address, size)) {
-        return MAP_RANGE;
+        return TABLE_RANGE;
     }
     if ((permissions & SPEC_READ) == 0 || (permissions & ~allowed) != 0) {
-        return MAP_PERMISSION;
+        return TABLE_PERMISSION;
     }
     if (type > 6 || type == 2 || type == 3) {
-        return MAP_TYPE;
+        return TABLE_TYPE;
     }
     if (now->format == SPEC_FORMAT_HOST && (type == 1 || type == 5)) {
-        return MAP_TYPE_HOST;
+        return TABLE_TYPE_HOST;
     }
     if (physical % SIZE_4K != 0 || physical > now->physical_limit ||
         size > now->physical_limit - physical) {
-        return MAP_PHYSICAL;
+        return TABLE_PHYSICAL;
     }
     uint32_t at = first_after(now, address);
     bool busy = at < now->count && now->leaves[at].address <= address + (size - 1);
-    return busy ? MAP_BUSY : SPEC_ALLOWED;
+    return busy ? TABLE_BUSY : SPEC_ALLOWED;
 }
 
 static void add_leaves(struct spec_table *table, uint64_t address, struct spec_leaf leaf,
@@ -204,7 +204,7 @@ enum spec_rule table_map_spec(const struct spec_table *now, uint64_t address, ui
     add_leaves(next, address, leaf, size);
     if (table_pages_spec(next) - before > pages) {
         remove_leaves(next, address, size); // what was free before: *next is as it was
-        return MAP_TABLES;
+        return TABLE_TABLES;
     }
     return SPEC_ALLOWED;
 }

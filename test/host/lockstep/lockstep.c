@@ -54,24 +54,18 @@ static bool in_modules(const enum spec_module *modules, size_t count, enum spec_
     return false;
 }
 
-int lockstep_end(const enum spec_module *modules, size_t count)
+static int report(const bool wanted[SPEC_RULE_COUNT])
 {
     unsigned rules = 0;
     unsigned missed = 0;
-    uint64_t refused = 0;
+    uint64_t refused = operations - reached[SPEC_ALLOWED];
 
     for (unsigned i = SPEC_ALLOWED + 1; i < SPEC_RULE_COUNT; i++) {
-        enum spec_rule rule = (enum spec_rule)i;
-
-        if (!in_modules(modules, count, rule)) {
-            continue;
-        }
-        rules++;
-        refused += reached[rule];
-        if (reached[rule] == 0) {
+        rules += wanted[i];
+        if (wanted[i] && reached[i] == 0) {
             missed++;
             printf("never refused: ");
-            spec_rule_print(stdout, rule);
+            spec_rule_print(stdout, (enum spec_rule)i);
             putchar('\n');
         }
     }
@@ -79,6 +73,26 @@ int lockstep_end(const enum spec_module *modules, size_t count)
            "seed 0x%" PRIx64 "\n",
            test, operations, refused, rules - missed, rules, seed);
     return missed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int lockstep_end(const enum spec_module *modules, size_t count)
+{
+    bool wanted[SPEC_RULE_COUNT];
+
+    for (unsigned i = SPEC_ALLOWED; i < SPEC_RULE_COUNT; i++) {
+        wanted[i] = in_modules(modules, count, (enum spec_rule)i);
+    }
+    return report(wanted);
+}
+
+int lockstep_end_rules(const enum spec_rule *rules, size_t count)
+{
+    bool wanted[SPEC_RULE_COUNT] = {false};
+
+    for (size_t i = 0; i < count; i++) {
+        wanted[rules[i]] = true;
+    }
+    return report(wanted);
 }
 
 // A 64-bit mixer over a counter ("SplitMix64").

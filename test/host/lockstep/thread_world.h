@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+// The world of the lock-step test of threads, channels and locks: a specification that follows the
+// kernel's events one by one, threads that do what the test tells them, channels, and memory for
+// messages. thread_world.c keeps it, lockstep_thread.c drives it.
+#pragma once
+
+#include "kernel/ipc/channel.h"
+#include "kernel/process/process.h"
+#include "kernel/thread/thread.h"
+#include "test/spec/machine.h"
+
+#define WORLD_CPUS     4u
+#define WORLD_ACTORS   40u // threads at a time; number 0 is not used
+#define WORLD_CHANNELS 5u
+#define WORLD_SPACES   2u
+
+// Two pages for each actor, and two that all share.
+#define WORLD_MEMORY ((WORLD_ACTORS + 1) * 2 * PAGE_SIZE)
+
+struct actor {
+    struct thread *thread; // null: none
+    uint32_t space;
+    void (*command)(struct actor *actor); // null: it waits for one, or has done it
+    void (*settle)(struct actor *actor);  // checks the command once it is done; null: checked
+    bool end;                             // it shall end at its next command
+    // Arguments and results of the command.
+    uint32_t channel;
+    uint64_t buffer;
+    uint64_t count;
+    bool wait;
+    enum status status;
+    uint64_t bits;
+    uint64_t deadline;
+    uint32_t target;
+    uint32_t cpu;
+    enum spec_rule expected;
+    uint8_t seed; // what its message is made of
+    bool sent;    // events seen during the command
+    bool received;
+    bool gave_up;
+};
+
+struct world_channel {
+    struct channel *channel;
+    uint8_t message[4096]; // what the specification's slot holds
+    uint32_t bound;        // actor; 0: none
+    uint64_t bound_bits;
+};
+
+extern struct spec_machine spec;
+extern struct actor actors[WORLD_ACTORS];
+extern struct world_channel channels[WORLD_CHANNELS];
+extern struct address_space *spaces[WORLD_SPACES];
+extern uint64_t world_memory[WORLD_SPACES];   // where each space's writable memory begins
+extern uint64_t world_constant[WORLD_SPACES]; // and one page that is not writable
+
+// Makes machine, channels and spaces.
+void world_start(void);
+
+// Compares all of the kernel's state with the specification's.
+void world_compare(const char *what);
+
+// The actor that runs on a CPU; null: it idles.
+struct actor *world_current(uint32_t cpu);
+
+// On a CPU: makes an actor for a thread of CPU `cpu` (CPU_ANY: of any). STATUS as thread_create.
+enum status world_spawn(uint32_t number, uint32_t container, uint32_t priority, uint32_t cpu);
+
+// Forgets actors whose threads are gone.
+void world_bury(void);
+
+// What a message made of `seed` is.
+void world_message(uint8_t *message, uint8_t seed, uint64_t count);
+
+// Checks all commands that are done by now.
+void world_settle(void);
+
+// An unrelated machine in which cpu runs what it runs in `spec` and holds the lock of `channel`.
+struct spec_machine *world_probe(uint32_t cpu, uint32_t channel);
