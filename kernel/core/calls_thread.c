@@ -3,6 +3,7 @@
 #include "kernel/core/assert.h"
 #include "kernel/core/calls.h"
 #include "kernel/memory/container.h"
+#include "kernel/thread/scheduler.h"
 
 SYSTEM_CALL(sys_null)
 {
@@ -71,8 +72,14 @@ SYSTEM_CALL(sys_memory_free)
 HANDLE_CALL(sys_container_split)
 {
     uint32_t child;
-    enum status status = container_split(&kernel_containers, (uint32_t)handle->value, b, &child);
 
+    if (c > SHARE_WEIGHT_MAXIMUM) {
+        return call_error(STATUS_INVALID);
+    }
+    if (c > 0 && !current_process()->is_root) {
+        return call_error(STATUS_DENIED); // or a program could multiply its share by splitting it
+    }
+    enum status status = container_split(&kernel_containers, (uint32_t)handle->value, b, &child);
     if (status != STATUS_OK) {
         return call_error(status);
     }
@@ -82,6 +89,7 @@ HANDLE_CALL(sys_container_split)
         ASSERT(container_revoke(&kernel_containers, child) == STATUS_OK);
         return call_error(status);
     }
+    scheduler_set_share(child, (uint32_t)handle->value, (uint32_t)c);
     return call_new_handle(HANDLE_CONTAINER, container_handle(child).object);
 }
 

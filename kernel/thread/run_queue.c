@@ -47,37 +47,6 @@ struct queue_node *queue_pop(struct queue *queue)
     return node;
 }
 
-void run_queue_push(struct run_queue *queue, struct queue_node *node, uint32_t priority)
-{
-    queue_push(&queue->ready[priority], node);
-}
-
-struct queue_node *run_queue_pop(struct run_queue *queue)
-{
-    for (uint32_t priority = PRIORITY_COUNT; priority-- > 0;) {
-        if (queue->ready[priority].head) {
-            return queue_pop(&queue->ready[priority]);
-        }
-    }
-    return NULL;
-}
-
-bool run_queue_has(const struct run_queue *queue, uint32_t priority)
-{
-    /*@
-      loop invariant priority <= i <= PRIORITY_COUNT;
-      loop invariant \forall integer p; priority <= p < i ==> queue->ready[p].head == \null;
-      loop assigns i;
-      loop variant PRIORITY_COUNT - i;
-    */
-    for (uint32_t i = priority; i < PRIORITY_COUNT; i++) {
-        if (queue->ready[i].head) {
-            return true;
-        }
-    }
-    return false;
-}
-
 void deadline_queue_insert(struct deadline_queue *queue, struct deadline_node *node,
                            uint64_t deadline)
 {

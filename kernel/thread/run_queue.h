@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The queues of the scheduler, as pure lists of nodes embedded in threads: first-in first-out
-// queues, a run queue with two priorities, and the deadline queue. No locks: a CPU's queues are
+// queues, and the deadline queue. No locks: a CPU's queues are
 // touched by that CPU alone; the queue of a condition is guarded by the lock of what it belongs to.
 #pragma once
 
@@ -89,26 +89,6 @@ struct queue_node *queue_pop(struct queue *queue);
   disjoint behaviors;
 */
 void queue_remove(struct queue_node *node);
-
-struct run_queue {
-    struct queue ready[PRIORITY_COUNT];
-};
-
-// Appends to the queue of `priority` (< PRIORITY_COUNT).
-void run_queue_push(struct run_queue *queue, struct queue_node *node, uint32_t priority);
-
-// Removes the first node of the highest priority that has one; null when all are empty.
-struct queue_node *run_queue_pop(struct run_queue *queue);
-
-// True when a node of at least `priority` waits.
-/*@
-  requires \valid(queue) && priority <= PRIORITY_COUNT;
-  terminates \true;
-  assigns \nothing;
-  ensures \result <==>
-    \exists integer p; priority <= p < PRIORITY_COUNT && queue->ready[p].head != \null;
-*/
-bool run_queue_has(const struct run_queue *queue, uint32_t priority);
 
 #define DEADLINE_NONE UINT64_MAX
 

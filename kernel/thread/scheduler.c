@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The scheduler (scheduler.h): two priorities, round robin, no migration.
+// The scheduler (scheduler.h): who runs, for how long, and on which page table; no migration.
 #include "kernel/thread/scheduler.h"
 #include "arch/x86/cpu/context.h"
 #include "arch/x86/cpu/fpu.h"
@@ -16,6 +16,13 @@ static struct scheduler schedulers[CPU_MAXIMUM];
 static void (*timer_arm)(uint64_t tsc); // the same driver on every CPU
 static uint64_t slice_ticks;
 
+// Written when a container is made, before it has threads.
+static struct {
+    uint16_t share;
+    uint16_t weight;
+} container_shares[CONTAINER_MAXIMUM] = {[CONTAINER_ROOT] = {0, SHARE_WEIGHT_DEFAULT}};
+static_assert(SHARE_URGENT >= CONTAINER_MAXIMUM, "containers come first");
+
 void scheduler_init(uint64_t slice, void (*arm_timer)(uint64_t tsc))
 {
     timer_arm = arm_timer;
@@ -27,7 +34,7 @@ void scheduler_start_cpu(struct cpu *cpu)
     struct scheduler *scheduler = &schedulers[cpu->id];
 
     lock_initialize(&scheduler->wake_lock, LOCK_WAKE_QUEUE);
-    scheduler->slice = slice_ticks;
+    scheduler->ready.slice = slice_ticks;
     scheduler->armed = DEADLINE_NONE;
     scheduler->idle.cpu = cpu->id;
     scheduler->idle.state = THREAD_RUNNING;
@@ -67,6 +74,42 @@ void scheduler_give_place(uint32_t cpu)
     atomic_fetch_sub_explicit(&schedulers[cpu].places, 1, memory_order_relaxed);
 }
 
+void scheduler_set_share(uint32_t container, uint32_t parent, uint32_t weight)
+{
+    container_shares[container] = container_shares[parent];
+    if (weight > 0) {
+        container_shares[container].share = (uint16_t)container;
+        container_shares[container].weight = (uint16_t)weight;
+    }
+}
+
+void scheduler_assign_share(struct thread *thread)
+{
+    uint32_t container = thread->object.container;
+
+    thread->share = thread->priority > 0 ? SHARE_URGENT : container_shares[container].share;
+    thread->weight = container_shares[container].weight;
+}
+
+static void begin_turn(struct scheduler *scheduler, uint64_t now)
+{
+    scheduler->since = now;
+    scheduler->turn_end = now + share_budget(&scheduler->ready, scheduler->running->share);
+}
+
+// A thread that has had the CPU to itself owes nobody for that time.
+static void forgive_running(struct scheduler *scheduler)
+{
+    const struct thread *running = scheduler->running;
+    uint64_t now = tsc_read();
+
+    if (running != &scheduler->idle && now >= scheduler->turn_end &&
+        !share_waits(&scheduler->ready, running->priority)) {
+        share_renew(&scheduler->ready, running->share);
+        begin_turn(scheduler, now);
+    }
+}
+
 void scheduler_ready(struct thread *thread)
 {
     struct scheduler *scheduler = this_scheduler();
@@ -74,7 +117,8 @@ void scheduler_ready(struct thread *thread)
 
     thread->state = THREAD_READY;
     event_log(EVENT_WAKE, thread->number, 0, 0);
-    run_queue_push(&scheduler->ready, &thread->run, thread->priority);
+    forgive_running(scheduler);
+    share_push(&scheduler->ready, thread->share, thread->weight, &thread->run);
     if (thread->priority > running->priority || running == &scheduler->idle) {
         scheduler->attention |= ATTENTION_YIELD;
     }
@@ -133,15 +177,19 @@ void scheduler_switch(void)
     struct thread *from = scheduler->running;
 
     lock_note_none_held();
+    uint64_t now = tsc_read();
+    if (from != &scheduler->idle) {
+        share_charge(&scheduler->ready, from->share, now - scheduler->since);
+    }
     if (from->state == THREAD_RUNNING && from != &scheduler->idle) {
         from->state = THREAD_READY;
-        run_queue_push(&scheduler->ready, &from->run, from->priority);
+        share_push(&scheduler->ready, from->share, from->weight, &from->run);
     }
-    struct queue_node *node = run_queue_pop(&scheduler->ready);
+    struct queue_node *node = share_pop(&scheduler->ready);
     struct thread *to = node ? CONTAINER_OF(node, struct thread, run) : &scheduler->idle;
     to->state = THREAD_RUNNING;
-    uint64_t now = tsc_read();
-    to->slice_end = now + scheduler->slice;
+    scheduler->running = to;
+    begin_turn(scheduler, now);
     scheduler->attention = ATTENTION_TIMER | (thread_is_killed(to) ? ATTENTION_YIELD : 0);
     if (to == from) {
         return;
@@ -152,7 +200,6 @@ void scheduler_switch(void)
     }
     from->left = now;
     to->away += now - to->left;
-    scheduler->running = to;
     load_context(to);
     switch_context(&from->saved_rsp, to->saved_rsp);
     scheduler_reap();
@@ -199,10 +246,9 @@ uint64_t scheduler_slice_end_tsc(void)
 {
     const struct scheduler *scheduler = this_scheduler();
     uint64_t end = deadline_queue_next(&scheduler->sleepers);
-    const struct thread *running = scheduler->running;
 
-    if (running->slice_end < end && run_queue_has(&scheduler->ready, running->priority)) {
-        end = running->slice_end;
+    if (scheduler->turn_end < end && share_waits(&scheduler->ready, scheduler->running->priority)) {
+        end = scheduler->turn_end;
     }
     return end;
 }
@@ -232,7 +278,7 @@ NORETURN void scheduler_idle(void)
 
     for (;;) {
         scheduler_run_due();
-        if (run_queue_has(&scheduler->ready, 0)) {
+        if (share_waits(&scheduler->ready, 0)) {
             scheduler_switch();
         } else {
             scheduler_arm_timer();

@@ -6,6 +6,8 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include "arch/x86/cpu/cpu.h"
+#include "kernel/memory/container.h"
+#include "kernel/thread/share.h"
 #include "kernel/thread/thread.h"
 
 enum scheduler_attention {
@@ -17,10 +19,11 @@ struct scheduler {
     // Only its own CPU.
     struct thread *running;
     struct thread *dead; // ended and switched away from; freed by the next thread
-    struct run_queue ready;
+    struct share_queue ready;
     struct deadline_queue sleepers;
     struct address_space *space; // whose page table is loaded; null: the kernel's own
-    uint64_t slice;              // TSC ticks
+    uint64_t since;              // TSC from which the running thread's share is charged
+    uint64_t turn_end;           // TSC at which that share's turn is over
     uint64_t armed;              // TSC the timer is set to; DEADLINE_NONE: off
     uint32_t attention;          // enum scheduler_attention: what to see to before ring 3 runs on
     struct thread idle;          // runs when nobody is ready; in no queue
@@ -40,7 +43,8 @@ static inline struct scheduler *this_scheduler(void)
 // The scheduler of CPU `cpu` (< CPU_MAXIMUM).
 struct scheduler *scheduler_of(uint32_t cpu);
 
-// What is the same on all CPUs, before the first one's start: `slice` in TSC ticks; `arm_timer`
+// What is the same on all CPUs, before the first one's start: `slice`, a turn of a share with the
+// default weight, in TSC ticks; `arm_timer`
 // sets the calling CPU's timer interrupt to an absolute TSC (DEADLINE_NONE: off).
 void scheduler_init(uint64_t slice, void (*arm_timer)(uint64_t tsc));
 
@@ -56,6 +60,13 @@ static inline bool scheduler_has_woken(const struct scheduler *scheduler)
 {
     return atomic_load_explicit(&scheduler->woken, memory_order_relaxed) != NULL;
 }
+
+// Says where the threads of a container run: on a share of its own with `weight` (1 to
+// SHARE_WEIGHT_MAXIMUM), or, with weight 0, on its parent's. Before it has any.
+void scheduler_set_share(uint32_t container, uint32_t parent, uint32_t weight);
+
+// The share and the weight of a new thread.
+void scheduler_assign_share(struct thread *thread);
 
 // Gives the CPU to the next ready thread (or idle). The running thread's state says where it goes:
 // RUNNING: back to the run queue; SLEEPING: nowhere; DEAD: freed.

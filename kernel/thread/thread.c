@@ -90,6 +90,7 @@ enum status thread_create(struct process *process, uint32_t container, uint32_t 
     thread->process = process;
     thread->entry = entry;
     thread->argument = argument;
+    scheduler_assign_share(thread);
     thread->state = THREAD_SLEEPING;
     enum status status = allocate_parts(thread);
     if (status != STATUS_OK) {
@@ -255,6 +256,7 @@ void event_send(const struct event_binding *binding)
 
 void thread_yield(void)
 {
+    share_end_turn(&this_scheduler()->ready, current_thread()->share);
     scheduler_switch();
 }
 
@@ -269,15 +271,15 @@ bool thread_should_yield(void)
 bool thread_preempt_point(void)
 {
     struct scheduler *scheduler = this_scheduler();
-    struct thread *thread = scheduler->running;
+    const struct thread *thread = scheduler->running;
 
     scheduler_run_due();
     if (thread_killed()) {
         return false;
     }
     uint32_t higher = thread->priority + 1;
-    bool slice_over = tsc_read() >= thread->slice_end;
-    if (run_queue_has(&scheduler->ready, slice_over ? thread->priority : higher)) {
+    bool turn_over = tsc_read() >= scheduler->turn_end;
+    if (share_waits(&scheduler->ready, turn_over ? thread->priority : higher)) {
         scheduler_switch();
     }
     scheduler->attention &= ~(uint32_t)ATTENTION_YIELD;

@@ -31,6 +31,8 @@ struct thread {
     uint32_t cpu;    // index of the CPU it belongs to
     uint32_t number; // of all threads ever made, from 1; idle threads have 0
     uint32_t priority;
+    uint32_t share;          // of the CPU's time (share.h)
+    uint32_t weight;         // of that share
     struct stack stack;      // none after its end
     struct process *process; // null: a thread of the kernel
     void (*entry)(void *argument);
@@ -45,10 +47,9 @@ struct thread {
     enum thread_state state;
     struct queue_node run; // in a run queue when READY
     struct deadline_node deadline;
-    uint64_t slice_end; // TSC
-    uint64_t left;      // TSC at which it stopped running
-    uint64_t away;      // ticks in which it did not run; differences of it are meaningful
-    struct vcpu *vcpu;  // the vCPU that this thread runs; set by kernel/vm, null otherwise
+    uint64_t left;     // TSC at which it stopped running
+    uint64_t away;     // ticks in which it did not run; differences of it are meaningful
+    struct vcpu *vcpu; // the vCPU that this thread runs; set by kernel/vm, null otherwise
 
     // Any CPU.
     _Atomic uint64_t events; // set by thread_signal, taken by thread_take_events

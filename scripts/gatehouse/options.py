@@ -45,6 +45,8 @@ def _parser():
     add("--type", metavar="TYPE", help="auto (default), linux, elf, multiboot or flat")
     add("--memory", metavar="SIZE", help="of the guest")
     add("--vcpus", metavar="N", help=f"virtual CPUs of the guest, 1 to {spec.VCPUS_MAXIMUM}")
+    add("--weight", metavar="N", help="share of the CPU beside other guests, 1 to "
+        f"{spec.WEIGHT_MAXIMUM}; default 100")
     add("--apic", metavar="on|off", help="local APICs and an I/O APIC; default: where there are "
         "several virtual CPUs")
     add("--intercept", metavar="LIST", help="exits that the guest would not cause else, separated by "
@@ -87,6 +89,8 @@ def _guest(arguments):
         guest.memory = spec.parse_size(arguments.memory)
     if arguments.vcpus is not None:
         guest.vcpus = spec.parse_vcpus(arguments.vcpus)
+    if arguments.weight is not None:
+        guest.weight = spec.parse_weight(arguments.weight)
     if arguments.apic is not None:
         guest.apic = spec.parse_choice(arguments.apic, spec.APIC_CHOICES, "--apic")
     if arguments.intercept is not None:
@@ -104,7 +108,7 @@ def _guests(arguments):
     if not arguments.config:
         return [_guest(arguments)]
     single = ["kernel", "append", "initrd", "module", "type", "memory", "vcpus",
-              "apic", "intercept", "test_kernel", "env", "watchdog", "symbols"]
+              "weight", "apic", "intercept", "test_kernel", "env", "watchdog", "symbols"]
     given = [name for name in single if getattr(arguments, name)]
     if given:
         raise spec.Problem("--config names the guests: these belong into the file: "

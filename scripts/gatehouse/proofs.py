@@ -46,7 +46,7 @@ PROOFS = [
         "container_own_usage": 27,
         "container_free_locked": 40}),
     Proof("kernel/thread/run_queue.c", {
-        "queue_push": 22, "queue_remove": 37, "run_queue_has": 13, "deadline_queue_next": 7}),
+        "queue_push": 22, "queue_remove": 37, "deadline_queue_next": 7}),
     Proof("kernel/process/elf_parser.c", {
         "range_fits": 5, "check_segment": 21, "entry_is_code": 18}),
     Proof("kernel/memory/user_copy.c", {"user_range": 5}),

@@ -15,6 +15,7 @@ GUESTS_MAXIMUM, MODULES_MAXIMUM = 16, 18
 SECTION_MAXIMUM = 2048  # bytes of a guest's part of the configuration
 VCPUS_MAXIMUM = 8
 CPUS_MAXIMUM = 64
+WEIGHT_MAXIMUM = 1000
 WATCHDOG_MAXIMUM = 1_000_000
 APIC_CHOICES = ["auto", "on", "off"]
 TYPES = ["auto", "linux", "elf", "multiboot", "flat"]
@@ -40,6 +41,7 @@ class Guest:
     append: str | None = None
     memory: int = DEFAULT_MEMORY
     vcpus: int = 1
+    weight: int = 100
     apic: str = "auto"
     intercept: list = dataclasses.field(default_factory=list)
     reset: str = "restart"
@@ -85,6 +87,13 @@ def parse_vcpus(value):
         raise Problem(f"vcpus {value!r} is not a number from 1 on")
     if int(value) > VCPUS_MAXIMUM:
         raise Problem(f"vcpus {value}: at most {VCPUS_MAXIMUM} are possible")
+    return int(value)
+
+
+def parse_weight(value):
+    """The weight of a guest's share of the CPU; 100 is usual."""
+    if not str(value).isdigit() or not 1 <= int(value) <= WEIGHT_MAXIMUM:
+        raise Problem(f"weight {value!r} is not a number from 1 to {WEIGHT_MAXIMUM}")
     return int(value)
 
 
@@ -239,6 +248,8 @@ def _guest_lines(guest, files):
         lines.append(f"append {guest.append}")
     if guest.apic != "auto":
         lines.append(f"apic {guest.apic}")
+    if guest.weight != 100:
+        lines.append(f"weight {guest.weight}")
     if guest.intercept:
         lines.append(f"intercept {','.join(guest.intercept)}")
     lines += [f"memory {guest.memory}", f"vcpus {guest.vcpus}", f"reset {guest.reset}",

@@ -10,6 +10,7 @@
     append = "console=ttyS0"
     memory = "256M"
     vcpus = 1
+    weight = 100              # share of the CPU beside other guests, 1 to 1000
     apic = "auto"             # on, off; auto: where there are several virtual CPUs
     intercept = ["rdtsc"]     # exits that the guest would not cause else
     reset = "restart"         # or "end"
@@ -92,6 +93,7 @@ _READERS = {
     "append": lambda value, _: spec.one_line(_text(value), "append"),
     "memory": lambda value, _: spec.parse_size(value),
     "vcpus": lambda value, _: spec.parse_vcpus(_integer(value)),
+    "weight": lambda value, _: spec.parse_weight(_integer(value)),
     "apic": lambda value, _: spec.parse_choice(_text(value), spec.APIC_CHOICES, "apic"),
     "intercept": lambda value, _: spec.parse_intercepts(_strings(value)),
     "watchdog": lambda value, _: spec.parse_watchdog(value),

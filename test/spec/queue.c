@@ -25,7 +25,13 @@ static void take(struct spec_queue *queue, uint32_t at)
 
 enum spec_rule queue_pop_spec(const struct spec_queue *now, struct spec_queue *next, uint32_t *node)
 {
-    return run_queue_pop_spec(now, 1, next, node);
+    if (now->length == 0) {
+        return QUEUE_EMPTY;
+    }
+    *node = now->nodes[0];
+    begin(now, 1, next);
+    take(next, 0);
+    return SPEC_ALLOWED;
 }
 
 enum spec_rule queue_remove_spec(const struct spec_queue *now, uint32_t count, uint32_t node,
@@ -41,30 +47,6 @@ enum spec_rule queue_remove_spec(const struct spec_queue *now, uint32_t count, u
         }
     }
     return QUEUE_ABSENT;
-}
-
-enum spec_rule run_queue_pop_spec(const struct spec_queue *now, uint32_t count,
-                                  struct spec_queue *next, uint32_t *node)
-{
-    for (uint32_t i = count; i-- > 0;) {
-        if (now[i].length > 0) {
-            *node = now[i].nodes[0];
-            begin(now, count, next);
-            take(&next[i], 0);
-            return SPEC_ALLOWED;
-        }
-    }
-    return QUEUE_EMPTY;
-}
-
-bool run_queue_has_spec(const struct spec_queue *now, uint32_t count, uint32_t priority)
-{
-    for (uint32_t i = priority; i < count; i++) {
-        if (now[i].length > 0) {
-            return true;
-        }
-    }
-    return false;
 }
 
 // -- deadlines ------------------------------------------------------------------------------------

@@ -19,11 +19,6 @@ enum spec_rule queue_pop_spec(const struct spec_queue *now, struct spec_queue *n
 enum spec_rule queue_remove_spec(const struct spec_queue *now, uint32_t count, uint32_t node,
                                  struct spec_queue *next);
 
-// Several queues in order of priority, the highest last.
-enum spec_rule run_queue_pop_spec(const struct spec_queue *now, uint32_t count,
-                                  struct spec_queue *next, uint32_t *node);
-bool run_queue_has_spec(const struct spec_queue *now, uint32_t count, uint32_t priority);
-
 // Nodes by deadline; equal ones in the order in which they came.
 struct spec_deadlines {
     uint32_t length;

@@ -172,6 +172,7 @@ static enum status take_vm(struct parser *parser, struct config_text value)
     memset(parser->vm, 0, sizeof(*parser->vm));
     parser->vm->name = value;
     parser->vm->vcpus = 1;
+    parser->vm->weight = CONFIG_WEIGHT_DEFAULT;
     parser->vm->clock = CONFIG_CLOCK_DEFAULT;
     parser->vm->restart_on_reset = true;
     parser->vm->watchdog = CONFIG_WATCHDOG_DEFAULT;
@@ -271,6 +272,18 @@ static enum status take_vcpus(struct parser *parser, struct config_text value)
     return STATUS_OK;
 }
 
+static enum status take_weight(struct parser *parser, struct config_text value)
+{
+    uint64_t weight = 0;
+
+    if (!config_take_number(value, &weight) || weight == 0 || weight > CONFIG_WEIGHT_MAXIMUM) {
+        return refuse(parser, "weight: expected 1 to %u, found \"%.*s\"", CONFIG_WEIGHT_MAXIMUM,
+                      (int)value.length, value.start);
+    }
+    parser->vm->weight = (uint32_t)weight;
+    return STATUS_OK;
+}
+
 static enum status take_apic(struct parser *parser, struct config_text value)
 {
     static const char *const words[] = {"auto", "on", "off"};
@@ -338,6 +351,7 @@ static const struct key keys[] = {
     {"append", PLACE_VM, false, true, take_append},
     {"memory", PLACE_VM, false, false, take_memory},
     {"vcpus", PLACE_VM, false, false, take_vcpus},
+    {"weight", PLACE_VM, false, false, take_weight},
     {"apic", PLACE_VM, false, false, take_apic},
     {"intercept", PLACE_VM, false, false, take_intercept},
     {"reset", PLACE_VM, false, false, take_reset},

@@ -18,6 +18,7 @@
 //     append COMMAND LINE
 //     memory BYTES
 //     vcpus COUNT
+//     weight N                 share of the CPU beside other VMs, 1 to 1000; default 100
 //     apic auto|on|off         local APICs; auto: where there are several virtual processors
 //     intercept WORD,WORD...   exits that the guest would not cause else; see intercept.c
 //     reset restart|end
@@ -36,6 +37,8 @@
 #define CONFIG_VM_MAXIMUM       16u
 #define CONFIG_MODULE_MAXIMUM   18u
 #define CONFIG_VCPU_MAXIMUM     64u
+#define CONFIG_WEIGHT_DEFAULT   100u
+#define CONFIG_WEIGHT_MAXIMUM   1000u
 #define CONFIG_NAME_MAXIMUM     32u
 #define CONFIG_CLOCK_DEFAULT    1767225600ull // 2026-01-01
 #define CONFIG_WATCHDOG_DEFAULT 30ull         // seconds
@@ -81,6 +84,7 @@ struct config_vm {
     bool watchdog_stops; // the VM ends, else it is only reported
     uint64_t watchdog;   // seconds; 0: off
     uint32_t vcpus;
+    uint32_t weight; // of its share of the CPU
     enum config_apic apic;
     uint32_t intercepts; // intercept.h
     uint64_t memory;     // bytes

@@ -118,7 +118,7 @@ void vm_start(struct console *console, struct vm *vm)
     vm->process_event = vm->message_ready = false;
     vm->stop_deadline = 0;
     vm->controls = 0;
-    container = container_split(HANDLE_SELF_CONTAINER, pages_for(vm->config));
+    container = container_split(HANDLE_SELF_CONTAINER, pages_for(vm->config), vm->config->weight);
     if (container < 0) {
         tell_start_failure(console, vm, "its memory", call_status(container));
         return;

@@ -89,10 +89,12 @@ MUST_CHECK static inline enum status memory_free(uint64_t address, uint64_t byte
     return call_status(system_call(SYS_MEMORY_FREE, address, bytes, 0, 0, 0));
 }
 
-// Handle of a child container with a quota of `pages`.
-MUST_CHECK static inline int64_t container_split(uint32_t container, uint64_t pages)
+// Handle of a child container with a quota of `pages`. `weight`: of its share of the CPU; 0: it
+// lives on its parent's.
+MUST_CHECK static inline int64_t container_split(uint32_t container, uint64_t pages,
+                                                 uint32_t weight)
 {
-    return system_call(SYS_CONTAINER_SPLIT, container, pages, 0, 0, 0);
+    return system_call(SYS_CONTAINER_SPLIT, container, pages, weight, 0, 0);
 }
 
 MUST_CHECK static inline enum status container_info_get(uint32_t container,

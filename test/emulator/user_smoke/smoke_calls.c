@@ -128,16 +128,16 @@ static void check_serial_ring(void)
 static void check_containers(void)
 {
     struct container_info info;
-    int64_t child = container_split(HANDLE_SELF_CONTAINER, 1000);
+    int64_t child = container_split(HANDLE_SELF_CONTAINER, 1000, 0);
 
     expect("split", child >= HANDLE_FIRST_PASSED, 1);
     expect("info", container_info_get((uint32_t)child, &info), STATUS_OK);
     expect("quota", (int64_t)info.quota_pages, 1000);
     expect("used", (int64_t)info.used_pages, 0);
-    int64_t inner = container_split((uint32_t)child, 500);
+    int64_t inner = container_split((uint32_t)child, 500, 0);
     expect("inner", inner >= 0, 1);
-    expect("too much", container_split((uint32_t)child, 501), -STATUS_QUOTA);
-    expect("nothing", container_split((uint32_t)child, 0), -STATUS_INVALID);
+    expect("too much", container_split((uint32_t)child, 501, 0), -STATUS_QUOTA);
+    expect("nothing", container_split((uint32_t)child, 0, 0), -STATUS_INVALID);
     expect("revoke all", container_revoke((uint32_t)child), STATUS_OK);
     expect("inner is gone", container_info_get((uint32_t)inner, &info), STATUS_DEAD);
     expect("close inner", handle_close((uint32_t)inner), STATUS_OK);

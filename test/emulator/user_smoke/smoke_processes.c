@@ -27,7 +27,7 @@ static uint32_t open_own_module(void)
 
 void child_start(struct child *child, const char *role, uint64_t pages)
 {
-    child->container = (uint32_t)container_split(HANDLE_SELF_CONTAINER, pages);
+    child->container = (uint32_t)container_split(HANDLE_SELF_CONTAINER, pages, 0);
     child->receive = (uint32_t)channel_create();
     child->send = (uint32_t)channel_create();
     struct process_arguments arguments = {
@@ -156,7 +156,7 @@ static void check_revoke(void)
 static void check_refused_creation(void)
 {
     struct container_info info;
-    int64_t container = container_split(HANDLE_SELF_CONTAINER, 30);
+    int64_t container = container_split(HANDLE_SELF_CONTAINER, 30, 0);
     struct process_arguments arguments = {.module = module, .container = (uint32_t)container};
 
     expect("quota too small", process_create(&arguments), -STATUS_QUOTA);

@@ -8,7 +8,7 @@
 #define NODES 24u
 
 static struct world {
-    struct run_queue run;
+    struct queue ready[PRIORITY_COUNT];
     struct queue_node nodes[NODES];
     struct deadline_queue deadlines;
     struct deadline_node timed[NODES];
@@ -77,7 +77,7 @@ static bool in_spec(uint32_t node)
 static void compare(void)
 {
     for (uint32_t i = 0; i < PRIORITY_COUNT; i++) {
-        compare_queue(&world.run.ready[i], &run[i]);
+        compare_queue(&world.ready[i], &run[i]);
     }
     compare_deadlines();
     for (uint32_t i = 0; i < NODES; i++) {
@@ -102,7 +102,7 @@ static void only_half(const char *what, const void *start, size_t size, bool ref
 
 static void only_run(const char *what, bool refused)
 {
-    only_half(what, &world.run, offsetof(struct world, deadlines), refused);
+    only_half(what, &world.ready, offsetof(struct world, deadlines), refused);
 }
 
 static void only_deadlines(const char *what, bool refused)
@@ -116,7 +116,7 @@ static void push(uint32_t node)
 {
     uint32_t priority = lockstep_below(PRIORITY_COUNT);
 
-    run_queue_push(&world.run, &world.nodes[node], priority);
+    queue_push(&world.ready[priority], &world.nodes[node]);
     queue_push_spec(&run[priority], node, &run[priority]);
     lockstep_counted(SPEC_ALLOWED);
     only_run("push", false);
@@ -125,17 +125,10 @@ static void push(uint32_t node)
 static void pop(void)
 {
     uint32_t expected = SPEC_NONE;
-    uint32_t priority = lockstep_below(PRIORITY_COUNT + 1);
-    enum spec_rule rule;
-    const struct queue_node *node;
+    uint32_t priority = lockstep_below(PRIORITY_COUNT);
+    const struct queue_node *node = queue_pop(&world.ready[priority]);
+    enum spec_rule rule = queue_pop_spec(&run[priority], &run[priority], &expected);
 
-    if (priority == PRIORITY_COUNT) {
-        node = run_queue_pop(&world.run);
-        rule = run_queue_pop_spec(run, PRIORITY_COUNT, run, &expected);
-    } else {
-        node = queue_pop(&world.run.ready[priority]);
-        rule = queue_pop_spec(&run[priority], &run[priority], &expected);
-    }
     lockstep_same("pop", rule, node != NULL ? STATUS_OK : STATUS_EMPTY);
     lockstep_equal("popped", number_of(node), expected);
     only_run("pop", node == NULL);
@@ -149,16 +142,6 @@ static void take_out(uint32_t node)
     lockstep_same("remove", queue_remove_spec(run, PRIORITY_COUNT, node, run),
                   queued ? STATUS_OK : STATUS_NOT_FOUND);
     only_run("remove", !queued);
-}
-
-static void look(void)
-{
-    uint32_t priority = lockstep_below(PRIORITY_COUNT + 1);
-
-    lockstep_equal("has", run_queue_has(&world.run, priority),
-                   run_queue_has_spec(run, PRIORITY_COUNT, priority));
-    lockstep_counted(SPEC_ALLOWED);
-    only_run("has", true);
 }
 
 static void insert(uint32_t node)
@@ -210,11 +193,7 @@ static void step(void)
         pop();
         break;
     case 2:
-        if (lockstep_chance(50)) {
-            take_out(node);
-        } else {
-            look();
-        }
+        take_out(node);
         break;
     case 3:
         if (!world.timed[node].queued) {
