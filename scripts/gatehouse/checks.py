@@ -194,7 +194,7 @@ def _symbols(path):
 
 
 # What lower layers call by design: assembly and the boot path enter the kernel here.
-UPCALLS = {"arch/x86": {"kernel_main"}, "drivers": set(), "kernel/lib": set()}
+UPCALLS = {"arch/x86": {"kernel_main", "processor_main"}, "drivers": set(), "kernel/lib": set()}
 
 
 def link_layers():

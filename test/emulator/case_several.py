@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Two Linux guests and a test kernel on one CPU: own consoles, nobody starves, and the end of one
 gives all its memory back and leaves the others alone."""
-from support import Person, folder, guest
+import re
+
+from support import Person, folder, guest, run
 
 CONFIG = """
 [[vm]]
@@ -58,3 +60,33 @@ def test_two_linux_and_a_test_kernel():
             person.close()
         log = (kept / "host.log").read_text(errors="replace")
     assert log.count("all its memory is back") == 3 and "memory is missing" not in log, log[-3000:]
+
+
+WEIGHTS = """
+[[vm]]
+name = "heavy"
+kernel = "{counter}"
+append = "lines=36"
+memory = "32M"
+weight = 300
+[[vm]]
+name = "light"
+kernel = "{counter}"
+append = "lines=16"
+memory = "32M"
+"""
+
+
+def test_weights_one_to_three():
+    """Two guests that never rest: while the heavy one lives, three ticks of four are its."""
+    with folder() as place:
+        config = place / "weights.toml"
+        config.write_text(WEIGHTS.format(counter=guest("counter.elf")))
+        result = run("--engine", "bochs", "--config", config, "--stats", limit=300)
+        result.expect(0, "vm 1 heavy ended", "vm 2 light ended")
+        assert result.errors.index("vm 1 heavy ended") < result.errors.index("vm 2 light ended")
+    table = result.errors.split("statistics of guest 1 (heavy)")[1]
+    ticks = {name: int(count) for name, count
+             in re.findall(r"  ticks (other|elapsed) +(\d+) ", table.split("statistics of")[0])}
+    ratio = (ticks["elapsed"] - ticks["other"]) / ticks["other"]
+    assert 2.7 <= ratio <= 3.3, (ratio, ticks)

@@ -138,6 +138,7 @@ static void check_containers(void)
     expect("inner", inner >= 0, 1);
     expect("too much", container_split((uint32_t)child, 501, 0), -STATUS_QUOTA);
     expect("nothing", container_split((uint32_t)child, 0, 0), -STATUS_INVALID);
+    expect("too heavy", container_split((uint32_t)child, 1, 1001), -STATUS_INVALID);
     expect("revoke all", container_revoke((uint32_t)child), STATUS_OK);
     expect("inner is gone", container_info_get((uint32_t)inner, &info), STATUS_DEAD);
     expect("close inner", handle_close((uint32_t)inner), STATUS_OK);

@@ -220,7 +220,8 @@ static int64_t role_powers(void)
 
     if (machine_end(0) != -STATUS_DENIED || serial_putc(1, 'x') != -STATUS_DENIED ||
         serial_read(0, &byte, 1) != -STATUS_DENIED || log_read(&byte, 1) != -STATUS_DENIED ||
-        module_open(0, &info) != -STATUS_DENIED) {
+        module_open(0, &info) != -STATUS_DENIED ||
+        container_split(HANDLE_SELF_CONTAINER, 1, 100) != -STATUS_DENIED) {
         return 1;
     }
     return 8;

@@ -24,6 +24,7 @@ static const char complete[] = "gatehouse 1\n"
                                "append console=ttyS0 a=\"b c\"\n"
                                "memory 268435456\n"
                                "vcpus 2\n"
+                               "weight 300\n"
                                "apic on\n"
                                "intercept rdtsc,exceptions,cr3\n"
                                "reset end\n"
@@ -72,6 +73,7 @@ static void test_complete(void **state)
     assert_int_equal(config.vms[0].kernel_type, CONFIG_KERNEL_LINUX);
     assert_int_equal(config.vms[0].memory, 268435456);
     assert_int_equal(config.vms[0].vcpus, 2);
+    assert_int_equal(config.vms[0].weight, 300);
     assert_int_equal(config.vms[0].apic, CONFIG_APIC_ON);
     assert_int_equal(config.vms[0].intercepts,
                      VM_INTERCEPT_RDTSC | VM_INTERCEPT_CR3 | CONFIG_INTERCEPT_EXCEPTIONS);
@@ -80,6 +82,7 @@ static void test_complete(void **state)
     assert_false(config.vms[0].restart_on_reset);
     assert_true(config.vms[1].restart_on_reset);
     assert_int_equal(config.vms[1].vcpus, 1);
+    assert_int_equal(config.vms[1].weight, CONFIG_WEIGHT_DEFAULT);
     assert_int_equal(config.vms[1].apic, CONFIG_APIC_AUTO);
     assert_int_equal(config.vms[1].kernel_type, CONFIG_KERNEL_AUTO);
     assert_int_equal(config.vms[1].module_count, 2);
@@ -140,6 +143,8 @@ static const struct refusal refusals[] = {
     {VM "memory 99999999999999999999999\n", 4, "number of bytes"},
     {VM "memory 2199023255552\n", 4, "1 TiB"},
     {VM "vcpus 0\n", 4, "expected 1 to"},
+    {VM "weight 0\n", 4, "weight: expected 1 to"},
+    {VM "weight 1001\n", 4, "weight: expected 1 to"},
     {VM "apic yes\n", 4, "auto"},
     {VM "vcpus 65\n", 4, "expected 1 to"},
     {VM "reset maybe\n", 4, "expected one of"},
