@@ -34,7 +34,7 @@ cpu: model={model}, count={cpus}, ips={ips}, reset_on_triple_fault=0
 megs: {megabytes}
 ata0-master: type=cdrom, path="{iso}", status=inserted
 boot: cdrom
-clock: sync=none, time0=local
+clock: sync=none, time0={clock}
 com1: enabled=1, mode=term, dev={com1}
 com2: enabled=1, mode=term, dev={com2}
 port_e9_hack: enabled=1
@@ -50,7 +50,7 @@ class Machine:
     """A started Bochs. See console.Session for what it offers."""
 
     def __init__(self, folder, iso, megabytes, cpus=1, ips=IPS, model=MODEL, debugger=("c",),
-                 firmware=FIRMWARE):
+                 firmware=FIRMWARE, clock=None):
         self.folder = pathlib.Path(folder)
         self.com1, self.com2, self._display = console.Pty(), console.Pty(), console.Pty()
         self.drains = [self._display.master]
@@ -59,7 +59,7 @@ class Machine:
         self._debug_file = open(self.folder / "debug.out", "wb")
         (self.folder / "bochsrc").write_text(_BOCHSRC.format(
             model=model, cpus=cpus, ips=ips, megabytes=megabytes, iso=iso, com1=self.com1.path,
-            com2=self.com2.path, firmware=firmware, log=self.folder / "bochs.log"), encoding="utf-8")
+            com2=self.com2.path, firmware=firmware, clock="local" if clock is None else clock, log=self.folder / "bochs.log"), encoding="utf-8")
         # Whatever stops the emulation ends Bochs: the debugger would wait for a command.
         (self.folder / "debugger").write_text("\n".join([*debugger, "quit", ""]), encoding="utf-8")
         self.process = self._start()
@@ -109,9 +109,10 @@ class Machine:
         return "\n".join((lines or text.splitlines())[-12:])
 
 
-def start(folder, iso, memory, cpus):
-    """Starts the machine with `memory` bytes of RAM. Raises Failure where Bochs does not start."""
+def start(folder, iso, memory, cpus, clock=None):
+    """Starts the machine with `memory` bytes of RAM; its clock says `clock` (seconds since 1970),
+    or what this computer's says. Raises Failure where Bochs does not start."""
     try:
-        return Machine(folder, iso, max(256, -(-memory // MEGABYTE)), cpus)
+        return Machine(folder, iso, max(256, -(-memory // MEGABYTE)), cpus, clock=clock)
     except OSError as error:
         raise report.Failure(report.HOST_LACKS, f"bochs cannot be started: {error}") from error

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Runs the machine in QEMU: with KVM where the host really offers nested VMX, else in TCG, which
 has no VMX: good for seeing that the host kernel says so."""
+import datetime
 import fcntl
 import os
 import pathlib
@@ -52,7 +53,7 @@ def nested_vmx():
 class Machine:
     """A started QEMU. See console.Session for what it offers."""
 
-    def __init__(self, folder, iso, megabytes, cpus, use_kvm, firmware=None):
+    def __init__(self, folder, iso, megabytes, cpus, use_kvm, firmware=None, clock=None):
         self.folder = pathlib.Path(folder)
         self.com1, self.com2 = console.Pty(), console.Pty()
         self.drains = []
@@ -69,6 +70,9 @@ class Machine:
             "-global", "isa-debugcon.iobase=0xe9",
             "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
         command += ["-bios", firmware] if firmware else []
+        if clock is not None:
+            moment = datetime.datetime.fromtimestamp(clock, datetime.timezone.utc)
+            command += ["-rtc", f"base={moment:%Y-%m-%dT%H:%M:%S}"]
         with open(self.folder / "qemu.log", "wb") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log, start_new_session=True,
@@ -99,12 +103,12 @@ class Machine:
         return "\n".join(text.splitlines()[-12:])
 
 
-def start(folder, iso, memory, cpus, firmware=None):
+def start(folder, iso, memory, cpus, clock=None):
     """Starts the machine with `memory` bytes of RAM. Raises Failure where QEMU does not start."""
     use_kvm, reason = nested_vmx()
     if not use_kvm:
         report.say(f"no nested VMX ({reason}): QEMU emulates the processor, which then has no VMX")
     try:
-        return Machine(folder, iso, max(256, -(-memory // MEGABYTE)), cpus, use_kvm, firmware)
+        return Machine(folder, iso, max(256, -(-memory // MEGABYTE)), cpus, use_kvm, clock=clock)
     except OSError as error:
         raise report.Failure(report.HOST_LACKS, f"QEMU cannot be started: {error}") from error

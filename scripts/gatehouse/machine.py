@@ -174,7 +174,7 @@ def run(arguments, terminal, interactive):
         _check_memory(needed)
         report.say(f"starting {engine.NAME}: firmware and GRUB take a few seconds")
         with _signals_end_the_run():
-            machine = engine.start(folder, image, needed, int(arguments.cpus))
+            machine = engine.start(folder, image, needed, int(arguments.cpus), arguments.clock)
             try:
                 reader = post_mortem.Reader(arguments.guests)
                 session = console.Session(machine, arguments.timeout, interactive,

@@ -71,6 +71,10 @@ def _parser():
         "the report about a dead guest shows the chain that led there")
     add("--watchdog", metavar="S[,stop]", help="report a guest that spins with interrupts off for S "
         "seconds of its time (default 30; 0: never), or end it with status 82")
+    add("--rtc", metavar="DATE", help="what the clocks of the machine and of all guests say at the "
+        "start, UTC, like 2026-01-31T12:00:00")
+    add("--seed", metavar="N", help="RDRAND and RDSEED give numbers that follow from this one; in "
+        "Bochs, with --rtc, a run repeats exit by exit")
     add("--symbols", metavar="FILE", help="System.map or ELF file, for reports about the guest")
     add("--keep", metavar="DIR", help="keep the image, configuration and logs of the run there")
     add("--iso", metavar="FILE", help="only write the bootable image, for a USB stick")
@@ -172,7 +176,10 @@ def parse(words):
         _check_machine(arguments)
         arguments.timeout = _timeout(arguments.timeout)
         arguments.guests = _guests(arguments)
+        arguments.clock = None if arguments.rtc is None else spec.parse_date(arguments.rtc)
         for guest in arguments.guests:
+            guest.clock = arguments.clock
+            guest.seed = None if arguments.seed is None else spec.parse_seed(arguments.seed)
             guest.stats, guest.exit_log = arguments.stats, bool(arguments.exit_log)
             if arguments.debug_exceptions and "exceptions" not in guest.intercept:
                 guest.intercept = [*guest.intercept, "exceptions"]

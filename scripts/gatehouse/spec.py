@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a run consists of: its guests, their files, and the text the console process reads."""
 import dataclasses
+import datetime
 import os
 import pathlib
 import re
@@ -51,6 +52,8 @@ class Guest:
     exit_log: bool = False
     watchdog: tuple | None = None  # (seconds, "report" or "stop")
     symbols: str | None = None
+    seed: int | None = None   # of RDRAND and RDSEED; None: the processor's own numbers
+    clock: int | None = None  # seconds since 1970, when the run begins; None: now
 
 
 def parse_size(text):
@@ -104,6 +107,25 @@ def parse_watchdog(value):
         raise Problem(f"watchdog {value!r} is not a number of seconds from 0 to {WATCHDOG_MAXIMUM}, "
                       "perhaps followed by ,stop")
     return int(seconds), "stop" if comma else "report"
+
+
+def parse_seed(text):
+    """A number from 0 on that fits 64 bits."""
+    if not text.isdigit() or int(text) >= 1 << 64:
+        raise Problem(f"seed {text!r} is not a number from 0 on of at most 64 bits")
+    return int(text)
+
+
+def parse_date(text):
+    """A date with or without a time, UTC, as seconds since 1970."""
+    try:
+        moment = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        raise Problem(f"date {text!r} is not of the form 2026-01-31 or 2026-01-31T12:00:00") from None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=datetime.timezone.utc)
+    if not 1980 <= moment.year < 2100:
+        raise Problem(f"date {text}: from 1980 to 2099")
+    return int(moment.timestamp())
 
 
 def parse_choice(value, choices, what):
@@ -253,7 +275,9 @@ def _guest_lines(guest, files):
     if guest.intercept:
         lines.append(f"intercept {','.join(guest.intercept)}")
     lines += [f"memory {guest.memory}", f"vcpus {guest.vcpus}", f"reset {guest.reset}",
-              f"clock {int(time.time())}"]
+              f"clock {int(time.time() if guest.clock is None else guest.clock)}"]
+    if guest.seed is not None:
+        lines.append(f"seed {guest.seed}")
     lines += ["stats on"] * guest.stats + ["exit-log on"] * guest.exit_log
     if guest.watchdog:
         lines.append(f"watchdog {guest.watchdog[0]} {guest.watchdog[1]}")

@@ -323,6 +323,16 @@ static enum status take_clock(struct parser *parser, struct config_text value)
     return STATUS_OK;
 }
 
+static enum status take_seed(struct parser *parser, struct config_text value)
+{
+    if (!config_take_number(value, &parser->vm->seed)) {
+        return refuse(parser, "seed: expected a number, found \"%.*s\"", (int)value.length,
+                      value.start);
+    }
+    parser->vm->seeded = true;
+    return STATUS_OK;
+}
+
 static enum status take_watchdog(struct parser *parser, struct config_text value)
 {
     static const char *const words[] = {"report", "stop"};
@@ -358,6 +368,7 @@ static const struct key keys[] = {
     {"clock", PLACE_VM, false, false, take_clock},
     {"stats", PLACE_VM, false, false, take_stats},
     {"exit-log", PLACE_VM, false, false, take_exit_log},
+    {"seed", PLACE_VM, false, false, take_seed},
     {"watchdog", PLACE_VM, false, false, take_watchdog},
 };
 static_assert(ARRAY_COUNT(keys) <= 32, "struct parser's seen has a bit per key");

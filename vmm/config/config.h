@@ -25,6 +25,7 @@
 //     stats on|off             tables of exits when the VM ends; default off
 //     exit-log on|off          every exit to the debug port; default off
 //     watchdog SECONDS report|stop  a guest that spins with interrupts off so long; 0: never
+//     seed NUMBER              RDRAND and RDSEED exit, and their numbers follow from this one
 //     clock SECONDS            since 1970-01-01 UTC, for the guest's real-time clock
 #pragma once
 
@@ -81,6 +82,8 @@ struct config_vm {
     bool restart_on_reset;
     bool stats;
     bool exit_log;
+    bool seeded;
+    uint64_t seed;
     bool watchdog_stops; // the VM ends, else it is only reported
     uint64_t watchdog;   // seconds; 0: off
     uint32_t vcpus;

@@ -90,7 +90,7 @@ enum outcome handle_random(struct machine *machine)
     if (!system_operand_width(&access, &width)) {
         return system_access_end(&access);
     }
-    good = random_next(&value);
+    good = random_next(&machine->random, &value);
     set_destination(page, page->exit.instruction.information >> 3 & 15, width, good ? value : 0);
     page->rflags = (page->rflags & ~RFLAGS_ARITHMETIC) | (good ? RFLAGS_CF : 0);
     page->dirty |= VCPU_GROUP_RIP;

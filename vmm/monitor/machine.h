@@ -17,6 +17,7 @@
 #include "vmm/devices/platform.h"
 #include "vmm/monitor/exceptions.h"
 #include "vmm/monitor/guest_access.h"
+#include "vmm/monitor/random.h"
 
 // How the run loop goes on after a handler.
 enum outcome {
@@ -81,6 +82,7 @@ struct machine {
     uint32_t refused_count;
     struct machine_counts counts;
     struct exception_trail exceptions;
+    struct random_source random;
 
     void *log_context;
     void (*log)(void *context, const char *line); // null: nobody reads it

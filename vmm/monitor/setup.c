@@ -244,10 +244,25 @@ static void make_policy(struct monitor *monitor)
     }
 }
 
+// Those of RDRAND and RDSEED that the processor has and a seed takes over.
+static uint32_t seeded_instructions(const struct monitor *monitor)
+{
+    struct cpuid_words one, seven;
+
+    if (!monitor->config.seeded) {
+        return 0;
+    }
+    one = cpuid_host(1, 0);
+    seven = cpuid_host(7, 0);
+    return (one.ecx >> 30 & 1 ? VM_INTERCEPT_RDRAND : 0) |
+           (seven.ebx >> 18 & 1 ? VM_INTERCEPT_RDSEED : 0);
+}
+
 // Exits that the person asked for. What the processor cannot do is named, not dropped.
 static void make_intercepts(struct monitor *monitor)
 {
-    uint32_t wanted = monitor->config.intercepts & ~CONFIG_INTERCEPT_EXCEPTIONS;
+    uint32_t wanted =
+        (monitor->config.intercepts & ~CONFIG_INTERCEPT_EXCEPTIONS) | seeded_instructions(monitor);
     uint64_t lacking = require(monitor, "intercepts", vm_intercept(monitor->vm, wanted));
     char words[128];
 
@@ -267,6 +282,9 @@ void monitor_make_vcpu(struct virtual_cpu *cpu)
     cpu->machine.page = (struct vcpu_page *)(uintptr_t)info.page;
     if ((cpu->monitor->config.intercepts & CONFIG_INTERCEPT_EXCEPTIONS) != 0) {
         cpu->machine.page->exception_bitmap = UINT32_MAX;
+    }
+    if (cpu->monitor->config.seeded) {
+        random_seed(&cpu->machine.random, cpu->monitor->config.seed, cpu->index);
     }
 }
 
