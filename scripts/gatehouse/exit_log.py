@@ -163,6 +163,7 @@ def decode(output, names=None):
             entry.guest = max(0, entry.tick - track.get(entry.vcpu, entry.tick))
             track[entry.vcpu] = entry.tick + entry.outside
             log.entries.append(entry)
+    log.entries.sort(key=lambda entry: entry.tick)  # batches hold one vCPU's after the other's
     log.lost_entries = sum(_lost(batches) for batches in lost.values())
     return log
 
