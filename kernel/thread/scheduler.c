@@ -19,8 +19,8 @@ static uint64_t slice_ticks;
 // Written when a container is made, before it has threads.
 static struct {
     uint16_t share;
-    uint16_t weight;
-} container_shares[CONTAINER_MAXIMUM] = {[CONTAINER_ROOT] = {0, SHARE_WEIGHT_DEFAULT}};
+    uint16_t weight; // 0: the default
+} container_shares[CONTAINER_MAXIMUM];
 static_assert(SHARE_URGENT >= CONTAINER_MAXIMUM, "containers come first");
 
 void scheduler_init(uint64_t slice, void (*arm_timer)(uint64_t tsc))
@@ -86,9 +86,10 @@ void scheduler_set_share(uint32_t container, uint32_t parent, uint32_t weight)
 void scheduler_assign_share(struct thread *thread)
 {
     uint32_t container = thread->object.container;
+    uint32_t weight = container_shares[container].weight;
 
     thread->share = thread->priority > 0 ? SHARE_URGENT : container_shares[container].share;
-    thread->weight = container_shares[container].weight;
+    thread->weight = weight > 0 ? weight : SHARE_WEIGHT_DEFAULT;
 }
 
 static void begin_turn(struct scheduler *scheduler, uint64_t now)
