@@ -260,7 +260,8 @@ static inline void prepare(struct monitor *monitor, struct vcpu_page *page)
     if (UNLIKELY(needs_attention(monitor, page))) {
         deadline = attend(&monitor->cpu[0]);
     }
-    page->deadline_tsc = deadline; // CLOCK_NEVER is far enough away to be none
+    // CLOCK_NEVER is far enough away to be none.
+    page->deadline_tsc = run_allow_progress(page, deadline);
 }
 
 // Once into the guest and through its exit. `flags` is a constant: a step without a log is not made

@@ -38,6 +38,20 @@ RUN_INLINE uint64_t run_next_deadline(const struct monitor *monitor)
     return timer < flush ? timer : flush;
 }
 
+#define RUN_MINIMUM 5000u // ticks: the way from the monitor into the guest, and some instructions
+
+// `deadline`, or later where the last run ended at one: a guest whose timers expire faster than it
+// can be entered still gets to run.
+RUN_INLINE uint64_t run_allow_progress(const struct vcpu_page *page, uint64_t deadline)
+{
+    if (UNLIKELY(page->exit.kind == EXIT_DEADLINE)) {
+        uint64_t soonest = tsc_now() + RUN_MINIMUM;
+
+        return deadline > soonest ? deadline : soonest;
+    }
+    return deadline;
+}
+
 // Calls the exit's handler, again when it needs registers that are not in the page yet.
 RUN_INLINE enum outcome run_dispatch(struct virtual_cpu *cpu, uint32_t kind)
 {

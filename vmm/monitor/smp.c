@@ -267,7 +267,7 @@ static inline void prepare(struct monitor *monitor, struct virtual_cpu *cpu)
     if (UNLIKELY(needs_attention(monitor, machine))) {
         attend(cpu);
     }
-    machine->page->deadline_tsc = choose_deadline(monitor, cpu);
+    machine->page->deadline_tsc = run_allow_progress(machine->page, choose_deadline(monitor, cpu));
 }
 
 // Threads of a process share one host CPU: whoever is kicked by an interrupt gets its turn at once,
