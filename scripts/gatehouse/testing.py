@@ -91,8 +91,8 @@ def proof_cases():
     return [_proof_case(proof) for proof in proofs.PROOFS]
 
 
-def emulator_cases():
-    """The functions test_* of test/emulator/*.py."""
+def emulator_cases(long=False):
+    """The functions test_* of test/emulator/*.py, and long_test_* where they are wanted."""
     cases = []
     folder = paths.ROOT / "test" / "emulator"
     sys.path.insert(0, str(folder))
@@ -102,8 +102,9 @@ def emulator_cases():
         spec.loader.exec_module(module)
         area = path.stem.removeprefix("case_")
         for name, function in vars(module).items():
-            if name.startswith("test_") and callable(function):
-                label = name.removeprefix("test_").replace("_", "-")
+            wanted = name.startswith("test_") or (long and name.startswith("long_test_"))
+            if wanted and callable(function):
+                label = name.replace("test_", "", 1).replace("_", "-")
                 cases.append(Case(f"emulator/{area}/{label}", function, "emulator"))
     return cases
 
