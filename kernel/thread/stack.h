@@ -9,7 +9,7 @@
 #include "kernel/lib/compiler.h"
 #include "kernel/lib/status.h"
 
-#define STACK_MAXIMUM 1024u // threads at a time
+#define STACK_MAXIMUM 16384u // threads at a time
 #define STACK_PAGES   (KERNEL_STACK_SIZE / PAGE_SIZE)
 static_assert(STACK_PAGES == 4, "kernel_space_map_stack takes four pages");
 

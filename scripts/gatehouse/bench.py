@@ -24,6 +24,11 @@ EXITS = {
     "in_pic": (1260, 400), "in_pit": (1292, 400), "out_diagnostic": (None, None),
     "out_device": (3111, 400), "mmio_read": (5854, 800), "mmio_write": (5483, 800),
 }
+# Operation: target, as test/emulator/kernel_bench.c and user_bench print them.
+KERNEL = {
+    "lock_unlock": 12, "null_system_call": 90, "thread_switch": 120, "page_allocate_free": 60,
+    "page_allocate_free_zeroed": None, "channel_round_trip": 900, "channel_round_trip_page": None,
+}
 _STOP = re.compile(rb"Next at t=(\d+)")
 
 
@@ -118,6 +123,56 @@ def exits():
                                  f"{status}:\n" + "\n".join(session.log.lines[-10:]))
     rows = re.findall(rb"^(\w+) (\d+)\r?$", bytes(session.captured), re.MULTILINE)
     return {name.decode(): int(ticks) for name, ticks in rows}
+
+
+def _boot_kernel(what, words, modules, image):
+    """Boots the kernel image alone, or with a program in the place of the console process; what it
+    logged."""
+    build.targets([image, *modules.values()])
+    files = {image: paths.BUILD / "kernel" / image,
+             **{name: paths.BUILD / "vmm" / name for name in modules.values()}}
+    menu = ["set timeout=0", f"multiboot2 /boot/{image} emulator {words}"]
+    menu += [f"module2 --nounzip /boot/{program} {name}" for name, program in modules.items()]
+    with machine.run_folder(None) as folder:
+        disc = folder / "bench.iso"
+        iso.write(disc, files, [*menu, "boot"], folder)
+        emulator = engine_bochs.Machine(folder, disc, MEGABYTES, ips=engine_bochs.BENCHMARK_IPS)
+        session = console.Session(emulator, SECONDS, False, capture=True)
+        report.say(f"measuring {what}")
+        try:
+            status = session.run()
+        finally:
+            emulator.stop()
+    if status != 0:
+        raise report.Failure(report.HOST_PANIC, f"the measured kernel ended with status {status}:\n"
+                             + "\n".join(session.log.lines[-10:]))
+    return "\n".join(session.log.lines)
+
+
+def kernel(image="gatehouse.elf"):
+    """What the kernel's primitives cost: {"ticks": {name: ticks}, "curves": {name: {count: ticks}}}."""
+    log = _boot_kernel("the kernel from inside", "selftest bench", {}, image)
+    log += "\n" + _boot_kernel("system calls", "", {"console": "user_bench.elf"}, image)
+    ticks = {name: int(count) for name, count in re.findall(r"bench (\w+) (\d+)", log)}
+    curves = {}
+    for name, count, cost in re.findall(r"curve (\w+) (\d+) (\d+)", log):
+        curves.setdefault(name, {})[int(count)] = int(cost)
+    return {"ticks": ticks, "curves": curves}
+
+
+def kernel_table(result):
+    """The costs of the kernel's primitives as text, next to the targets."""
+    lines = ["ticks of the kernel's primitives, alone", f"  {'':28}{'ticks':>8}{'target':>8}"]
+    for name, target in KERNEL.items():
+        ticks = result["ticks"].get(name)
+        verdict = "" if None in (target, ticks) else "  met" if ticks <= target else "  missed"
+        lines.append(f"  {name:28}{'-' if ticks is None else ticks:>8}{target or '-':>8}{verdict}")
+    counts = sorted({count for curve in result["curves"].values() for count in curve})
+    lines += ["", "among so many objects of their kind",
+              f"  {'':28}" + "".join(f"{count:>8}" for count in counts)]
+    for name, curve in result["curves"].items():
+        lines.append(f"  {name:28}" + "".join(f"{curve.get(count, '-'):>8}" for count in counts))
+    return "\n".join(lines)
 
 
 def boot_table(result):

@@ -24,3 +24,11 @@ def test_exit_costs():
     exits = _bench("exits")
     assert exits["cpuid"] <= 120, exits
     assert exits["out_device"] <= 500, exits
+
+
+def test_kernel_costs():
+    kernel = _bench("kernel")
+    assert kernel["ticks"]["lock_unlock"] <= 12, kernel
+    assert kernel["ticks"]["null_system_call"] <= 90, kernel
+    assert kernel["ticks"].keys() >= {"thread_switch", "page_allocate_free", "channel_round_trip"}
+    assert 10 in kernel["curves"]["channel_send_receive"], kernel

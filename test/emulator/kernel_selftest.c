@@ -14,6 +14,7 @@
 #include "kernel/memory/memory.h"
 #include "kernel/memory/user_copy.h"
 #include "kernel/thread/thread.h"
+#include "test/emulator/kernel_bench.h"
 
 static const char *test_name;
 static unsigned failures; // of the running test
@@ -376,6 +377,10 @@ static const struct {
 static void run_tests(void *argument)
 {
     (void)argument;
+    if (command_line_has("bench")) {
+        kernel_bench();
+        run_end(0);
+    }
     for (uint32_t i = 0; i < ARRAY_COUNT(mistakes); i++) {
         if (command_line_has(mistakes[i].word)) {
             mistakes[i].run();

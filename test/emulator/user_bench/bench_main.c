@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+// Measures system calls and channels from ring 3, in the place of the console process: one line
+// "bench NAME TICKS" each. Its child is the same program and sends every message back.
+#include "kernel/lib/compiler.h"
+#include "kernel/lib/format.h"
+#include "kernel/lib/string.h"
+#include "vmm/runtime/program.h"
+#include "vmm/runtime/system_call.h"
+#include "vmm/runtime/tsc.h"
+
+#define ROUNDS      1000u
+#define CHILD_PAGES 400u
+#define BIT         0u
+
+static uint8_t message[4096];
+
+static void print(const char *name, uint64_t ticks)
+{
+    char line[80];
+
+    (void)format_text(line, sizeof(line), "bench %s %lu\n", name, ticks);
+    for (const char *at = line; *at; at++) {
+        (void)!serial_putc(1, (uint8_t)*at);
+    }
+}
+
+static void wait_for(uint32_t channel)
+{
+    while (channel_receive(channel, message, sizeof(message)) == -STATUS_EMPTY) {
+        (void)event_wait(0);
+    }
+}
+
+// What the loop and the reading of the counter take.
+static uint64_t empty_loop(void)
+{
+    uint64_t start = tsc_now();
+
+    for (uint32_t i = 0; i < ROUNDS; i++) {
+        __asm__ volatile("");
+    }
+    return tsc_now() - start;
+}
+
+static void bench_null(void)
+{
+    uint64_t start = tsc_now();
+
+    for (uint32_t i = 0; i < ROUNDS; i++) {
+        (void)system_null();
+    }
+    print("null_system_call", (tsc_now() - start - empty_loop()) / ROUNDS);
+}
+
+static uint32_t open_own_module(void)
+{
+    struct module_info info;
+
+    for (uint32_t i = 0;; i++) {
+        int64_t handle = module_open(i, &info);
+
+        if (handle < 0 || strcmp(info.name, "console") == 0) {
+            ASSERT(handle >= 0);
+            return (uint32_t)handle;
+        }
+    }
+}
+
+static uint64_t round_trip(uint32_t send, uint32_t receive, uint64_t bytes)
+{
+    uint64_t start = tsc_now();
+
+    for (uint32_t i = 0; i < ROUNDS; i++) {
+        (void)!event_wait(1); // takes what the last round left, and does not sleep
+        ASSERT(channel_send(send, message, bytes) == (int64_t)bytes);
+        (void)event_wait(0);
+        wait_for(receive);
+    }
+    return (tsc_now() - start - empty_loop()) / ROUNDS;
+}
+
+static void bench_channels(void)
+{
+    int64_t receive = channel_create();
+    int64_t send = channel_create();
+    int64_t container = container_split(HANDLE_SELF_CONTAINER, CHILD_PAGES, 0);
+    struct process_arguments arguments = {
+        .module = open_own_module(),
+        .container = (uint32_t)container,
+        .handle_count = 2,
+        .handles = {(uint32_t)receive, (uint32_t)send},
+    };
+
+    ASSERT(process_create(&arguments) >= 0);
+    ASSERT(channel_bind((uint32_t)receive, BIT) == STATUS_OK);
+    (void)round_trip((uint32_t)send, (uint32_t)receive, 1);
+    print("channel_round_trip", round_trip((uint32_t)send, (uint32_t)receive, 1));
+    print("channel_round_trip_page",
+          round_trip((uint32_t)send, (uint32_t)receive, sizeof(message)));
+}
+
+static int64_t send_back(void)
+{
+    uint32_t send = HANDLE_FIRST_PASSED;
+    uint32_t receive = HANDLE_FIRST_PASSED + 1;
+
+    ASSERT(channel_bind(receive, BIT) == STATUS_OK);
+    for (;;) {
+        int64_t count = channel_receive(receive, message, sizeof(message));
+
+        if (count == -STATUS_EMPTY) {
+            (void)event_wait(0);
+        } else {
+            ASSERT(channel_send(send, message, (uint64_t)count) == count);
+        }
+    }
+}
+
+int64_t program_main(const struct process_info *info)
+{
+    if (!info->is_root) {
+        return send_back();
+    }
+    bench_null();
+    bench_channels();
+    (void)machine_end(0);
+    return 0;
+}

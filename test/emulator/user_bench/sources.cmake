@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+set(SOURCES bench_main.c)
