@@ -3,8 +3,8 @@
 // median of ITERATIONS runs in time-stamp counter ticks, the two counter reads included (what
 // `empty` shows), or `name skipped` where the machine refuses the operation; then powers off.
 // "iterations=N" on the command line changes the number.
-#include "guests/bench_exits/traps.h"
-#include "guests/library/guest.h"
+#include "guests/bench_exits/apic.h"
+#include "guests/library/traps.h"
 
 #define ITERATIONS_DEFAULT 1000u
 #define ITERATIONS_MAXIMUM 20000u
@@ -15,6 +15,7 @@
 #define DIAGNOSTIC_PORT "0x80"
 #define UART_SCRATCH    "0x3ff"
 #define ABSENT_MEMORY   "0xf0000000"
+#define FRESH_MEMORY    0x2000000u
 
 // Defines a function that measures `operation` once, prepared by `setup`. Both may change RAX, RBX,
 // RCX, RDX and RDI. A refused operation continues at label 9; then the result means nothing.
@@ -23,7 +24,8 @@
     {                                                                                              \
         uint32_t ticks;                                                                            \
         __asm__ volatile("lea 9f(%%rip), %%rax\n\t"                                                \
-                         "mov %%rax, trap_resume(%%rip)\n\t" setup "\n\t"                          \
+                         "mov %%rax, trap_resume(%%rip)\n\t"                                       \
+                         "mov %%rsp, trap_stack(%%rip)\n\t" setup "\n\t"                           \
                          "rdtsc\n\t"                                                               \
                          "mov %%eax, %%esi\n\t" operation "\n\t"                                   \
                          "rdtsc\n\t"                                                               \
@@ -51,6 +53,24 @@ MEASURE(out_device, "", "mov $" UART_SCRATCH ", %%edx; outb %%al, %%dx")
 MEASURE(mmio_read, "mov $" ABSENT_MEMORY ", %%edi", "mov (%%rdi), %%ebx")
 MEASURE(mmio_write, "mov $" ABSENT_MEMORY ", %%edi", "mov %%ebx, (%%rdi)")
 
+// The first write to a page that nobody has touched.
+static uint32_t measure_first_touch(void)
+{
+    static uintptr_t page = FRESH_MEMORY;
+    uint32_t ticks;
+
+    page += 4096;
+    __asm__ volatile("rdtsc\n\t"
+                     "mov %%eax, %%esi\n\t"
+                     "mov %%ebx, (%%rdi)\n\t"
+                     "rdtsc\n\t"
+                     "sub %%esi, %%eax"
+                     : "=&a"(ticks)
+                     : "D"(page), "b"(1)
+                     : "rdx", "rsi", "memory", "cc");
+    return ticks;
+}
+
 struct row {
     const char *name;
     uint32_t (*measure)(void);
@@ -62,7 +82,14 @@ static const struct row rows[] = {
     {"wrmsr", measure_wrmsr},           {"in_pic", measure_in_pic},
     {"in_pit", measure_in_pit},         {"out_diagnostic", measure_out_diagnostic},
     {"out_device", measure_out_device}, {"mmio_read", measure_mmio_read},
-    {"mmio_write", measure_mmio_write},
+    {"mmio_write", measure_mmio_write}, {"first_touch", measure_first_touch},
+};
+
+static const struct row apic_rows[] = {
+    {"x2apic_eoi", measure_x2apic_eoi},
+    {"x2apic_self_ipi", measure_x2apic_self_ipi},
+    {"tsc_deadline", measure_tsc_deadline},
+    {"halt_wake", measure_halt_wake},
 };
 
 static uint32_t samples[ITERATIONS_MAXIMUM];
@@ -89,7 +116,7 @@ static void run_row(const struct row *row, uint32_t iterations)
     print_text(row->name);
     for (uint32_t i = 0; i < iterations; i++) {
         samples[i] = row->measure();
-        if (trap_taken()) {
+        if (trap_taken() != TRAP_NONE) {
             print_text(" skipped\n");
             return;
         }
@@ -112,8 +139,12 @@ void guest_main(uint32_t magic, uintptr_t address)
         iterations = ITERATIONS_DEFAULT;
     }
     traps_install();
+    bool has_apic = apic_start();
     for (unsigned i = 0; i < ARRAY_COUNT(rows); i++) {
         run_row(&rows[i], iterations);
+    }
+    for (unsigned i = 0; has_apic && i < ARRAY_COUNT(apic_rows); i++) {
+        run_row(&apic_rows[i], iterations);
     }
     power_off();
 }

@@ -22,7 +22,7 @@ struct exit_record {
     uint64_t after[4];      // the same at the next entry
     uint32_t reason;        // raw exit reason
     uint32_t interruption;  // raw interruption information, of interrupts and exceptions
-    uint32_t event;         // vcpu_event.word injected at the next entry
+    uint32_t event; // vcpu_event.word injected at the next entry, or asked of the virtual APIC
     uint32_t reserved;
 };
 

@@ -194,7 +194,8 @@ enum vm_port_policy {
 #define VM_INTERCEPT_GETSEC    (1u << 11)
 
 struct vcpu_info {
-    uint64_t page; // user address of struct vcpu_page
+    uint64_t page;      // user address of struct vcpu_page
+    uint64_t apic_page; // of the virtual-APIC page; 0: no virtual-interrupt delivery here
     uint32_t index;
     uint32_t reserved;
 };

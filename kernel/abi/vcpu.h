@@ -76,7 +76,8 @@ enum vcpu_group {
     VCPU_GROUP_MSRS = 1u << 4,     // star ... pat
     VCPU_GROUP_DEBUG = 1u << 5,    // dr[], dr7
     VCPU_GROUP_XCR0 = 1u << 6,     // xcr0
-    VCPU_GROUP_ALL = (1u << 7) - 1
+    VCPU_GROUP_APIC = 1u << 7,     // apic_mode ... eoi_exit
+    VCPU_GROUP_ALL = (1u << 8) - 1
 };
 
 // Interruptibility, in the layout of the manual's "Guest Non-Register State".
@@ -141,11 +142,18 @@ enum exit_kind {
     EXIT_SIPI,
     EXIT_STEP,             // VM_INTERCEPT_STEP: one instruction is done
     EXIT_USER_WAIT,        // UMWAIT, TPAUSE
-    EXIT_APIC,             // APIC access, APIC write, virtualised EOI, TPR below threshold
+    EXIT_APIC,             // APIC access, APIC write, TPR below threshold
+    EXIT_END_OF_INTERRUPT, // of a vector in eoi_exit; the processor has done it
     EXIT_MISCONFIGURATION, // EPT misconfiguration: a bug of ours, reported
     EXIT_ENTRY_REFUSED,    // VM entry failed; see exit.refused and vcpu_dump
     EXIT_UNKNOWN,          // a basic exit reason without a row; the raw words are in the exit
     EXIT_KIND_COUNT
+};
+
+// Who is the guest's local APIC.
+enum vcpu_apic_mode {
+    VCPU_APIC_MONITOR, // the monitor: each access exits
+    VCPU_APIC_VIRTUAL, // the processor with the virtual-APIC page, in x2APIC mode: most do not
 };
 
 enum exit_cr_access { CR_ACCESS_WRITE, CR_ACCESS_READ, CR_ACCESS_CLTS, CR_ACCESS_LMSW };
@@ -216,6 +224,9 @@ struct vm_exit {
             uint32_t error;
         } refused;
         struct {
+            uint32_t vector;
+        } end_of_interrupt;
+        struct {
             uint32_t information; // VM-exit instruction information
             uint32_t reserved;
             uint64_t displacement;
@@ -281,6 +292,11 @@ struct vcpu_page {
 
     // VCPU_GROUP_XCR0
     uint64_t xcr0;
+
+    // VCPU_GROUP_APIC, where vcpu_info.apic_page is not 0
+    uint32_t apic_mode;        // enum vcpu_apic_mode
+    uint32_t interrupt_status; // "Guest Interrupt Status": requested 7:0, in service 15:8
+    uint64_t eoi_exit[4];      // vectors whose end of interrupt exits, 64 a word
 };
 static_assert(sizeof(struct vcpu_page) <= 4096, "one page per vCPU");
 static_assert(offsetof(struct vcpu_page, rip) == 136, "guest entry code relies on gpr, cr2, rip");

@@ -28,6 +28,7 @@ struct vm {
     struct process *process;
     uint32_t container;
     struct cpuid_table *cpuid; // virt.cpuid, to be written
+    struct virt_page pages[VIRT_VM_PAGES];
 
     struct cpu_set cpus; // those that ever held the state of one of its vCPUs
 
@@ -57,6 +58,7 @@ struct vcpu {
     uint32_t cpu;          // its thread's
     struct virt_page pages[VIRT_VCPU_PAGES];
     uint64_t user_page;   // where the process sees virt.page
+    uint64_t user_apic;   // and the virtual-APIC page; 0: there is none
     struct vcpu_log *log; // null until it is asked for
     uint64_t log_address; // where the process sees it
     uint32_t handle;
@@ -91,6 +93,11 @@ static inline void vcpu_make_loaded(struct vcpu *vcpu)
 MUST_CHECK enum status vcpu_run(struct vcpu *vcpu, uint64_t flags);
 
 // -- vm.c --------------------------------------------------------------------------------------
+
+// Fills `pages` with zeroed pages of the container, or with fewer and returns false.
+MUST_CHECK bool virt_pages_allocate(uint32_t container, struct virt_page *pages, uint32_t count);
+// Frees those that were allocated.
+void virt_pages_free(uint32_t container, const struct virt_page *pages, uint32_t count);
 
 MUST_CHECK enum status vm_create(struct process *process, struct vm **vm);
 MUST_CHECK enum status vm_grant(struct vm *vm, uint64_t gpa, uint64_t address, uint64_t bytes,

@@ -227,6 +227,7 @@ int64_t sys_vcpu_create(uint64_t vm_handle, uint64_t info_address, uint64_t c, u
         return result_of(status);
     }
     info.page = vcpu->user_page;
+    info.apic_page = vcpu->user_apic;
     info.index = vcpu->index;
     status = copy_to_user(&process->space, info_address, &info, sizeof(info));
     return status == STATUS_OK ? (int64_t)vcpu->handle : result_of(status);

@@ -39,46 +39,46 @@ static void free_pages(struct vcpu *vcpu, void *page)
 {
     uint32_t container = vcpu->vm->container;
 
-    for (unsigned i = 0; i < VIRT_VCPU_PAGES; i++) {
-        if (vcpu->pages[i].address != NULL) {
-            memory_free_object(container, vcpu->pages[i].address);
-        }
-    }
+    virt_pages_free(container, vcpu->pages, VIRT_VCPU_PAGES);
     if (page != NULL) {
         memory_free_object(container, page);
     }
     memory_free_object(container, vcpu);
 }
 
-static enum status allocate_pages(struct vcpu *vcpu, struct vcpu_page **page)
+// Shows the process a page.
+static enum status show(struct vcpu *vcpu, hpa_t physical, uint64_t *address)
 {
-    uint32_t container = vcpu->vm->container;
-
-    for (unsigned i = 0; i < VIRT_VCPU_PAGES; i++) {
-        vcpu->pages[i].address = memory_allocate_object(container);
-        if (vcpu->pages[i].address == NULL) {
-            return STATUS_QUOTA;
-        }
-        vcpu->pages[i].physical = memory_address(vcpu->pages[i].address);
-    }
-    *page = memory_allocate_object(container);
-    return *page != NULL ? STATUS_OK : STATUS_QUOTA;
+    return address_space_map_borrowed(&vcpu->vm->process->space, physical, PAGE_SIZE, USER_WRITE,
+                                      address);
 }
 
-// Maps the page and puts the vCPU into its reset state.
-static enum status start(struct vcpu *vcpu, struct vcpu_page *page)
+static void hide(struct vcpu *vcpu)
 {
     struct address_space *space = &vcpu->vm->process->space;
-    enum status status = address_space_map_borrowed(space, memory_address(page), PAGE_SIZE,
-                                                    USER_WRITE, &vcpu->user_page);
 
-    if (status != STATUS_OK) {
-        return status;
-    }
-    unload_current();
-    status = virt_backend->vcpu_init(&vcpu->virt, &vcpu->vm->virt, page, vcpu->pages);
-    if (status != STATUS_OK) {
+    if (vcpu->user_page != 0) {
         (void)!address_space_free(space, vcpu->user_page, PAGE_SIZE, REGION_BORROWED);
+    }
+    if (vcpu->user_apic != 0) {
+        (void)!address_space_free(space, vcpu->user_apic, PAGE_SIZE, REGION_BORROWED);
+    }
+}
+
+// Maps the pages that the monitor sees and puts the vCPU into its reset state.
+static enum status start(struct vcpu *vcpu, struct vcpu_page *page)
+{
+    enum status status = show(vcpu, memory_address(page), &vcpu->user_page);
+
+    if (status == STATUS_OK && virt_backend->apic_offered()) {
+        status = show(vcpu, vcpu->pages[VIRT_APIC_PAGE].physical, &vcpu->user_apic);
+    }
+    if (status == STATUS_OK) {
+        unload_current();
+        status = virt_backend->vcpu_init(&vcpu->virt, &vcpu->vm->virt, page, vcpu->pages);
+    }
+    if (status != STATUS_OK) {
+        hide(vcpu);
         return status;
     }
     set_loaded(vcpu);
@@ -88,7 +88,7 @@ static enum status start(struct vcpu *vcpu, struct vcpu_page *page)
 enum status vcpu_create(struct vm *vm, struct vcpu **result)
 {
     struct thread *thread = current_thread();
-    struct vcpu_page *page = NULL;
+    struct vcpu_page *page;
     struct vcpu *vcpu;
     enum status status;
 
@@ -102,10 +102,10 @@ enum status vcpu_create(struct vm *vm, struct vcpu **result)
     vcpu->vm = vm;
     vcpu->thread = thread;
     vcpu->cpu = thread->cpu;
-    status = allocate_pages(vcpu, &page);
-    if (status == STATUS_OK) {
-        status = start(vcpu, page);
-    }
+    page = memory_allocate_object(vm->container);
+    status = page != NULL && virt_pages_allocate(vm->container, vcpu->pages, VIRT_VCPU_PAGES)
+                 ? start(vcpu, page)
+                 : STATUS_QUOTA;
     if (status != STATUS_OK) {
         free_pages(vcpu, page);
         return status;
@@ -161,7 +161,6 @@ enum status vcpu_release(struct vcpu *vcpu)
 void vcpu_free(struct vcpu *vcpu)
 {
     vcpu_log_free(vcpu);
-    (void)!address_space_free(&vcpu->vm->process->space, vcpu->user_page, PAGE_SIZE,
-                              REGION_BORROWED);
+    hide(vcpu);
     free_pages(vcpu, vcpu->virt.page);
 }

@@ -90,38 +90,46 @@ static void drop_translations(const struct vm *vm)
 
 // -- creation and end -------------------------------------------------------------------------
 
+bool virt_pages_allocate(uint32_t container, struct virt_page *pages, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        pages[i].address = memory_allocate_object(container);
+        if (pages[i].address == NULL) {
+            return false;
+        }
+        pages[i].physical = memory_address(pages[i].address);
+    }
+    return true;
+}
+
+void virt_pages_free(uint32_t container, const struct virt_page *pages, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (pages[i].address != NULL) {
+            memory_free_object(container, pages[i].address);
+        }
+    }
+}
+
 static void free_parts(struct vm *vm)
 {
     uint32_t container = vm->container;
 
-    for (unsigned i = 0; i < VIRT_PORT_MAP_PAGES; i++) {
-        if (vm->virt.port_map[i] != NULL) {
-            memory_free_object(container, vm->virt.port_map[i]);
-        }
-    }
+    virt_pages_free(container, vm->pages, VIRT_VM_PAGES);
     if (vm->cpuid != NULL) {
         memory_free_object(container, vm->cpuid);
     }
     if (vm->grants != NULL) {
         memory_free_object(container, vm->grants);
     }
-    if (vm->virt.msr_bitmap.address != NULL) {
-        memory_free_object(container, vm->virt.msr_bitmap.address);
-    }
 }
 
 static bool allocate_parts(struct vm *vm)
 {
-    uint32_t container = vm->container;
-
-    vm->cpuid = memory_allocate_object(container);
-    vm->grants = memory_allocate_object(container);
-    vm->virt.msr_bitmap.address = memory_allocate_object(container);
-    for (unsigned i = 0; i < VIRT_PORT_MAP_PAGES; i++) {
-        vm->virt.port_map[i] = memory_allocate_object(container);
-    }
-    return vm->cpuid != NULL && vm->grants != NULL && vm->virt.msr_bitmap.address != NULL &&
-           vm->virt.port_map[0] != NULL && vm->virt.port_map[1] != NULL;
+    vm->cpuid = memory_allocate_object(vm->container);
+    vm->grants = memory_allocate_object(vm->container);
+    return vm->cpuid != NULL && vm->grants != NULL &&
+           virt_pages_allocate(vm->container, vm->pages, VIRT_VM_PAGES);
 }
 
 // The last reference is gone.
@@ -150,7 +158,6 @@ enum status vm_create(struct process *process, struct vm **result)
 {
     struct vm *vm;
     struct page_source source;
-    struct virt_page bitmap;
     enum status status;
 
     if (virt_backend == NULL) {
@@ -173,10 +180,8 @@ enum status vm_create(struct process *process, struct vm **result)
         memory_free_object(vm->container, vm);
         return status;
     }
-    bitmap = (struct virt_page){vm->virt.msr_bitmap.address,
-                                memory_address(vm->virt.msr_bitmap.address)};
     vm->virt.cpuid = vm->cpuid;
-    virt_backend->vm_init(&vm->virt, &bitmap, &vm->nested);
+    virt_backend->vm_init(&vm->virt, vm->pages, &vm->nested);
     *result = vm;
     return STATUS_OK;
 }

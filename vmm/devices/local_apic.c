@@ -77,6 +77,8 @@ static bool software_enabled(const struct local_apic *apic)
 
 uint32_t local_apic_priority(const struct local_apic *apic)
 {
+    if (apic->is_virtual)
+        return local_apic_page_priority(apic);
     uint32_t serving = vector_set_highest(&apic->isr) & 0xf0;
     return (apic->tpr & 0xf0) >= serving ? apic->tpr : serving;
 }
@@ -84,7 +86,8 @@ uint32_t local_apic_priority(const struct local_apic *apic)
 void local_apic_update(struct local_apic *apic)
 {
     uint32_t waiting = vector_set_highest(&apic->irr);
-    if (waiting == 0 || (waiting & 0xf0) <= (local_apic_priority(apic) & 0xf0)) {
+    uint32_t priority = apic->is_virtual ? 0 : local_apic_priority(apic) & 0xf0;
+    if (waiting == 0 || (waiting & 0xf0) <= priority) {
         apic->attention &= ~APIC_ATTENTION_VECTOR;
     } else if (!(apic->attention & APIC_ATTENTION_VECTOR)) {
         apic->attention |= APIC_ATTENTION_VECTOR;
@@ -104,7 +107,8 @@ bool local_apic_accept(struct local_apic *apic, uint32_t vector, bool level)
         vector_set_add(&apic->tmr, vector);
     else
         vector_set_remove(&apic->tmr, vector);
-    bool anew = !vector_set_has(&apic->irr, vector);
+    bool anew = !vector_set_has(&apic->irr, vector) &&
+                !(apic->is_virtual && local_apic_page_requests(apic, vector));
     vector_set_add(&apic->irr, vector);
     local_apic_update(apic);
     return anew;
@@ -161,7 +165,7 @@ static uint32_t shown_logical(const struct local_apic *apic)
                                       : apic->logical;
 }
 
-static uint32_t read_register(struct local_apic *apic, uint32_t reg)
+uint32_t local_apic_register(struct local_apic *apic, uint32_t reg)
 {
     switch (reg) {
     case APIC_ID:
@@ -292,7 +296,7 @@ static uint64_t apic_read(struct device *device, uint32_t reg, unsigned size)
 {
     struct local_apic *apic = CONTAINER_OF(device, struct local_apic, device);
     (void)size;
-    return in_memory(apic, reg, READ) ? read_register(apic, reg >> 4) : 0;
+    return in_memory(apic, reg, READ) ? local_apic_register(apic, reg >> 4) : 0;
 }
 
 static void apic_write(struct device *device, uint32_t reg, unsigned size, uint64_t value)
@@ -316,7 +320,7 @@ bool local_apic_read_msr(struct local_apic *apic, uint32_t reg, uint64_t *value)
 {
     if (!as_msr(apic, reg, READ))
         return false;
-    *value = read_register(apic, reg);
+    *value = local_apic_register(apic, reg);
     if (reg == APIC_ICR)
         *value |= (uint64_t)apic->icr_high << 32;
     return true;
@@ -328,6 +332,8 @@ static bool write_command(struct local_apic *apic, uint64_t value)
         return false;
     apic->icr_low = (uint32_t)value & ~ICR_PENDING;
     apic->icr_high = (uint32_t)(value >> 32);
+    if (apic->is_virtual)
+        local_apic_mirror(apic, APIC_ICR);
     apic_bus_send_ipi(apic->bus, apic, apic->icr_low, apic->icr_high);
     return true;
 }
@@ -342,6 +348,8 @@ bool local_apic_write_msr(struct local_apic *apic, uint32_t reg, uint64_t value)
     if (value & ~(uint64_t)(row->writable | row->ignored))
         return false;
     write_register(apic, reg, (uint32_t)value & row->writable);
+    if (apic->is_virtual)
+        local_apic_mirror(apic, reg);
     return true;
 }
 
@@ -386,6 +394,7 @@ void local_apic_init_signal(struct local_apic *apic)
     memset(&apic->irr, 0, sizeof(apic->irr));
     memset(&apic->isr, 0, sizeof(apic->isr));
     memset(&apic->tmr, 0, sizeof(apic->tmr));
+    apic->is_virtual = false;
 }
 
 void local_apic_power_on(struct local_apic *apic)

@@ -72,6 +72,8 @@ struct apic_bus;
 
 struct local_apic {
     struct device device; // its page
+    uint32_t *page;       // the virtual-APIC page; null: the processor has none
+    bool is_virtual;      // IRR, ISR, TPR and PPR are the processor's, in the page
     struct apic_bus *bus;
     const struct clock *clock;
     uint64_t base;            // IA32_APIC_BASE
@@ -170,6 +172,36 @@ void local_apic_error(struct local_apic *apic, uint32_t bit);
 #define APIC_ERROR_SEND_VECTOR    (1u << 5)
 #define APIC_ERROR_RECEIVE_VECTOR (1u << 6)
 #define APIC_ERROR_REGISTER       (1u << 7)
+
+// -- virtual-interrupt delivery (local_apic_virtual.c) -------------------------------------------
+
+// In x2APIC mode the processor itself may keep the registers in the virtual-APIC page, deliver
+// interrupts and end them. `irr` then holds what has arrived since the last local_apic_post, and
+// APIC_ATTENTION_VECTOR says that there is something.
+
+// Takes over or gives up, as the mode demands; puts all registers into the page. Call it after a
+// change of IA32_APIC_BASE and after an INIT, on the processor's own thread.
+void local_apic_choose_mode(struct local_apic *apic);
+
+// Moves what has arrived into the page. On the processor's own thread, the guest not running.
+void local_apic_post(struct local_apic *apic);
+
+// "Guest Interrupt Status" that goes with the page: requested 7:0, in service 15:8.
+uint32_t local_apic_interrupt_status(const struct local_apic *apic);
+
+// Vectors 64 * `word` on whose end of interrupt somebody waits for.
+uint64_t local_apic_eoi_exits(const struct local_apic *apic, unsigned word);
+
+// True when the processor, interrupts on, would take an interrupt out of the page now.
+bool local_apic_deliverable(const struct local_apic *apic);
+
+// For local_apic.c. The page follows a register that was written.
+void local_apic_mirror(struct local_apic *apic, uint32_t reg);
+// The vector waits in the page.
+bool local_apic_page_requests(const struct local_apic *apic, uint32_t vector);
+uint32_t local_apic_page_priority(const struct local_apic *apic);
+// A register as reading shows it.
+uint32_t local_apic_register(struct local_apic *apic, uint32_t reg);
 
 // -- timer (local_apic_timer.c) -------------------------------------------------------------------
 

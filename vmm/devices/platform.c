@@ -244,6 +244,23 @@ uint8_t platform_processor_acknowledge(struct platform *platform, struct local_a
     return vector;
 }
 
+uint64_t platform_eoi_exits(const struct platform *platform, const struct local_apic *apic,
+                            unsigned word)
+{
+    uint32_t timer = io_apic_edge_vector(&platform->io_apic, TIMER_PIN);
+    uint64_t exits = local_apic_eoi_exits(apic, word);
+
+    return timer != 0 && timer >> 6 == word ? exits | 1ull << (timer & 63) : exits;
+}
+
+void platform_end_of_interrupt(struct platform *platform, struct local_apic *apic, uint32_t vector)
+{
+    if (vector == io_apic_edge_vector(&platform->io_apic, TIMER_PIN))
+        pit_acknowledged(&platform->pit);
+    else
+        apic_bus_end_of_interrupt(apic->bus, vector);
+}
+
 bool platform_set_apic_base(struct platform *platform, struct local_apic *apic, uint64_t value)
 {
     if (!local_apic_set_base(apic, value))

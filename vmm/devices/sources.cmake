@@ -8,6 +8,7 @@ set(SOURCES
     pic.c
     local_apic.c
     local_apic_timer.c
+    local_apic_virtual.c
     apic_bus.c
     io_apic.c
     pit.c

@@ -22,8 +22,13 @@ static bool write(struct machine *machine, uint32_t number, uint64_t value)
         local_apic_set_deadline(machine->apic, value);
         return true;
     }
-    return number == MSR_APIC_BASE &&
-           platform_set_apic_base(machine->platform, machine->apic, value);
+    if (number != MSR_APIC_BASE ||
+        !platform_set_apic_base(machine->platform, machine->apic, value)) {
+        return false;
+    }
+    local_apic_choose_mode(machine->apic);
+    event_load_apic(machine);
+    return true;
 }
 
 enum outcome apic_msr_read(struct machine *machine, uint32_t number)

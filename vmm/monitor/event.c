@@ -122,6 +122,38 @@ static bool has_vector(const struct machine *machine)
            (pic_pending(&machine->platform->pic) && local_apic_passes_pic(machine->apic));
 }
 
+void event_load_apic(struct machine *machine)
+{
+    struct vcpu_page *page = machine->page;
+    const struct local_apic *apic = machine->apic;
+
+    if (!apic->page) {
+        return;
+    }
+    page->apic_mode = apic->is_virtual ? VCPU_APIC_VIRTUAL : VCPU_APIC_MONITOR;
+    page->interrupt_status = apic->is_virtual ? local_apic_interrupt_status(apic) : 0;
+    for (unsigned i = 0; i < ARRAY_COUNT(page->eoi_exit); i++) {
+        page->eoi_exit[i] = platform_eoi_exits(machine->platform, apic, i);
+    }
+    page->valid |= VCPU_GROUP_APIC;
+    page->dirty |= VCPU_GROUP_APIC;
+}
+
+// Gives the processor what has arrived; it delivers by itself, once it runs.
+static void post_interrupts(struct machine *machine)
+{
+    struct local_apic *apic = machine->apic;
+    struct vcpu_page *page = machine->page;
+
+    if (apic->attention & APIC_ATTENTION_VECTOR) {
+        local_apic_post(apic);
+        event_load_apic(machine);
+    }
+    if (page->halted && (page->rflags & RFLAGS_IF) && local_apic_deliverable(apic)) {
+        page->halted = 0;
+    }
+}
+
 void event_deliver_to_processor(struct machine *machine)
 {
     struct vcpu_page *page = machine->page;
@@ -130,6 +162,9 @@ void event_deliver_to_processor(struct machine *machine)
         return;
     }
     deliver_nmi(machine);
+    if (machine->apic->is_virtual) {
+        post_interrupts(machine);
+    }
     if (has_vector(machine) && can_take_interrupt(page)) {
         unsigned vector = platform_processor_acknowledge(machine->platform, machine->apic);
 
@@ -184,6 +219,8 @@ void event_take_start_up(struct machine *machine)
 
     if (attention & APIC_ATTENTION_INIT) {
         local_apic_init_signal(apic);
+        local_apic_choose_mode(apic);
+        event_load_apic(machine);
         take_init(machine);
     }
     apic->attention &= ~(APIC_ATTENTION_INIT | APIC_ATTENTION_SIPI);

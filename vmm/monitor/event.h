@@ -43,6 +43,10 @@ void event_deliver_interrupt(struct machine *machine);
 // takes nothing.
 void event_deliver_to_processor(struct machine *machine);
 
+// Tells the processor of the local APIC's mode and of the interrupts in the virtual-APIC page.
+// After every change of IA32_APIC_BASE; the rest is done here.
+void event_load_apic(struct machine *machine);
+
 // INIT and start-up IPIs that the local APIC has received: the registers after them. An INIT makes
 // the processor wait, and a start-up IPI counts only while it does.
 void event_take_start_up(struct machine *machine);

@@ -38,6 +38,7 @@ const struct exit_row exit_table[EXIT_KIND_COUNT] = {
     [EXIT_STEP] = {"step", handle_nothing},
     [EXIT_USER_WAIT] = {"user wait", handle_undefined},
     [EXIT_APIC] = {"apic", handle_apic},
+    [EXIT_END_OF_INTERRUPT] = {"end of interrupt", handle_end_of_interrupt},
     [EXIT_MISCONFIGURATION] = {"ept misconfiguration", handle_misconfiguration},
     [EXIT_ENTRY_REFUSED] = {"entry refused", handle_entry_refused},
     [EXIT_UNKNOWN] = {"unknown", handle_unknown},

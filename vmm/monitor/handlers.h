@@ -29,6 +29,7 @@ enum outcome handle_unknown(struct machine *machine);
 
 enum outcome handle_start_up(struct machine *machine);
 enum outcome handle_apic(struct machine *machine);
+enum outcome handle_end_of_interrupt(struct machine *machine);
 enum outcome handle_misconfiguration(struct machine *machine);
 
 // handle_exception.c

@@ -23,8 +23,9 @@ struct virt_page {
 };
 
 #define VIRT_CPU_PAGES  1u
-#define VIRT_VM_PAGES   1u
-#define VIRT_VCPU_PAGES 2u
+#define VIRT_VM_PAGES   4u
+#define VIRT_VCPU_PAGES 3u
+#define VIRT_APIC_PAGE  2u // of a vCPU's: the virtual-APIC page, which the monitor sees too
 
 #define VIRT_PORT_MAP_PAGES 2u
 #define VIRT_PORT_MAP_BITS  32768u // ports of a page
@@ -50,8 +51,8 @@ struct virt_vm {
     const struct page_table *nested; // the nested page table
     const struct cpuid_table *cpuid; // answers to CPUID, which the backend may give by itself
     uint64_t *port_map[VIRT_PORT_MAP_PAGES]; // a bit for each port: set where no device is
-    struct virt_page msr_bitmap;             // one bit per MSR and direction: 1 exits
-    uint32_t intercepts;                     // VM_INTERCEPT_*
+    struct virt_page msr_bitmap[2]; // by enum vcpu_apic_mode; a bit per MSR and direction: 1 exits
+    uint32_t intercepts;            // VM_INTERCEPT_*
 };
 
 // True when no device is at the port.
@@ -80,6 +81,7 @@ struct virt_vcpu {
 
 struct virt_ops {
     const char *name;
+    bool (*apic_offered)(void); // virtual-interrupt delivery and what belongs to it
 
     // Turns virtualisation on for this CPU. `page` stays with the backend until cpu_stop.
     MUST_CHECK enum status (*cpu_start)(const struct virt_page *page);

@@ -395,88 +395,6 @@ static void test_single_step(void **state)
     free(fixture);
 }
 
-static void test_start_up_signals(void **state)
-{
-    struct fixture *fixture = fixture_new();
-    struct machine *machine = &fixture->machine;
-    static struct vcpu_page reset = {.rip = 0xfff0, .rflags = 2, .cr0 = 0x60000010};
-    struct apic_bus bus;
-    struct local_apic apic;
-    const struct local_apic_wiring wiring = {&bus, &fixture->platform.clock, 1, 1, 40};
-
-    (void)state;
-    apic_bus_init(&bus);
-    local_apic_init(&apic, &wiring);
-    machine->apic = &apic;
-    machine->reset = &reset;
-    apic.startup_page = 0x12;
-    apic.attention = APIC_ATTENTION_SIPI; // not waiting: ignored
-    event_take_start_up(machine);
-    assert_int_equal(fixture->page.rip, 0x1000);
-    assert_int_equal(apic.attention, 0);
-    apic.tpr = 0x20;
-    apic.attention = APIC_ATTENTION_INIT;
-    event_take_start_up(machine);
-    assert_true(machine->waiting);
-    assert_int_equal(fixture->page.halted, 1);
-    assert_int_equal(fixture->page.rip, 0xfff0);
-    assert_int_equal(fixture->page.cr0, 0x60000010);
-    assert_int_equal(apic.tpr, 0);
-    apic.attention = APIC_ATTENTION_NMI;
-    event_deliver_to_processor(machine); // nothing reaches it now
-    assert_int_equal(fixture->page.event.word, 0);
-    apic.attention = APIC_ATTENTION_SIPI;
-    event_take_start_up(machine);
-    assert_false(machine->waiting);
-    assert_int_equal(fixture->page.halted, 0);
-    assert_int_equal(fixture->page.segment[SEGMENT_CS].base, 0x12000);
-    assert_int_equal(fixture->page.segment[SEGMENT_CS].selector, 0x1200);
-    assert_int_equal(fixture->page.rip, 0);
-    free(fixture);
-}
-
-static void test_local_apic_delivery(void **state)
-{
-    struct fixture *fixture = fixture_new();
-    struct machine *machine = &fixture->machine;
-    struct vcpu_page *page = &fixture->page;
-    struct apic_bus bus;
-    struct local_apic apic;
-    const struct local_apic_wiring wiring = {&bus, &fixture->platform.clock, 0, 1, 40};
-
-    (void)state;
-    apic_bus_init(&bus);
-    local_apic_init(&apic, &wiring);
-    machine->apic = &apic;
-    local_apic_accept(&apic, 0x41, false);
-    page->halted = 1;
-    page->event.word = 0;
-    event_deliver_to_processor(machine); // interrupts are off
-    assert_int_equal(page->event.word, 0);
-    assert_int_equal(page->halted, 1);
-    assert_int_equal(page->request_window, 1);
-    apic.attention |= APIC_ATTENTION_NMI;
-    event_deliver_to_processor(machine);
-    assert_int_equal(page->event.word, VCPU_EVENT_VALID | VCPU_EVENT_NMI | 2);
-    assert_int_equal(page->halted, 0);
-    page->event.word = 0;
-    page->rflags |= RFLAGS_IF;
-    page->interruptibility = VCPU_BLOCKED_BY_NMI;
-    apic.attention |= APIC_ATTENTION_NMI;
-    event_deliver_to_processor(machine);
-    assert_int_equal(page->event.word, VCPU_EVENT_VALID | VCPU_EVENT_EXTERNAL | 0x41);
-    assert_int_equal(page->request_nmi_window, 1);
-    assert_int_equal(page->request_window, 0);
-    fixture->page.gpr[GPR_RCX] = 0x80b; // not in x2APIC mode
-    assert_int_equal(fixture_handle(fixture, EXIT_WRMSR), OUTCOME_RESUME);
-    assert_true(fixture_raised(fixture, VECTOR_PROTECTION, true));
-    apic.base |= APIC_BASE_X2APIC;
-    fixture->page.gpr[GPR_RAX] = fixture->page.gpr[GPR_RDX] = 0;
-    assert_int_equal(fixture_handle(fixture, EXIT_WRMSR), OUTCOME_ADVANCE);
-    assert_int_equal(vector_set_highest(&apic.isr), 0);
-    free(fixture);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -495,8 +413,6 @@ int main(void)
         cmocka_unit_test(test_cr3_cr4_cr8),
         cmocka_unit_test(test_debug_registers),
         cmocka_unit_test(test_xsetbv),
-        cmocka_unit_test(test_start_up_signals),
-        cmocka_unit_test(test_local_apic_delivery),
         cmocka_unit_test(test_single_step),
     };
 

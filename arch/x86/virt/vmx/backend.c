@@ -6,6 +6,7 @@
 
 const struct virt_ops vmx_ops = {
     .name = "VMX",
+    .apic_offered = vmx_apic_offered,
     .cpu_start = vmx_cpu_start,
     .cpu_stop = vmx_cpu_stop,
     .nested_format = PAGE_FORMAT_EPT,

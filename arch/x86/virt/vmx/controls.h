@@ -28,6 +28,7 @@
 #define PRIMARY_CR3_STORE        (1u << 16)
 #define PRIMARY_CR8_LOAD         (1u << 19)
 #define PRIMARY_CR8_STORE        (1u << 20)
+#define PRIMARY_TPR_SHADOW       (1u << 21)
 #define PRIMARY_NMI_WINDOW       (1u << 22)
 #define PRIMARY_MOV_DR           (1u << 23)
 #define PRIMARY_IO               (1u << 24)
@@ -38,17 +39,20 @@
 #define PRIMARY_SECONDARY        (1u << 31)
 
 // Secondary processor-based controls
-#define SECONDARY_EPT          (1u << 1)
-#define SECONDARY_TABLES       (1u << 2) // descriptor-table exiting
-#define SECONDARY_RDTSCP       (1u << 3)
-#define SECONDARY_VPID         (1u << 5)
-#define SECONDARY_WBINVD       (1u << 6)
-#define SECONDARY_UNRESTRICTED (1u << 7)
-#define SECONDARY_RDRAND       (1u << 11)
-#define SECONDARY_INVPCID      (1u << 12)
-#define SECONDARY_VMFUNC       (1u << 13)
-#define SECONDARY_RDSEED       (1u << 16)
-#define SECONDARY_USER_WAIT    (1u << 26)
+#define SECONDARY_EPT            (1u << 1)
+#define SECONDARY_TABLES         (1u << 2) // descriptor-table exiting
+#define SECONDARY_RDTSCP         (1u << 3)
+#define SECONDARY_X2APIC         (1u << 4) // virtualize x2APIC mode
+#define SECONDARY_VPID           (1u << 5)
+#define SECONDARY_WBINVD         (1u << 6)
+#define SECONDARY_UNRESTRICTED   (1u << 7)
+#define SECONDARY_APIC_REGISTERS (1u << 8)
+#define SECONDARY_INTERRUPTS     (1u << 9) // virtual-interrupt delivery
+#define SECONDARY_RDRAND         (1u << 11)
+#define SECONDARY_INVPCID        (1u << 12)
+#define SECONDARY_VMFUNC         (1u << 13)
+#define SECONDARY_RDSEED         (1u << 16)
+#define SECONDARY_USER_WAIT      (1u << 26)
 
 // VM-exit controls
 #define EXIT_SAVE_DEBUG            (1u << 2)

@@ -52,6 +52,11 @@ static void decode_dr(const struct vmx_raw *raw, struct vm_exit *exit)
     exit->dr.gpr = (uint8_t)bits(raw->qualification, 11, 8);
 }
 
+static void decode_end_of_interrupt(const struct vmx_raw *raw, struct vm_exit *exit)
+{
+    exit->end_of_interrupt.vector = raw->qualification & 0xff;
+}
+
 static void decode_io(const struct vmx_raw *raw, struct vm_exit *exit)
 {
     exit->words[0] = vmx_port_word(raw->qualification) | vmx_port_string_bits(raw->qualification);
@@ -173,7 +178,7 @@ const struct vmx_exit_row vmx_exit_rows[VMX_EXIT_REASON_COUNT] = {
     [42] = UNKNOWN,
     [43] = {"TPR below threshold", EXIT_APIC},
     [44] = {"APIC access", EXIT_APIC, .groups = GROUPS_EMULATE},
-    [45] = {"virtualized EOI", EXIT_APIC},
+    [45] = {"virtualized EOI", EXIT_END_OF_INTERRUPT, .decode = decode_end_of_interrupt},
     [46] = OPERAND("access to GDTR or IDTR", EXIT_DESCRIPTOR_TABLE),
     [47] = OPERAND("access to LDTR or TR", EXIT_DESCRIPTOR_TABLE),
     [VMX_REASON_EPT_VIOLATION] = {"EPT violation", EXIT_MEMORY, VIRT_TO_MONITOR, NEED_ADDRESSES,

@@ -38,8 +38,12 @@ enum page_level vmx_nested_largest(void)
 void vmx_vm_init(struct virt_vm *vm, const struct virt_page *pages, const struct page_table *nested)
 {
     vm->nested = nested;
-    vm->msr_bitmap = pages[0];
-    memset(vm->msr_bitmap.address, 0xff, PAGE_SIZE);
+    for (unsigned i = 0; i < ARRAY_COUNT(vm->msr_bitmap); i++) {
+        vm->msr_bitmap[i] = pages[i];
+        vm->port_map[i] = pages[ARRAY_COUNT(vm->msr_bitmap) + i].address;
+        memset(pages[i].address, 0xff, PAGE_SIZE);
+    }
+    vmx_apic_pass_msrs(vm->msr_bitmap[VCPU_APIC_VIRTUAL].address);
 }
 
 // "MSR-Bitmap Address": reads of 0 to 0x1fff, reads of 0xc0000000 to 0xc0001fff, then writes.
@@ -48,7 +52,7 @@ static void pass_msr(uint8_t *bitmap, uint32_t msr, bool pass)
     size_t byte = (msr >= 0xc0000000u ? 1024 : 0) + (msr & 0x1fffu) / 8;
     uint8_t mask = (uint8_t)(1u << (msr & 7));
 
-    for (unsigned direction = 0; direction < 2; direction++, byte += 2048) {
+    for (unsigned direction = 0; direction < 2; direction++, byte += MSR_BITMAP_WRITES) {
         bitmap[byte] = (uint8_t)(pass ? bitmap[byte] & ~mask : bitmap[byte] | mask);
     }
 }
@@ -65,7 +69,8 @@ enum status vmx_vm_pass_msrs(struct virt_vm *vm, uint32_t first, uint32_t last, 
     }
     for (size_t i = 0; i < ARRAY_COUNT(passable_msrs); i++) {
         if (passable_msrs[i] >= first && passable_msrs[i] <= last) {
-            pass_msr(vm->msr_bitmap.address, passable_msrs[i], pass);
+            pass_msr(vm->msr_bitmap[VCPU_APIC_MONITOR].address, passable_msrs[i], pass);
+            pass_msr(vm->msr_bitmap[VCPU_APIC_VIRTUAL].address, passable_msrs[i], pass);
         }
     }
     return STATUS_OK;
@@ -189,7 +194,7 @@ static void write_constants(const struct virt_vm *vm, uint32_t vpid)
         {VMCS_ENTRY_CONTROLS, controls->entry},
         {VMCS_VPID, vpid},
         {VMCS_EPT_POINTER, page_table_ept_pointer(vm->nested)},
-        {VMCS_MSR_BITMAP, vm->msr_bitmap.physical.value},
+        {VMCS_MSR_BITMAP, vm->msr_bitmap[VCPU_APIC_MONITOR].physical.value},
         {VMCS_LINK_POINTER, UINT64_MAX},
         {VMCS_CR0_MASK, VMX_CR0_OWNED},
         {VMCS_CR4_MASK, ~vmx_cr4_guest_bits(vmx_capabilities())},
@@ -282,6 +287,7 @@ enum status vmx_vcpu_init(struct virt_vcpu *vcpu, struct virt_vm *vm, struct vcp
     }
     write_zeroes();
     write_constants(vm, vpid);
+    (void)!vmcs_try_write(VMCS_VIRTUAL_APIC_ADDRESS, pages[VIRT_APIC_PAGE].physical.value);
     vmx_flush_tlb(vmx);
     write_host_state();
     status = vmx_import_all(vcpu);

@@ -101,6 +101,9 @@ static void export_rare(const struct vmx_vcpu *vmx, struct vcpu_page *page, uint
     if ((groups & VCPU_GROUP_XCR0) != 0) {
         page->xcr0 = vmx->xcr0;
     }
+    if ((groups & VCPU_GROUP_APIC) != 0) {
+        vmx_export_apic(page);
+    }
 }
 
 void vmx_vcpu_export(struct virt_vcpu *vcpu, uint32_t groups)
@@ -263,7 +266,8 @@ enum status vmx_import_rare(struct virt_vcpu *vcpu, uint32_t groups)
     if (((groups & VCPU_GROUP_CONTROL) != 0 && check_control(vcpu, &control) != STATUS_OK) ||
         ((groups & VCPU_GROUP_MSRS) != 0 && check_msrs(page, &msrs) != STATUS_OK) ||
         ((groups & VCPU_GROUP_DEBUG) != 0 && (dr6 > UINT32_MAX || dr7 > UINT32_MAX)) ||
-        ((groups & VCPU_GROUP_XCR0) != 0 && vmx_xcr0_check(xcr0, host_xcr0) != STATUS_OK)) {
+        ((groups & VCPU_GROUP_XCR0) != 0 && vmx_xcr0_check(xcr0, host_xcr0) != STATUS_OK) ||
+        ((groups & VCPU_GROUP_APIC) != 0 && vmx_check_apic(page) != STATUS_OK)) {
         return STATUS_INVALID;
     }
     if ((groups & VCPU_GROUP_CONTROL) != 0) {
@@ -284,6 +288,9 @@ enum status vmx_import_rare(struct virt_vcpu *vcpu, uint32_t groups)
     if ((groups & VCPU_GROUP_XCR0) != 0) {
         fpu_release(vmx->fpu_area); // claimed again with the new value
         vmx->xcr0 = xcr0;
+    }
+    if ((groups & VCPU_GROUP_APIC) != 0) {
+        vmx_import_apic(vcpu);
     }
     return STATUS_OK;
 }

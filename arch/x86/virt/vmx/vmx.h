@@ -40,6 +40,7 @@ struct vmx_vcpu {
     const struct cpuid_table *cpuid; // the VM's
     struct vcpu_event event;         // being injected: put back when the entry fails
     struct virt_page vmcs;
+    hpa_t apic_page;
     void *fpu_area;
     uint32_t vpid;
     uint32_t instruction_error; // of the last entry that failed
@@ -186,6 +187,7 @@ MUST_CHECK enum status vmx_xcr0_check(uint64_t xcr0, uint64_t host_mask);
 extern const uint32_t vmx_switched_msrs[VMX_SWITCHED_MSRS]; // in the order of page.star ...
 
 enum page_level vmx_nested_largest(void);
+#define MSR_BITMAP_WRITES 2048u // the half of an MSR bitmap for WRMSR
 void vmx_vm_init(struct virt_vm *vm, const struct virt_page *pages,
                  const struct page_table *nested);
 enum status vmx_vm_pass_msrs(struct virt_vm *vm, uint32_t first, uint32_t last, bool pass);
@@ -209,6 +211,16 @@ MUST_CHECK enum status vmx_import_all(struct virt_vcpu *vcpu);
 void vmx_apply_requests(struct vmx_vcpu *vmx, uint64_t requests, uint32_t exceptions);
 void vmx_claim_fpu(struct vmx_vcpu *vmx);
 size_t vmx_vcpu_dump(struct virt_vcpu *vcpu, struct vcpu_field *fields, size_t capacity);
+
+// -- apic.c: virtual-interrupt delivery --------------------------------------------------------
+
+bool vmx_apic_offered(void);
+// Lets the guest have those x2APIC registers that the processor answers for.
+void vmx_apic_pass_msrs(uint8_t *bitmap);
+// STATUS_INVALID: the page's group APIC cannot be loaded.
+MUST_CHECK enum status vmx_check_apic(const struct vcpu_page *page);
+void vmx_import_apic(const struct virt_vcpu *vcpu);
+void vmx_export_apic(struct vcpu_page *page);
 
 // -- run.c ------------------------------------------------------------------------------------
 

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+// Virtual-interrupt delivery: the processor itself answers for the guest's local APIC in x2APIC
+// mode, out of the virtual-APIC page that the monitor keeps. After the manual's "APIC
+// Virtualization and Virtual Interrupts". Called for a loaded vCPU by its own thread; no lock.
+#include "arch/x86/virt/vmx/vmx.h"
+
+#include "arch/x86/virt/vmx/fields.h"
+
+#define X2APIC_MSR      0x800u // the first of its MSRs; see "x2APIC Register Address Space"
+#define X2APIC_TPR      0x808u
+#define X2APIC_EOI      0x80bu
+#define X2APIC_SELF_IPI 0x83fu
+#define STATUS_MASK     0xffffu
+#define APIC_PRIMARY    PRIMARY_TPR_SHADOW
+#define APIC_SECONDARY  (SECONDARY_X2APIC | SECONDARY_APIC_REGISTERS | SECONDARY_INTERRUPTS)
+#define CR8_EXITS       (PRIMARY_CR8_LOAD | PRIMARY_CR8_STORE)
+
+// Registers that can be read and change by nothing but writes and interrupts: ID to TPR, PPR, LDR,
+// SVR, ISR to ESR, ICR, LVT and initial count, divide configuration. The current count exits.
+static const struct {
+    uint8_t first, last;
+} readable[] = {{0x02, 0x03}, {0x08, 0x08}, {0x0a, 0x0a}, {0x0d, 0x0d},
+                {0x0f, 0x28}, {0x30, 0x30}, {0x32, 0x38}, {0x3e, 0x3e}};
+
+bool vmx_apic_offered(void)
+{
+    const struct vmx_capabilities *capabilities = vmx_capabilities();
+
+    return (APIC_PRIMARY & ~(capabilities->primary >> 32)) == 0 &&
+           (APIC_SECONDARY & ~(capabilities->secondary >> 32)) == 0;
+}
+
+static void pass(uint8_t *bitmap, uint32_t msr)
+{
+    bitmap[msr / 8] &= (uint8_t) ~(1u << (msr & 7));
+}
+
+void vmx_apic_pass_msrs(uint8_t *bitmap)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(readable); i++) {
+        for (uint32_t reg = readable[i].first; reg <= readable[i].last; reg++) {
+            pass(bitmap, X2APIC_MSR + reg);
+        }
+    }
+    pass(bitmap + MSR_BITMAP_WRITES, X2APIC_TPR);
+    pass(bitmap + MSR_BITMAP_WRITES, X2APIC_EOI);
+    pass(bitmap + MSR_BITMAP_WRITES, X2APIC_SELF_IPI);
+}
+
+enum status vmx_check_apic(const struct vcpu_page *page)
+{
+    bool known = page->apic_mode == VCPU_APIC_MONITOR ||
+                 (page->apic_mode == VCPU_APIC_VIRTUAL && vmx_apic_offered());
+
+    return known && (page->interrupt_status & ~STATUS_MASK) == 0 ? STATUS_OK : STATUS_INVALID;
+}
+
+static void set_mode(const struct virt_vcpu *vcpu, bool on)
+{
+    uint32_t primary = vmcs_read_32(VMCS_PRIMARY_CONTROLS) & ~(CR8_EXITS | APIC_PRIMARY);
+    uint32_t secondary = vmcs_read_32(VMCS_SECONDARY_CONTROLS) & ~APIC_SECONDARY;
+
+    vmcs_write_32(VMCS_PRIMARY_CONTROLS, primary | (on ? APIC_PRIMARY : CR8_EXITS));
+    vmcs_write_32(VMCS_SECONDARY_CONTROLS, secondary | (on ? APIC_SECONDARY : 0));
+    vmcs_write_64(VMCS_MSR_BITMAP, vcpu->vm->msr_bitmap[on ? 1 : 0].physical.value);
+}
+
+void vmx_import_apic(const struct virt_vcpu *vcpu)
+{
+    const struct vcpu_page *page = vcpu->page;
+
+    if (!vmx_apic_offered()) {
+        return;
+    }
+    set_mode(vcpu, page->apic_mode == VCPU_APIC_VIRTUAL);
+    vmcs_write_16(VMCS_GUEST_INTERRUPT_STATUS, (uint16_t)page->interrupt_status);
+    vmcs_write_64(VMCS_EOI_EXIT_0, page->eoi_exit[0]);
+    vmcs_write_64(VMCS_EOI_EXIT_1, page->eoi_exit[1]);
+    vmcs_write_64(VMCS_EOI_EXIT_2, page->eoi_exit[2]);
+    vmcs_write_64(VMCS_EOI_EXIT_3, page->eoi_exit[3]);
+}
+
+void vmx_export_apic(struct vcpu_page *page)
+{
+    if (vmx_apic_offered()) {
+        page->interrupt_status = vmcs_read_16(VMCS_GUEST_INTERRUPT_STATUS);
+    }
+}
