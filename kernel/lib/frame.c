@@ -20,6 +20,7 @@ static uint32_t checksum_of(uint8_t source, uint32_t sequence, const uint8_t *pa
 {
     uint64_t sum = (uint64_t)source << 32 | sequence;
 
+#pragma GCC unroll 8
     for (const uint8_t *end = payload + length; payload != end; payload += 8) {
         sum = (sum << 7 | sum >> 57) + load(payload);
     }
@@ -38,13 +39,15 @@ static inline uint64_t spread(uint64_t word)
 // `from` is followed by at least 8 readable bytes.
 static uint8_t *pack(const uint8_t *from, size_t length, uint8_t *out)
 {
-    for (const uint8_t *end = from + length; from < end; from += 7) {
-        uint64_t word = spread(load(from));
+    size_t groups = (length + 6) / 7;
 
-        __builtin_memcpy(out, &word, sizeof(word));
-        out += sizeof(word);
+#pragma GCC unroll 8
+    for (size_t i = 0; i < groups; i++) {
+        uint64_t word = spread(load(from + 7 * i));
+
+        __builtin_memcpy(out + 8 * i, &word, sizeof(word));
     }
-    return out;
+    return out + 8 * groups;
 }
 
 size_t frame_make(uint32_t magic, uint8_t source, uint32_t sequence, const void *payload,

@@ -189,11 +189,8 @@ static enum status take_kernel(struct parser *parser, struct config_text value)
 
 static enum status take_kernel_type(struct parser *parser, struct config_text value)
 {
-    static const char *const words[] = {
-        [CONFIG_KERNEL_AUTO] = "auto", [CONFIG_KERNEL_LINUX] = "linux",
-        [CONFIG_KERNEL_ELF] = "elf",   [CONFIG_KERNEL_MULTIBOOT] = "multiboot",
-        [CONFIG_KERNEL_FLAT] = "flat",
-    };
+    static const char *const words[] = {"auto", "linux", "elf", "multiboot", "flat"};
+    static_assert(CONFIG_KERNEL_ELF == 2 && CONFIG_KERNEL_FLAT == 4, "in the order of the enum");
     uint32_t index = 0;
     enum status status =
         take_choice(parser, "kernel-type", value, words, ARRAY_COUNT(words), &index);
@@ -260,28 +257,27 @@ static enum status take_memory(struct parser *parser, struct config_text value)
     return STATUS_OK;
 }
 
-static enum status take_vcpus(struct parser *parser, struct config_text value)
+static enum status take_range(struct parser *parser, const char *key, struct config_text value,
+                              uint32_t low, uint32_t high, uint32_t *number)
 {
-    uint64_t count = 0;
+    uint64_t found = 0;
 
-    if (!config_take_number(value, &count) || count == 0 || count > CONFIG_VCPU_MAXIMUM) {
-        return refuse(parser, "vcpus: expected 1 to %u, found \"%.*s\"", CONFIG_VCPU_MAXIMUM,
+    if (!config_take_number(value, &found) || found < low || found > high) {
+        return refuse(parser, "%s: expected %u to %u, found \"%.*s\"", key, low, high,
                       (int)value.length, value.start);
     }
-    parser->vm->vcpus = (uint32_t)count;
+    *number = (uint32_t)found;
     return STATUS_OK;
+}
+
+static enum status take_vcpus(struct parser *parser, struct config_text value)
+{
+    return take_range(parser, "vcpus", value, 1, CONFIG_VCPU_MAXIMUM, &parser->vm->vcpus);
 }
 
 static enum status take_weight(struct parser *parser, struct config_text value)
 {
-    uint64_t weight = 0;
-
-    if (!config_take_number(value, &weight) || weight == 0 || weight > CONFIG_WEIGHT_MAXIMUM) {
-        return refuse(parser, "weight: expected 1 to %u, found \"%.*s\"", CONFIG_WEIGHT_MAXIMUM,
-                      (int)value.length, value.start);
-    }
-    parser->vm->weight = (uint32_t)weight;
-    return STATUS_OK;
+    return take_range(parser, "weight", value, 1, CONFIG_WEIGHT_MAXIMUM, &parser->vm->weight);
 }
 
 static enum status take_apic(struct parser *parser, struct config_text value)
@@ -337,14 +333,12 @@ static enum status take_watchdog(struct parser *parser, struct config_text value
 {
     static const char *const words[] = {"report", "stop"};
     struct config_text number = config_take_word(&value);
-    uint64_t seconds = 0;
+    enum status status =
+        take_range(parser, "watchdog", number, 0, CONFIG_WATCHDOG_MAXIMUM, &parser->vm->watchdog);
 
-    if (!config_take_number(number, &seconds) || seconds > CONFIG_WATCHDOG_MAXIMUM) {
-        return refuse(parser, "watchdog: expected 0 to %llu seconds, found \"%.*s\"",
-                      CONFIG_WATCHDOG_MAXIMUM, (int)number.length, number.start);
-    }
-    parser->vm->watchdog = seconds;
-    return take_either(parser, "watchdog", value, words, &parser->vm->watchdog_stops);
+    return status == STATUS_OK
+               ? take_either(parser, "watchdog", value, words, &parser->vm->watchdog_stops)
+               : status;
 }
 
 static const struct key keys[] = {

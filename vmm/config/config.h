@@ -42,8 +42,8 @@
 #define CONFIG_WEIGHT_MAXIMUM   1000u
 #define CONFIG_NAME_MAXIMUM     32u
 #define CONFIG_CLOCK_DEFAULT    1767225600ull // 2026-01-01
-#define CONFIG_WATCHDOG_DEFAULT 30ull         // seconds
-#define CONFIG_WATCHDOG_MAXIMUM 1000000ull
+#define CONFIG_WATCHDOG_DEFAULT 30u           // seconds
+#define CONFIG_WATCHDOG_MAXIMUM 1000000u
 #define CONFIG_CLOCK_MAXIMUM    4102444800ull // 2100-01-01
 #define CONFIG_MEMORY_MINIMUM   (1ull << 20)  // bytes
 #define CONFIG_MEMORY_MAXIMUM   (1ull << 40)  // bytes
@@ -85,7 +85,7 @@ struct config_vm {
     bool seeded;
     uint64_t seed;
     bool watchdog_stops; // the VM ends, else it is only reported
-    uint64_t watchdog;   // seconds; 0: off
+    uint32_t watchdog;   // seconds; 0: off
     uint32_t vcpus;
     uint32_t weight; // of its share of the CPU
     enum config_apic apic;

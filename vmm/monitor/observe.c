@@ -146,7 +146,8 @@ static uint64_t memory_data(const struct exit_record *record)
 }
 
 // before[] and after[]: RAX, RCX, RDX, RBX.
-static inline void set_values(const struct exit_record *record, struct exit_entry *entry)
+static inline void set_values(const struct exit_record *restrict record,
+                              struct exit_entry *restrict entry)
 {
     uint64_t first = record->before[0];
     uint64_t second = record->before[3];
@@ -197,8 +198,9 @@ static inline uint32_t saturated(uint64_t ticks)
     return LIKELY(ticks < UINT32_MAX) ? (uint32_t)ticks : UINT32_MAX;
 }
 
-static inline void set_times(const struct exit_record *record, const struct exit_times *times,
-                             struct exit_entry *entry)
+static inline void set_times(const struct exit_record *restrict record,
+                             const struct exit_times *restrict times,
+                             struct exit_entry *restrict entry)
 {
     uint64_t outside = record->resumed - record->exited;
     uint64_t other = difference(record->away, times->halted) + times->logging;
@@ -209,8 +211,9 @@ static inline void set_times(const struct exit_record *record, const struct exit
     entry->kernel = saturated(difference(outside, times->monitor + times->halted + other));
 }
 
-static inline void make_entry(const struct observer *observer, const struct exit_record *record,
-                              struct exit_entry *entry)
+static inline void make_entry(const struct observer *restrict observer,
+                              const struct exit_record *restrict record,
+                              struct exit_entry *restrict entry)
 {
     entry->exited = record->exited;
     entry->rip = record->rip;

@@ -186,8 +186,8 @@ static void tell_spin(struct virtual_cpu *cpu, struct virtual_cpu *spinning)
         link_log(&monitor->link, text);
     }
     (void)format_text(text, sizeof(text),
-                      "vCPU %u makes no progress: interrupts off, at the same addresses for %llu s",
-                      spinning->index, (unsigned long long)monitor->config.watchdog);
+                      "vCPU %u makes no progress: interrupts off, at the same addresses for %u s",
+                      spinning->index, monitor->config.watchdog);
     if (monitor->config.watchdog_stops) {
         (void)machine_stop(&cpu->machine, END_NO_PROGRESS, RUN_NO_PROGRESS, true, "%s", text);
         run_stop(cpu);

@@ -86,54 +86,6 @@ static void test_power_off_and_reset(void **state)
     free(fixture);
 }
 
-static void test_output_batch(void **state)
-{
-    struct fixture *fixture = fixture_new();
-
-    (void)state;
-    for (unsigned i = 0; i < LINK_OUTPUT_BATCH; i++) {
-        assert_int_equal(fixture->link.flush_at == 0, 0);
-        link_output(&fixture->link, (uint8_t)i);
-    }
-    assert_int_equal(fixture->link.flush_at, 0);
-    for (unsigned i = 0; i < MESSAGE_MAXIMUM; i++) {
-        link_output(&fixture->link, (uint8_t)i);
-    }
-    assert_int_equal(fixture->link.output.header.length, MESSAGE_MAXIMUM);
-    assert_int_equal(fixture->link.output_lost, LINK_OUTPUT_BATCH);
-    free(fixture);
-}
-
-static void test_link_input(void **state)
-{
-    struct fixture *fixture = fixture_new();
-    struct link_message message = {{MESSAGE_INPUT, 3}, "abc"};
-
-    (void)state;
-    assert_int_equal(link_input(&fixture->link, true), -1);
-    link_take(&fixture->link, &message);
-    assert_true(fixture->link.input_arrived);
-    assert_int_equal(link_input(&fixture->link, false), 'a');
-    assert_int_equal(link_input(&fixture->link, true), 'a');
-    assert_false(fixture->link.consumed_due);
-    assert_int_equal(link_input(&fixture->link, true), 'b');
-    assert_int_equal(link_input(&fixture->link, true), 'c');
-    assert_true(fixture->link.consumed_due);
-    assert_int_equal(fixture->link.consumed, 3);
-    message.header.type = MESSAGE_PAUSE;
-    link_take(&fixture->link, &message);
-    assert_true(fixture->link.paused);
-    message.header.type = MESSAGE_RESUME;
-    link_take(&fixture->link, &message);
-    assert_false(fixture->link.paused);
-    message.header.type = MESSAGE_STOP;
-    link_take(&fixture->link, &message);
-    assert_true(fixture->link.stop_wanted);
-    message.header.type = 999;
-    link_take(&fixture->link, &message);
-    free(fixture);
-}
-
 static void test_memory_hole(void **state)
 {
     struct fixture *fixture = fixture_new();
@@ -402,8 +354,6 @@ int main(void)
         cmocka_unit_test(test_port_widths),
         cmocka_unit_test(test_port_output_and_ends),
         cmocka_unit_test(test_power_off_and_reset),
-        cmocka_unit_test(test_output_batch),
-        cmocka_unit_test(test_link_input),
         cmocka_unit_test(test_memory_hole),
         cmocka_unit_test(test_memory_stops),
         cmocka_unit_test(test_interrupts),
