@@ -135,7 +135,7 @@ static void begin(void *argument)
 
 uint64_t __wrap_context_prepare(uint64_t start, void (*entry)(void *), void *argument)
 {
-    struct beginning *beginning = (struct beginning *)(uintptr_t)(start & ~(KERNEL_STACK_SIZE - 1));
+    struct beginning *beginning = (struct beginning *)(uintptr_t)(start & ~PAGE_MASK);
 
     *beginning = (struct beginning){entry, argument};
     return __real_context_prepare(start, begin, beginning);

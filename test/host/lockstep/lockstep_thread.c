@@ -222,16 +222,19 @@ static void do_receive(struct actor *actor)
     }
 }
 
+// One that is there; 0: none is.
 static uint32_t any_actor(void)
 {
-    uint32_t number = 0;
+    uint32_t first = lockstep_below(WORLD_ACTORS);
 
-    for (uint32_t i = 0; i < 50 && number == 0; i++) {
-        uint32_t candidate = 1 + lockstep_below(WORLD_ACTORS - 1);
+    for (uint32_t i = 0; i < WORLD_ACTORS; i++) {
+        uint32_t number = (first + i) % WORLD_ACTORS;
 
-        number = actors[candidate].thread != NULL ? candidate : 0;
+        if (actors[number].thread != NULL) {
+            return number;
+        }
     }
-    return number;
+    return 0;
 }
 
 static uint32_t free_actor(void)
