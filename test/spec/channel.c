@@ -27,14 +27,24 @@ enum spec_rule channel_create_spec(const struct spec_machine *now, uint32_t chan
     return SPEC_ALLOWED;
 }
 
+// True when no CPU holds the lock or waits for it.
+static bool lock_unused(const struct spec_machine *now, uint32_t lock)
+{
+    for (uint32_t i = 0; i < now->cpu_count; i++) {
+        if (now->cpus[i].waits_for == lock) {
+            return false;
+        }
+    }
+    return now->locks[lock].holder == SPEC_NONE;
+}
+
 enum spec_rule channel_destroy_spec(const struct spec_machine *now, uint32_t channel,
                                     struct spec_machine *next)
 {
     if (!exists(now, channel)) {
         return CHANNEL_EXISTS;
     }
-    if (spec_longest_waiting(now, channel) != SPEC_NONE ||
-        now->locks[channel].holder != SPEC_NONE) {
+    if (spec_longest_waiting(now, channel) != SPEC_NONE || !lock_unused(now, channel)) {
         return CHANNEL_UNUSED;
     }
     spec_begin(now, next);

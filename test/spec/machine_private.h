@@ -12,6 +12,12 @@ static inline void spec_begin(const struct spec_machine *now, struct spec_machin
     }
 }
 
+// True when the CPU neither holds nor waits for a lock.
+static inline bool spec_lock_free(const struct spec_machine *now, uint32_t cpu)
+{
+    return now->cpus[cpu].held_count == 0 && now->cpus[cpu].waits_for == SPEC_NONE;
+}
+
 static inline bool spec_thread_exists(const struct spec_machine *now, uint32_t thread)
 {
     return thread < SPEC_THREADS && now->threads[thread].state != SPEC_UNUSED;

@@ -14,7 +14,7 @@ enum spec_rule hostout_spec(const struct spec_machine *now, uint32_t cpu, struct
     if (!mode->init || !mode->ikern || !mode->ihost || !mode->pg) {
         return HOSTOUT_MODE;
     }
-    if (now->cpus[cpu].held_count != 0) {
+    if (!spec_lock_free(now, cpu)) {
         return HOSTOUT_LOCKS;
     }
     spec_begin(now, next);
@@ -56,7 +56,7 @@ enum spec_rule proc_start_user_spec(const struct spec_machine *now, uint32_t cpu
     if (!mode->init || !mode->ikern || !mode->ihost || !mode->pg || !mode->ipt) {
         return START_MODE;
     }
-    if (now->cpus[cpu].held_count != 0) {
+    if (!spec_lock_free(now, cpu)) {
         return START_LOCKS;
     }
     if (!charged(now, thread)) {

@@ -75,6 +75,7 @@
     X(SWITCH_LOCKS, SPEC_THREAD, "switch", SPEC_PANIC, "this CPU holds no lock")                   \
     X(SWITCH_IDLE, SPEC_THREAD, "switch", SPEC_PANIC, "no thread is READY when it idles")          \
     X(SLEEP_CURRENT, SPEC_THREAD, "sleep", SPEC_PANIC, "a thread runs on this CPU")                \
+    X(SLEEP_MODE, SPEC_THREAD, "sleep", SPEC_PANIC, "ikern and ihost are set")                     \
     X(SLEEP_LOCK, SPEC_THREAD, "sleep", SPEC_PANIC, "the condition's lock is held")                \
     X(SLEEP_LOCKS, SPEC_THREAD, "sleep", SPEC_PANIC, "no other lock is held")                      \
     X(WAIT_WAITS, SPEC_THREAD, "condition_wait", SPEC_PANIC, "cur waits on a condition")           \
@@ -84,6 +85,7 @@
     X(WAKE_CHOSEN, SPEC_THREAD, "condition_wake", SPEC_PANIC, "who waits longest is woken")        \
     X(QUEUE_PENDING, SPEC_THREAD, "message_queue", SPEC_PANIC, "the thread is in its queue")       \
     X(EXIT_CURRENT, SPEC_THREAD, "exit", SPEC_PANIC, "a thread runs on this CPU")                  \
+    X(EXIT_MODE, SPEC_THREAD, "exit", SPEC_PANIC, "ikern and ihost are set")                       \
     X(EXIT_LOCKS, SPEC_THREAD, "exit", SPEC_PANIC, "this CPU holds no lock")                       \
     X(FREED_DEAD, SPEC_THREAD, "free", SPEC_PANIC, "the thread is DEAD")
 

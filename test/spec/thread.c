@@ -47,7 +47,7 @@ static enum spec_rule switch_check(const struct spec_machine *now, uint32_t cpu,
     if (!here->mode.ikern || !here->mode.ihost) {
         return SWITCH_MODE;
     }
-    if (here->held_count != 0 || here->waits_for != SPEC_NONE) {
+    if (!spec_lock_free(now, cpu)) {
         return SWITCH_LOCKS;
     }
     if (to == SPEC_NONE) {
@@ -98,10 +98,14 @@ static enum spec_rule sleep_check(const struct spec_machine *now, uint32_t cpu, 
     if (here->current == SPEC_NONE) {
         return SLEEP_CURRENT;
     }
+    if (!here->mode.ikern || !here->mode.ihost) {
+        return SLEEP_MODE;
+    }
     if (condition != SPEC_NONE && !spec_lock_held(now, cpu, spec_condition_lock(now, condition))) {
         return SLEEP_LOCK;
     }
-    return here->held_count == (condition != SPEC_NONE) ? SPEC_ALLOWED : SLEEP_LOCKS;
+    bool alone = here->held_count == (condition != SPEC_NONE) && here->waits_for == SPEC_NONE;
+    return alone ? SPEC_ALLOWED : SLEEP_LOCKS;
 }
 
 enum spec_rule thread_sleep_spec(const struct spec_machine *now, uint32_t cpu, uint32_t condition,
@@ -247,7 +251,10 @@ enum spec_rule thread_exit_spec(const struct spec_machine *now, uint32_t cpu,
     if (current == SPEC_NONE) {
         return EXIT_CURRENT;
     }
-    if (now->cpus[cpu].held_count != 0) {
+    if (!now->cpus[cpu].mode.ikern || !now->cpus[cpu].mode.ihost) {
+        return EXIT_MODE;
+    }
+    if (!spec_lock_free(now, cpu)) {
         return EXIT_LOCKS;
     }
     spec_begin(now, next);
