@@ -51,11 +51,16 @@ static void pass_slot(struct channel *channel)
 }
 
 // Takes the slot, or sleeps until a receiver hands it over. The lock is held before and after.
-static enum status claim(struct channel *channel, bool wait)
+static enum status claim(struct channel *channel, struct address_space *space, uint64_t buffer,
+                         uint32_t count, bool wait)
 {
     if (channel_slot_claim(&channel->slot)) {
         event_log_of(EVENT_CLAIM, channel, 0, slot_state(channel));
         return STATUS_OK;
+    }
+    enum status status = user_range_check(space, buffer, count, false);
+    if (status != STATUS_OK) {
+        return status;
     }
     if (!wait) {
         return STATUS_BUSY;
@@ -66,7 +71,7 @@ static enum status claim(struct channel *channel, bool wait)
 static enum status send_locked(struct channel *channel, struct address_space *space,
                                uint64_t buffer, uint32_t count, bool wait)
 {
-    enum status status = claim(channel, wait);
+    enum status status = claim(channel, space, buffer, count, wait);
 
     if (status != STATUS_OK) {
         return status;
@@ -89,12 +94,8 @@ enum status channel_send(struct channel *channel, struct address_space *space, u
     if (count == 0 || count > CHANNEL_MESSAGE_MAXIMUM) {
         return STATUS_INVALID;
     }
-    enum status status = user_range_check(space, buffer, count, false);
-    if (status != STATUS_OK) {
-        return status;
-    }
     lock_acquire(&channel->lock);
-    status = send_locked(channel, space, buffer, (uint32_t)count, wait);
+    enum status status = send_locked(channel, space, buffer, (uint32_t)count, wait);
     lock_release(&channel->lock);
     return status;
 }

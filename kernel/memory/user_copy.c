@@ -33,16 +33,21 @@ static enum status walk(struct address_space *space, uint64_t user, uint8_t *ker
     return STATUS_OK;
 }
 
-// Checks all of the range before it copies anything.
+// Checks all of the range before it copies anything; a single page is checked as it is copied.
 static enum status copy(struct address_space *space, uint64_t user, uint8_t *kernel, size_t size,
                         bool writable, enum direction direction)
 {
     if (!user_range(user, size)) {
         return STATUS_FAULT;
     }
+    bool one_page = size <= PAGE_SIZE - user % PAGE_SIZE;
+    enum status status = STATUS_OK;
+
     lock_acquire(&space->lock);
-    enum status status = walk(space, user, NULL, size, writable, CHECK_ONLY);
-    if (status == STATUS_OK && direction != CHECK_ONLY) {
+    if (!one_page) {
+        status = walk(space, user, NULL, size, writable, CHECK_ONLY);
+    }
+    if (status == STATUS_OK && (one_page || direction != CHECK_ONLY)) {
         status = walk(space, user, kernel, size, writable, direction);
     }
     lock_release(&space->lock);

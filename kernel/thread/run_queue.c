@@ -42,7 +42,14 @@ struct queue_node *queue_pop(struct queue *queue)
     struct queue_node *node = queue->head;
 
     if (node) {
-        queue_remove(node);
+        queue->head = node->next;
+        if (node->next) {
+            node->next->previous = NULL;
+        } else {
+            queue->tail = NULL;
+        }
+        queue->length--;
+        *node = (struct queue_node){0};
     }
     return node;
 }

@@ -34,7 +34,6 @@ void scheduler_start_cpu(struct cpu *cpu)
     struct scheduler *scheduler = &schedulers[cpu->id];
 
     lock_initialize(&scheduler->wake_lock, LOCK_WAKE_QUEUE);
-    scheduler->ready.slice = slice_ticks;
     scheduler->armed = DEADLINE_NONE;
     scheduler->idle.cpu = cpu->id;
     scheduler->idle.state = THREAD_RUNNING;
@@ -89,7 +88,8 @@ void scheduler_assign_share(struct thread *thread)
     uint32_t weight = container_shares[container].weight;
 
     thread->share = thread->priority > 0 ? SHARE_URGENT : container_shares[container].share;
-    thread->weight = weight > 0 ? weight : SHARE_WEIGHT_DEFAULT;
+    thread->turn =
+        slice_ticks * (weight > 0 ? weight : SHARE_WEIGHT_DEFAULT) / SHARE_WEIGHT_DEFAULT;
 }
 
 static void begin_turn(struct scheduler *scheduler, uint64_t now)
@@ -119,7 +119,7 @@ void scheduler_ready(struct thread *thread)
     thread->state = THREAD_READY;
     event_log(EVENT_WAKE, thread->number, 0, 0);
     forgive_running(scheduler);
-    share_push(&scheduler->ready, thread->share, thread->weight, &thread->run);
+    share_push(&scheduler->ready, thread->share, thread->turn, &thread->run);
     if (thread->priority > running->priority || running == &scheduler->idle) {
         scheduler->attention |= ATTENTION_YIELD;
     }
@@ -184,7 +184,7 @@ void scheduler_switch(void)
     }
     if (from->state == THREAD_RUNNING && from != &scheduler->idle) {
         from->state = THREAD_READY;
-        share_push(&scheduler->ready, from->share, from->weight, &from->run);
+        share_push(&scheduler->ready, from->share, from->turn, &from->run);
     }
     struct queue_node *node = share_pop(&scheduler->ready);
     struct thread *to = node ? CONTAINER_OF(node, struct thread, run) : &scheduler->idle;
@@ -203,7 +203,9 @@ void scheduler_switch(void)
     to->away += now - to->left;
     load_context(to);
     switch_context(&from->saved_rsp, to->saved_rsp);
-    scheduler_reap();
+    if (UNLIKELY(scheduler->dead != NULL)) {
+        scheduler_reap();
+    }
 }
 
 // Takes over the threads that other CPUs woke.

@@ -8,17 +8,12 @@ static uint32_t priority_of(uint32_t index)
     return index == SHARE_URGENT ? PRIORITY_COUNT - 1 : 0;
 }
 
-static int64_t turn_of(const struct share_queue *queue, const struct share *share)
-{
-    return (int64_t)(queue->slice * share->weight / SHARE_WEIGHT_DEFAULT);
-}
-
-void share_push(struct share_queue *queue, uint32_t index, uint32_t weight, struct queue_node *node)
+void share_push(struct share_queue *queue, uint32_t index, uint64_t turn, struct queue_node *node)
 {
     struct share *share = &queue->shares[index];
     uint32_t priority = priority_of(index);
 
-    share->weight = weight;
+    share->turn_ticks = (int64_t)turn;
     if (!share->ready.head && queue->holder[priority] != share) {
         share_end_turn(queue, index);
         queue_push(&queue->turns[priority], &share->turn);
@@ -37,14 +32,18 @@ static struct share *take_turn(struct share_queue *queue, uint32_t priority)
         if (share->budget > 0) {
             return share;
         }
+        if (!turns->head) { // there is nobody to whom it could owe
+            share->budget = share->turn_ticks;
+            return share;
+        }
         queue_push(turns, &share->turn);
     }
     queue->holder[priority] = NULL;
     while ((node = queue_pop(turns)) != NULL) {
         share = CONTAINER_OF(node, struct share, turn);
-        share->budget += turn_of(queue, share);
+        share->budget += share->turn_ticks;
         if (share->budget <= 0 && !turns->head) {
-            share->budget = turn_of(queue, share); // there is nobody to whom it could owe
+            share->budget = share->turn_ticks;
         }
         if (share->budget > 0) {
             queue->holder[priority] = share;
@@ -97,7 +96,7 @@ void share_renew(struct share_queue *queue, uint32_t index)
 {
     struct share *share = &queue->shares[index];
 
-    share->budget = turn_of(queue, share);
+    share->budget = share->turn_ticks;
 }
 
 uint64_t share_budget(const struct share_queue *queue, uint32_t index)

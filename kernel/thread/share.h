@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The ready threads of one CPU, and who of them runs next. Threads of a higher priority go first.
 // Within a priority the CPU is divided by shares: each container has one or is part of its
-// parent's, and all its threads live on it. Shares take turns; a turn lasts `slice` ticks for a
-// weight of SHARE_WEIGHT_DEFAULT and in proportion for others. What a share ran beyond its turn it
-// owes to the others in its next one; what it did not use it loses. So two shares that always have
-// something to run get ticks in proportion to their weights, within one turn of each and what they
-// owe, and one that wakes waits for one turn of each other share at most. Every operation takes
-// constant time, but for one turn that is skipped for each `slice` that somebody owes. Pure lists
-// without a lock: only their CPU touches them. Host-tested.
+// parent's, and all its threads live on it. Shares take turns, which are as long as their weight
+// says. What a share ran beyond its turn it owes to the others in its next one; what it did not use
+// it loses. So two shares that always have something to run get ticks in proportion to their
+// weights, within one turn of each and what they owe, and one that wakes waits for one turn of each
+// other share at most. Every operation takes constant time, but for the turns that are skipped
+// because somebody owes them. Pure lists without a lock: only their CPU touches them. Host-tested.
 #pragma once
 
 #include <stdbool.h>
@@ -23,19 +22,18 @@ struct share {
     struct queue_node turn; // in `turns` while it waits for its turn
     struct queue ready;     // its ready threads, in order
     int64_t budget;         // ticks left of its turn; negative: it owes them
-    uint32_t weight;
+    int64_t turn_ticks;     // of a turn
 };
 
 struct share_queue {
-    uint64_t slice;                       // ticks
     struct queue turns[PRIORITY_COUNT];   // shares with ready threads, but for the holder
     struct share *holder[PRIORITY_COUNT]; // whose turn it is; null: nobody's
     struct share shares[SHARE_COUNT];
 };
 
-// Appends a thread's node, in no queue, to the ready ones of share `index`, which has `weight`.
-void share_push(struct share_queue *queue, uint32_t index, uint32_t weight,
-                struct queue_node *node);
+// Appends a thread's node, in no queue, to the ready ones of share `index`, whose turns last `turn`
+// ticks (at least 1).
+void share_push(struct share_queue *queue, uint32_t index, uint64_t turn, struct queue_node *node);
 
 // Removes and returns the next thread to run, whose share has a budget then; null: none is ready.
 struct queue_node *share_pop(struct share_queue *queue);

@@ -32,7 +32,7 @@ struct thread {
     uint32_t number; // of all threads ever made, from 1; idle threads have 0
     uint32_t priority;
     uint32_t share;          // of the CPU's time (share.h)
-    uint32_t weight;         // of that share
+    uint64_t turn;           // ticks of that share's turns
     struct stack stack;      // none after its end
     struct process *process; // null: a thread of the kernel
     void (*entry)(void *argument);

@@ -24,11 +24,12 @@ static void print(const char *name, uint64_t ticks)
     }
 }
 
+// Sleeps until a message comes, and takes it.
 static void wait_for(uint32_t channel)
 {
-    while (channel_receive(channel, message, sizeof(message)) == -STATUS_EMPTY) {
+    do {
         (void)event_wait(0);
-    }
+    } while (channel_receive(channel, message, sizeof(message)) == -STATUS_EMPTY);
 }
 
 // What the loop and the reading of the counter take.
@@ -71,9 +72,7 @@ static uint64_t round_trip(uint32_t send, uint32_t receive, uint64_t bytes)
     uint64_t start = tsc_now();
 
     for (uint32_t i = 0; i < ROUNDS; i++) {
-        (void)!event_wait(1); // takes what the last round left, and does not sleep
         ASSERT(channel_send(send, message, bytes) == (int64_t)bytes);
-        (void)event_wait(0);
         wait_for(receive);
     }
     return (tsc_now() - start - empty_loop()) / ROUNDS;
@@ -106,13 +105,10 @@ static int64_t send_back(void)
 
     ASSERT(channel_bind(receive, BIT) == STATUS_OK);
     for (;;) {
+        (void)event_wait(0);
         int64_t count = channel_receive(receive, message, sizeof(message));
 
-        if (count == -STATUS_EMPTY) {
-            (void)event_wait(0);
-        } else {
-            ASSERT(channel_send(send, message, (uint64_t)count) == count);
-        }
+        ASSERT(count == -STATUS_EMPTY || channel_send(send, message, (uint64_t)count) == count);
     }
 }
 

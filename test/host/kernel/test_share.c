@@ -24,7 +24,7 @@ static uint64_t longest_step; // that any worker ran beyond the end of its turn
 
 static void begin_world(void)
 {
-    queue = (struct share_queue){.slice = SLICE};
+    queue = (struct share_queue){0};
     for (uint32_t i = 0; i < THREADS; i++) {
         workers[i] = (struct worker){.weight = SHARE_WEIGHT_DEFAULT};
     }
@@ -32,11 +32,16 @@ static void begin_world(void)
     longest_step = 0;
 }
 
+static uint64_t turn_of(const struct worker *worker)
+{
+    return (uint64_t)SLICE * worker->weight / SHARE_WEIGHT_DEFAULT;
+}
+
 static void wake(struct worker *worker)
 {
     worker->ready = true;
     worker->since = now;
-    share_push(&queue, worker->share, worker->weight, &worker->node);
+    share_push(&queue, worker->share, turn_of(worker), &worker->node);
 }
 
 // Runs the next worker for at most `step` ticks at once until its turn is over or, after `wish`
@@ -66,11 +71,6 @@ static struct worker *run_next(uint64_t step, uint64_t wish, bool sleeps)
         wake(worker);
     }
     return worker;
-}
-
-static uint64_t turn_of(const struct worker *worker)
-{
-    return (uint64_t)SLICE * worker->weight / SHARE_WEIGHT_DEFAULT;
 }
 
 // -- all of them always busy ----------------------------------------------------------------------
