@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The layout of the kernel's event log, as it leaves the machine in frames of kernel/lib/frame.h:
-// the payload of each is entries of one CPU, in order. Written by kernel/core/event_log.c; read by
-// scripts/gatehouse/event_log.py and test/replay, which checks it against the specification.
+// The kernel's event log: its entries, and how they leave the machine. Written by
+// kernel/core/event_log.c; scripts/gatehouse/event_log.py makes files of it, which hold the entries
+// as they stand here, and test/replay checks those against the specification.
 #pragma once
 
 #include <stddef.h>
@@ -31,8 +31,8 @@ enum event_kind {
     EVENT_TAKE,   // thread: taken out of it there
     EVENT_KILL,   // thread: it shall end
     EVENT_CHOOSE, // condition, thread: who waited longest there is to wake
-    EVENT_WAITED,  // condition, 1: it was chosen; 0: not: the running thread waits no more
-    EVENT_RUN,     // thread: it runs from now on; who ran and did not sleep or end is ready
+    EVENT_WAITED, // condition, 1: it was chosen; 0: not: the running thread waits no more
+    EVENT_RUN,    // thread: it runs from now on; who ran and did not sleep or end is ready
     // modes
     EVENT_EXIT_USER,  // vector, or EVENT_CALL + system call, 0, mode: ring 3 was left
     EVENT_START_USER, // 0, 0, mode: ring 3 runs on
@@ -78,7 +78,19 @@ struct event_entry {
     uint64_t value;
     uint64_t state; // of what it changed, afterwards, where the table above names it
 };
-static_assert(sizeof(struct event_entry) == 48, "event_log.py reads this layout");
+static_assert(sizeof(struct event_entry) == 48, "event_log.py writes this layout");
 static_assert(offsetof(struct event_entry, thread) == 16 &&
                   offsetof(struct event_entry, kind) == 22,
-              "event_log.py reads this layout");
+              "event_log.py writes this layout");
+
+// On the way out every byte has bit 7 set, as in the frames of the log of exits
+// (vmm/console/frame.h), which these come between. A number is one or more bytes with six bits
+// each, the lowest first; bit 6 is set in all but the last. A frame:
+//
+//   the four bytes of EVENT_FRAME_MARK
+//
+//   numbers of its head: CPU, frame of the run, bytes of the entries, how many these are, Adler-32
+//
+//   seven numbers for each entry: order and TSC, as differences from the entry before (the first
+//   of a frame: from 0), thread, kind, object, as a difference with the sign in bit 0, value, state
+#define EVENT_FRAME_MARK "\xb7\xd2\xe1\xca"

@@ -8,14 +8,14 @@
 #include "arch/x86/cpu/registers.h"
 #include "kernel/core/log.h"
 #include "kernel/core/panic.h"
-#include "kernel/lib/frame.h"
 #include "kernel/memory/memory.h"
 #include "kernel/memory/page_allocator.h"
 #include "kernel/thread/thread.h"
 
-#define DEBUG_PORT   0xe9 // of Bochs and QEMU
-#define RING_ENTRIES 64u  // a power of two
-#define PATIENCE     10000000u
+#define DEBUG_PORT    0xe9 // of Bochs and QEMU
+#define RING_ENTRIES  64u  // a power of two
+#define ENTRY_MAXIMUM 64u  // bytes on the way out: 5 words of 11 each, and two short ones
+#define PATIENCE      10000000u
 
 struct event_ring {
     _Atomic uint64_t written; // by its CPU: entries since the log began
@@ -23,7 +23,7 @@ struct event_ring {
     struct event_entry entries[RING_ENTRIES];
 };
 static_assert(sizeof(struct event_ring) <= PAGE_SIZE, "a ring is one page");
-static_assert(RING_ENTRIES * sizeof(struct event_entry) <= FRAME_PAYLOAD_MAXIMUM, "and one frame");
+static_assert(RING_ENTRIES * ENTRY_MAXIMUM <= 5000, "adler_32 takes them");
 
 bool event_log_on;
 static struct event_ring *rings[CPU_MAXIMUM];
@@ -48,26 +48,69 @@ static void give_port(void)
     atomic_store_explicit(&port_taken, false, memory_order_release);
 }
 
+// -- the way out (kernel/abi/event_log.h) ---------------------------------------------------------
+
+static uint8_t *put(uint8_t *out, uint64_t number)
+{
+    for (; number > 0x3f; number >>= 6) {
+        *out++ = (uint8_t)(0xc0 | number);
+    }
+    *out = (uint8_t)(0x80 | number);
+    return out + 1;
+}
+
+static uint8_t *put_entry(uint8_t *out, const struct event_entry *entry,
+                          const struct event_entry *before)
+{
+    uint64_t object = entry->object - before->object;
+
+    out = put(out, entry->order - before->order);
+    out = put(out, entry->tsc - before->tsc);
+    out = put(out, entry->thread);
+    out = put(out, entry->kind);
+    out = put(out, (object << 1) ^ (0 - (object >> 63)));
+    out = put(out, entry->value);
+    return put(out, entry->state);
+}
+
+// Of at most 5000 bytes, so that nothing overflows before the remainder.
+static uint32_t adler_32(const uint8_t *bytes, const uint8_t *end)
+{
+    uint32_t low = 1;
+    uint32_t high = 0;
+
+    while (bytes != end) {
+        low += *bytes++;
+        high += low;
+    }
+    return high % 65521 << 16 | low % 65521;
+}
+
 // Sends what a ring holds. The port is the caller's.
 static void send(uint32_t cpu)
 {
-    static uint8_t frame[FRAME_MAXIMUM];
+    static const struct event_entry first;
+    static uint8_t head[40] = EVENT_FRAME_MARK;
+    static uint8_t entries[RING_ENTRIES * ENTRY_MAXIMUM];
     struct event_ring *ring = rings[cpu];
     uint64_t sent = atomic_load_explicit(&ring->sent, memory_order_relaxed);
     // Acquire: pairs with the release in event_log_write.
-    uint64_t written = atomic_load_explicit(&ring->written, memory_order_acquire);
+    uint64_t count = atomic_load_explicit(&ring->written, memory_order_acquire) - sent;
+    const struct event_entry *before = &first;
+    uint8_t *end = entries;
 
-    while (sent < written) {
-        uint64_t first = sent % RING_ENTRIES;
-        uint64_t room = RING_ENTRIES - first;
-        uint64_t count = written - sent < room ? written - sent : room;
-        size_t size = frame_make(FRAME_EVENTS, (uint8_t)cpu, frames++, &ring->entries[first],
-                                 count * sizeof(struct event_entry), frame);
+    for (uint64_t i = 0; i < count; i++) {
+        const struct event_entry *entry = &ring->entries[(sent + i) % RING_ENTRIES];
 
-        port_write_string(DEBUG_PORT, frame, size);
-        sent += count;
-        atomic_store_explicit(&ring->sent, sent, memory_order_release);
+        end = put_entry(end, entry, before);
+        before = entry;
     }
+    uint8_t *end_of_head = put(put(head + 4, cpu), frames++);
+    end_of_head = put(put(end_of_head, (uint64_t)(end - entries)), count);
+    end_of_head = put(end_of_head, adler_32(entries, end));
+    port_write_string(DEBUG_PORT, head, (uint64_t)(end_of_head - head));
+    port_write_string(DEBUG_PORT, entries, (uint64_t)(end - entries));
+    atomic_store_explicit(&ring->sent, sent + count, memory_order_release);
 }
 
 void debug_port_write(const uint8_t *bytes, size_t count)

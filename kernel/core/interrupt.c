@@ -52,8 +52,8 @@ static void hook_interrupt(uint32_t vector, struct trap_frame *frame)
     bool from_user = trap_from_user(frame);
 
     if (from_user) {
-        proc_exit_user(this_cpu());
         event_log(EVENT_EXIT_USER, vector, 0, EVENT_MODE_HOST_KERNEL);
+        proc_exit_user(this_cpu());
     }
     interrupt_handle(vector);
     if (from_user) {
@@ -82,8 +82,8 @@ static void end_faulted_process(const struct trap_frame *frame, const struct tra
 
 static void hook_user_exception(struct trap_frame *frame, const struct trap_information *trap)
 {
-    proc_exit_user(this_cpu());
     event_log(EVENT_EXIT_USER, trap->vector, 0, EVENT_MODE_HOST_KERNEL);
+    proc_exit_user(this_cpu());
     if (trap->vector == VECTOR_DEVICE_NOT_AVAILABLE) {
         fpu_claim(current_thread()->fpu_area);
     } else {

@@ -30,8 +30,8 @@ static void user_thread_main(void *argument)
     struct thread *thread = argument;
 
     leave_to_user();
-    event_log(EVENT_START_USER, 0, 0, EVENT_MODE_USER);
     proc_start_user(this_cpu());
+    event_log(EVENT_START_USER, 0, 0, EVENT_MODE_USER);
     user_enter(thread->user_entry, thread->user_stack, thread->user_argument);
 }
 

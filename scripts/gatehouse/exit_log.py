@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
 """The log of VM exits: from frames in the emulator's debug output to a file, and back.
 
-The frames are made by kernel/lib/frame.c, the entries are `struct exit_entry` of
+The frames are made by vmm/console/frame.c, the entries are `struct exit_entry` of
 kernel/abi/exit_log.h. The file is a line that names the format, a line of JSON, and the entries,
 each behind the number of its VM."""
 import dataclasses
 import json
 import struct
 
-from gatehouse import report
+from gatehouse import event_log, report
 
 TITLE = b"gatehouse exit log 1\n"
 MAGIC = 0x9EC4A7E5
@@ -19,7 +19,7 @@ _BATCH = struct.Struct("<QQII")     # ticks a second, entries lost, sequence, en
 _ENTRY = struct.Struct("<5Q5IHBB")
 _STORED = struct.Struct("<QQ64s")   # VM, ticks in the guest before, entry
 _HEADER_WIRE = 24                   # bytes that surely hold the header
-EVENTS_MAGIC = 0xB7D2E1CA           # of frames of the kernel's event log
+_PREFIX = bytes(0x80 | byte for byte in MAGIC.to_bytes(4, "little"))
 
 
 @dataclasses.dataclass(slots=True)
@@ -87,7 +87,7 @@ def unpacked(wire):
 
 
 def checksum(number, sequence, payload):
-    """As kernel/lib/frame.c computes it."""
+    """As vmm/console/frame.c computes it."""
     total = number << 32 | sequence
     for word, in struct.iter_unpack("<Q", payload):
         total = ((total << 7 & MASK | total >> 57) + word) & MASK
@@ -109,33 +109,23 @@ def _frame_at(wire, start):
     return number, sequence, payload, end
 
 
-def _prefix(magic):
-    """What a frame with this magic begins with."""
-    return bytes(0x80 | byte for byte in magic.to_bytes(4, "little"))
-
-
-def split(output, magic):
-    """The frames with this magic in a debug output, as [(source, sequence, payload)], and what
-    stands between them, piece by piece. A frame is whole: the kernel writes it at once, though
-    perhaps in the middle of one with another magic."""
-    wire = output.translate(None, LOW_BYTES)
-    prefix, found, pieces, position = _prefix(magic), [], [], 0
-    start = wire.find(prefix)
-    while start >= 0:
-        frame = _frame_at(wire, start)
-        if frame:
-            found.append(frame[:3])
-            pieces.append(wire[position:start])
-            position = frame[3]
-        start = wire.find(prefix, position if frame else start + 1)
-    return found, pieces + [wire[position:]]
-
-
 def frames(output):
     """The frames in a debug output as [(VM, sequence, payload)], and how many pieces of it are
     damaged."""
-    found, pieces = split(b"".join(split(output, EVENTS_MAGIC)[1]), MAGIC)
-    return found, sum(1 for piece in pieces if piece)
+    wire = event_log.split(output.translate(None, LOW_BYTES))[1]
+    found, damaged, position = [], 0, 0
+    while position < len(wire):
+        start = wire.find(_PREFIX, position)
+        frame = _frame_at(wire, start) if start >= 0 else None
+        if frame:
+            damaged += start > position
+            found.append(frame[:3])
+            position = frame[3]
+            continue
+        following = wire.find(_PREFIX, max(start, position) + 1)
+        damaged += 1
+        position = following if following >= 0 else len(wire)
+    return found, damaged
 
 
 def decode(output, names=None):

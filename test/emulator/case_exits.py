@@ -187,7 +187,7 @@ def test_folder_as_log():
 
 
 def _pack(plain):
-    """Groups of seven bytes to eight, as kernel/lib/frame.c does."""
+    """Groups of seven bytes to eight, as vmm/console/frame.c does."""
     plain += bytes(-len(plain) % 7)
     wire = bytearray()
     for at in range(0, len(plain), 7):

@@ -156,7 +156,7 @@ static void sleeper_thread(void *finished)
 static void test_deadlines(void)
 {
     static uint32_t finished;
-    uint64_t limit = tsc_read() + time_base_microseconds(500000);
+    uint64_t limit = tsc_read() + time_base_microseconds(5000000);
 
     finished = 0;
     for (uint32_t i = 0; i < 20; i++) {
@@ -227,7 +227,7 @@ static void check_refusals(struct conversation *talk)
 
 static void drain(struct conversation *talk, uint32_t *received, uint64_t *bytes)
 {
-    uint64_t limit = tsc_read() + time_base_microseconds(2000000);
+    uint64_t limit = tsc_read() + time_base_microseconds(20000000);
     uint64_t count = 0;
 
     while (*received < 3 * MESSAGES && tsc_read() < limit) {

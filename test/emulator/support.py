@@ -15,7 +15,7 @@ import termios
 import time
 import uuid
 
-from gatehouse import console, machine, paths, report, spec
+from gatehouse import console, event_log, machine, paths, report, spec
 
 RUN = str(paths.ROOT / "scripts" / "run")
 TAG = "GATEHOUSE_TEST_TAG"
@@ -52,6 +52,21 @@ def _as_run(session, status, start):
                time.monotonic() - start)
 
 
+def check_events(path, mistake=None):
+    """Fails unless the specification allows the log of events, if there is one; with `mistake`,
+    unless the replay complains in these words."""
+    if path.exists():
+        status, words = event_log.replay(path)
+        assert status == (1 if mistake else 0) and (mistake or "") in words, (
+            f"replay of the kernel's events: status {status}\n{words[:6000]}")
+
+
+def check_debug_output(place, mistake=None):
+    """The same for the log that a machine of a case's own left in its folder."""
+    event_log.write(place / "events", event_log.decode((place / "debug.out").read_bytes()))
+    check_events(place / "events", mistake)
+
+
 def boot(start_machine, kernel=None, limit=120):
     """Boots a test kernel in a machine of the case's own making: start_machine(folder, image) of
     an engine. The result's .errors are the host's log lines."""
@@ -59,7 +74,7 @@ def boot(start_machine, kernel=None, limit=120):
     guests = [spec.Guest(name="guest", kernel=str(kernel or guest("hello_multiboot.elf")))]
     with machine.run_folder(None) as place:
         image = place / "test.iso"
-        machine.write_image(image, guests, place, False, True)
+        machine.write_image(image, guests, place, False, True, True)
         started = start_machine(place, image)
         try:
             session = console.Session(started, limit, False, capture=True)
@@ -68,6 +83,7 @@ def boot(start_machine, kernel=None, limit=120):
                 session.log.lines.append(started.post_mortem())
         finally:
             started.stop()
+        check_debug_output(place)
     assert status != report.TIMEOUT, "\n".join(["time limit", *session.log.lines[-20:],
                                                repr(bytes(session.captured[-1000:]))])
     return _as_run(session, status, start)
@@ -93,8 +109,18 @@ def _check_nothing_left(tag):
     raise AssertionError(f"left running: {left}")
 
 
-def run(*arguments, stdin=b"", environment=None, limit=240):
-    """Runs scripts/run; fails where it leaves a process behind or exceeds `limit` seconds."""
+def run(*arguments, **options):
+    """Runs scripts/run; fails where it leaves a process behind, exceeds `limit` seconds, or where
+    the specification does not allow what the kernel did."""
+    if {"--iso", "--event-log"} & set(arguments):
+        return _run(*arguments, **options)
+    with folder() as place:
+        result = _run(*arguments, "--event-log", place / "events", **options)
+        check_events(place / "events")
+    return result
+
+
+def _run(*arguments, stdin=b"", environment=None, limit=240):
     tag = uuid.uuid4().hex
     variables = {**os.environ, **(environment or {}), TAG: tag}
     start = time.monotonic()
@@ -152,6 +178,8 @@ class Person:
         self._master, slave = pty.openpty()
         self.before = termios.tcgetattr(slave)
         self._slave = slave
+        self._place = pathlib.Path(tempfile.mkdtemp(prefix="gatehouse-test-"))
+        arguments = (*arguments, "--event-log", self._place / "events")
         self.process = subprocess.Popen([RUN, *map(str, arguments)], stdin=slave, stdout=slave,
                                         stderr=slave, start_new_session=True)
         self.seen = b""
@@ -172,13 +200,14 @@ class Person:
         os.write(self._master, text.encode())
 
     def end(self, seconds=60):
-        """The exit status; the terminal must be as it was."""
+        """The exit status; the terminal must be as it was, and the kernel's events allowed."""
         end = time.monotonic() + seconds
         while self.process.poll() is None:
             assert time.monotonic() < end, "the run did not end"
             if select.select([self._master], [], [], 0.2)[0]:
                 self.seen += os.read(self._master, 4096)
         assert termios.tcgetattr(self._slave) == self.before, "the terminal was not restored"
+        check_events(self._place / "events")
         return self.process.returncode
 
     def close(self):
@@ -188,3 +217,4 @@ class Person:
             self.process.wait(20)
         os.close(self._master)
         os.close(self._slave)
+        shutil.rmtree(self._place, ignore_errors=True)

@@ -235,7 +235,7 @@ struct refusal step_choose(struct replay *replay, const struct event_entry *even
         asleep_again(&kept);
         kept.thread->queued = kept.before.queued;
     }
-    if (is_allowed(&refusal)) {
+    if (is_allowed(&refusal) && condition < SPEC_CHANNELS) {
         replay->cpus[event->cpu].chosen = place;
         replay->cpus[event->cpu].chosen_on = event->object;
     }

@@ -6,7 +6,7 @@
 
 #include "kernel/lib/format.h"
 #include "kernel/lib/string.h"
-#include "kernel/lib/frame.h"
+#include "vmm/console/frame.h"
 #include "vmm/runtime/system_call.h"
 
 #define MESSAGES_A_TURN 8u // of one VM before the others have their turn
@@ -72,10 +72,9 @@ static void take_consumed(struct console *console, struct vm *vm, const struct m
 static void take_exits(struct console *console, struct vm *vm, const struct message *message)
 {
     static uint8_t frame[FRAME_MAXIMUM];
-    static_assert(FRAME_PAYLOAD_MAXIMUM >= MESSAGE_MAXIMUM / 8 * 8, "a message is one frame");
     size_t length = message->header.length & ~(size_t)7;
-    size_t size = frame_make(FRAME_EXITS, (uint8_t)vm->number, console->frames++, message->payload,
-                             length, frame);
+    size_t size =
+        frame_make((uint8_t)vm->number, console->frames++, message->payload, length, frame);
     enum status status = STATUS_OK;
 
     for (size_t done = 0; done < size && status == STATUS_OK; done += DEBUG_WRITE_MAXIMUM) {

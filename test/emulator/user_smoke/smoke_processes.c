@@ -46,7 +46,7 @@ void child_start(struct child *child, const char *role, uint64_t pages)
 
 void child_wait(const struct child *child, struct process_status *status)
 {
-    uint64_t limit = tsc_now() + smoke_info->tsc_hz * 5;
+    uint64_t limit = tsc_now() + smoke_info->tsc_hz * 30;
 
     do {
         expect("status", process_status_get(child->process, status), STATUS_OK);

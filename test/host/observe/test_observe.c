@@ -8,7 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "kernel/lib/frame.h"
+#include "vmm/console/frame.h"
 #include "vmm/monitor/exit_reason.h"
 #include "vmm/monitor/observe.h"
 
@@ -386,7 +386,7 @@ static void test_frame(void **state)
         payload[i] = (uint8_t)(i * 167 + 13);
     }
     for (size_t length = 0; length <= sizeof(payload); length += 8) {
-        size = frame_make(FRAME_EXITS, 3, 77, payload, length, wire);
+        size = frame_make(3, 77, payload, length, wire);
         assert_true(size <= sizeof(wire) && size % 8 == 0);
         for (size_t i = 0; i < size; i++) {
             assert_true(wire[i] >= 0x80);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Frames for the debug port: see frame.h. Called by the console process's one thread, and by the
-// kernel under the lock of its event log. Host-tested.
-#include "kernel/lib/frame.h"
+// Frames for the debug port: see frame.h. Called by the console process's one thread.
+#include "vmm/console/frame.h"
 
 #include "kernel/lib/string.h"
 
@@ -15,10 +14,9 @@ static inline uint64_t load(const uint8_t *from)
 }
 
 // Rotates and adds, a word at a time: the log is large, and every tick counts.
-static uint32_t checksum_of(uint8_t source, uint32_t sequence, const uint8_t *payload,
-                            size_t length)
+static uint32_t checksum_of(uint8_t vm, uint32_t sequence, const uint8_t *payload, size_t length)
 {
-    uint64_t sum = (uint64_t)source << 32 | sequence;
+    uint64_t sum = (uint64_t)vm << 32 | sequence;
 
 #pragma GCC unroll 8
     for (const uint8_t *end = payload + length; payload != end; payload += 8) {
@@ -50,15 +48,14 @@ static uint8_t *pack(const uint8_t *from, size_t length, uint8_t *out)
     return out + 8 * groups;
 }
 
-size_t frame_make(uint32_t magic, uint8_t source, uint32_t sequence, const void *payload,
-                  size_t length, uint8_t *out)
+size_t frame_make(uint8_t vm, uint32_t sequence, const void *payload, size_t length, uint8_t *out)
 {
     static uint8_t plain[sizeof(struct frame_header) + FRAME_PAYLOAD_MAXIMUM + 8];
-    struct frame_header header = {.magic = magic,
+    struct frame_header header = {.magic = FRAME_MAGIC,
                                   .length = (uint16_t)length,
-                                  .source = source,
+                                  .vm = vm,
                                   .sequence = sequence,
-                                  .checksum = checksum_of(source, sequence, payload, length)};
+                                  .checksum = checksum_of(vm, sequence, payload, length)};
     size_t size = sizeof(header) + length;
 
     memcpy(plain, &header, sizeof(header));
