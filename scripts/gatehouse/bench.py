@@ -16,6 +16,7 @@ SECONDS = 600
 # Both run with it. nokaslr: the unpacked kernel lies and starts where it was linked for.
 BOOT_APPEND = "console=ttyS0 quiet cryptomgr.notests nokaslr"
 BOOT_TARGET = 1.02
+CLOCK = 1767225600  # 2026-01-01, where runs are to repeat
 BOOT_KVM = 1.08
 
 # Operation: (KVM's ticks in the same emulator, our target). Names as guests/bench_exits prints them.
@@ -87,9 +88,10 @@ def _guest_entry():
     return int(match[1], 16)
 
 
-def guest_boot(append):
-    """Ticks from the first entry of the guest to init's banner, inside Gatehouse."""
-    guest = spec.Guest(append=append, initrd=("initramfs", _initramfs()), reset="end")
+def guest_boot(append, **options):
+    """Ticks from the first entry of the guest to init's banner, inside Gatehouse. `options`: of
+    spec.Guest."""
+    guest = spec.Guest(append=append, initrd=("initramfs", _initramfs()), reset="end", **options)
     machine.complete_guests([guest])
     with machine.run_folder(None) as folder:
         image = folder / "guest.iso"
@@ -130,6 +132,22 @@ def measuring_guest(apic):
                        apic="on" if apic else "off")
     machine.complete_guests([guest])
     return guest
+
+
+def observed():
+    """The boot without and with an exit log and exit tables: {"off", "log", "stats"} in ticks."""
+    result = {}
+    for name, options in {"off": {}, "log": {"exit_log": True}, "stats": {"stats": True}}.items():
+        report.say(f"booting Linux in Gatehouse: {name}")
+        result[name] = guest_boot(BOOT_APPEND, clock=CLOCK, seed=1, **options)
+    return result
+
+
+def observed_table(result):
+    """What observing costs, as text."""
+    rows = [f"  {name:8}{ticks:>14,}{100 * (ticks / result['off'] - 1):>8.2f} %"
+            for name, ticks in result.items()]
+    return "\n".join(["guest Linux, kernel entry to init, in ticks: exits observed or not", *rows])
 
 
 def exits():

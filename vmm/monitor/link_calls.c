@@ -51,9 +51,10 @@ void link_receive(struct link *link)
 
 void link_send(struct link *link, uint32_t type, const void *payload, size_t length)
 {
-    struct link_message message = {.header = {type, (uint32_t)length}};
+    struct link_message message; // what the message does not use stays unset: zeros would cost
 
     ASSERT(length <= sizeof(message.payload));
+    message.header = (struct message_header){type, (uint32_t)length};
     memcpy(message.payload, payload, length);
     send_message(link, &message);
 }

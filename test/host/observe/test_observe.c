@@ -227,6 +227,36 @@ static void test_last_exit(void **state)
     assert_int_equal(sink.batch.entries[0].kernel, 5);
 }
 
+// Entries of two processors go into the same batch, and what both have lost is told as a sum.
+static void test_two_processors(void **state)
+{
+    static struct vcpu_log other_log;
+    static struct observer other;
+    const struct exit_record hlt = {.reason = 12};
+
+    (void)state;
+    observe_start(&other, &other_log, &sink, 5, now);
+    other_log.records[0].reason = 10;
+    other_log.written = 1;
+    other_log.lost = 7;
+    call(false);
+    guest_runs(10, &hlt);
+    guest_runs(10, &hlt);
+    the_log.lost = 2;
+    observe_return(&observer, now);
+    assert_false(observe_take(&observer));
+    assert_false(observe_take(&other));
+    assert_int_equal(sink.batch.header.count, 2);
+    assert_int_equal(sink.batch.entries[0].vcpu, 3);
+    assert_int_equal(sink.batch.entries[1].vcpu, 5);
+    assert_int_equal(sink.batch.header.lost, 9);
+    other_log.lost = 8;
+    assert_false(observe_take(&other));
+    assert_false(observe_take(&observer));
+    assert_int_equal(sink.batch.header.lost, 10);
+    assert_int_equal(the_stats.count, 2);
+}
+
 static void test_values(void **state)
 {
     static const struct {
@@ -408,6 +438,7 @@ int main(void)
         cmocka_unit_test_setup(test_halt_and_log_service, reset),
         cmocka_unit_test_setup(test_sums_of_random_runs, reset),
         cmocka_unit_test_setup(test_last_exit, reset),
+        cmocka_unit_test_setup(test_two_processors, reset),
         cmocka_unit_test_setup(test_values, reset),
         cmocka_unit_test_setup(test_medians, reset),
         cmocka_unit_test_setup(test_subjects, reset),
