@@ -2,6 +2,8 @@
 """The host kernel by itself: its own checks, its system calls from ring 3, and boots that lack
 something. No guest, so QEMU without VMX does for most."""
 import functools
+import os
+import random
 import re
 import time
 
@@ -16,6 +18,7 @@ TESTS = ("address_space", "quota", "conditions", "deadlines", "events", "channel
 # line goes out at the serial port's pace because no console process takes it.
 HOLD_LIMITS = {"address-space": 300000, "log": 256 * 20000000 // 11520}
 HOLD_LIMIT = 5000  # of all others
+SMP_TESTS = ("wakes", "shootdown", "messages", "guests", "containers")
 SMOKE_TESTS = ("calls", "threads", "processes", "machines")
 
 
@@ -136,6 +139,40 @@ def _all_panic(result, cpus):
     lines = re.findall(r"cpu (\d): (?:it ended the machine|kernel, rip)", result.errors)
     assert len(first) == 1 and lines == [str(number) for number in range(cpus)], result.errors
     assert all(text == f"on purpose, on CPU {number}" for number, text in own), result.errors
+
+
+def _smp(cpus, messages, rounds, start=_qemu, limit=240, image="gatehouse.elf"):
+    """Runs the checks on several CPUs; their first line says the seed."""
+    seed = random.randrange(1 << 32)
+    _passed(_boot(_on(cpus, start), modules={f"console smp {seed} {messages} {rounds}":
+                                             "user_smoke.elf"}, limit=limit, image=image),
+            SMP_TESTS)
+
+
+def test_smp_four_qemu():
+    _smp(4, 4000, 100)
+
+
+def test_smp_eight_qemu():
+    """LONG_MESSAGES in the environment: how many instead of what fits into a short run."""
+    messages = int(os.environ.get("LONG_MESSAGES", "200000"))
+    _smp(8, messages, 20, limit=240 + messages // 500)
+
+
+def test_smp_checked_qemu():
+    """Lock order and modes are watched."""
+    _smp(4, 4000, 20, image="gatehouse_checked.elf")
+
+
+def test_smp_bochs():
+    """With guests: their memory is taken away from another CPU, and so are they."""
+    _smp(2, 4000, 100, _bochs)
+
+
+def test_smp_limited_qemu():
+    """The command line can leave processors off."""
+    result = _boot(_on(8), "cpus=3", {"console smp 1 900 5": "user_smoke.elf"}, limit=240)
+    _passed(result.expect(0, "CPUs: 3 of 8 run", "smp: 3 CPUs"), SMP_TESTS)
 
 
 def test_mcs_lock_qemu():

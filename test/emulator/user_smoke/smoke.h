@@ -16,6 +16,10 @@
 
 extern const struct process_info *smoke_info;
 
+// Handle of this program's own boot module, and the words behind its name there.
+uint32_t smoke_module(void);
+const char *smoke_words(void);
+
 // Counts a failure and prints it when the two differ.
 void expect(const char *what, int64_t got, int64_t want);
 

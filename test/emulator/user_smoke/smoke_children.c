@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What the children of the system-call checks do, by role.
 #include "smoke.h"
+#include "smoke_smp.h"
 #include "kernel/lib/address.h"
 #include "kernel/lib/string.h"
 
@@ -236,6 +237,7 @@ static const struct {
     {"port", role_port},         {"syscall", role_syscall},    {"bad-return", role_bad_return},
     {"divide", role_divide},     {"spin", role_spin},          {"sleep", role_sleep},
     {"send", role_send},         {"fill", role_fill},          {"threads", role_threads},
+    {"mesh", role_mesh},         {"storm", role_storm},        {"machine", role_machine},
     {"fpu", role_fpu},           {"powers", role_powers},      {"fuzz", role_fuzz},
 };
 

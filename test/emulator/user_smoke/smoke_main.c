@@ -2,6 +2,7 @@
 // The start of the system-call checks: prints "PASS name" or "FAIL name: what got, want" lines on
 // the log port and ends the run with status 0 or 1.
 #include "smoke.h"
+#include "smoke_smp.h"
 #include <stdbool.h>
 #include "kernel/lib/format.h"
 #include "kernel/lib/string.h"
@@ -32,6 +33,33 @@ void expect(const char *what, int64_t got, int64_t want)
     }
 }
 
+static struct module_info own_module;
+static uint32_t own_module_handle;
+
+static void open_own_module(void)
+{
+    for (uint32_t i = 0; i < smoke_info->module_count; i++) {
+        int64_t handle = module_open(i, &own_module);
+
+        if (handle >= 0 && strcmp(own_module.name, SMOKE_MODULE_NAME) == 0) {
+            own_module_handle = (uint32_t)handle;
+            return;
+        }
+        expect("close", handle_close((uint32_t)handle), STATUS_OK);
+    }
+    expect("own module", 0, 1);
+}
+
+uint32_t smoke_module(void)
+{
+    return own_module_handle;
+}
+
+const char *smoke_words(void)
+{
+    return own_module.arguments;
+}
+
 static uint64_t used_pages(void)
 {
     struct container_info info = {0};
@@ -48,12 +76,49 @@ static unsigned run(const char *name, void (*test)(void))
     test_name = name;
     failures = 0;
     test();
+    // Threads that ended on other CPUs are freed there when those run on.
+    for (uint64_t limit = tsc_now() + 5 * smoke_info->tsc_hz;
+         used_pages() != used && tsc_now() < limit;) {
+        (void)event_wait(tsc_now() + smoke_info->tsc_hz / 100);
+    }
     expect("pages in use", (int64_t)used_pages(), (int64_t)used);
     if (failures == 0) {
         (void)format_text(line, sizeof(line), "PASS %s\n", name);
         print(line);
     }
     return failures;
+}
+
+// Reads "smp SEED MESSAGES ROUNDS"; false when that is not what the words are.
+static bool smp_words(void)
+{
+    const char *at = smoke_words();
+    uint64_t *const numbers[] = {&smp.seed, &smp.messages, &smp.rounds};
+
+    if (memcmp(at, "smp ", 4) != 0) {
+        return false;
+    }
+    at += 4;
+    for (unsigned i = 0; i < ARRAY_COUNT(numbers); i++) {
+        for (; *at >= '0' && *at <= '9'; at++) {
+            *numbers[i] = *numbers[i] * 10 + (uint64_t)(*at - '0');
+        }
+        at += *at == ' ';
+    }
+    smp.cpus = smoke_info->cpu_count < SMP_CPUS ? smoke_info->cpu_count : SMP_CPUS;
+    return true;
+}
+
+static unsigned run_smp(void)
+{
+    char line[100];
+
+    (void)format_text(line, sizeof(line), "smp: %u CPUs, seed %lu, %lu messages, %lu rounds\n",
+                      smp.cpus, smp.seed, smp.messages, smp.rounds);
+    print(line);
+    return run("wakes", test_smp_wakes) + run("shootdown", test_smp_shootdown) +
+           run("messages", test_smp_messages) + run("guests", test_smp_guests) +
+           run("containers", test_smp_containers);
 }
 
 int64_t program_main(const struct process_info *info)
@@ -67,6 +132,10 @@ int64_t program_main(const struct process_info *info)
     }
     // What the kernel has logged so far was printed already; from now on the port is ours.
     while (log_read(text, sizeof(text)) > 0) {
+    }
+    open_own_module();
+    if (smp_words()) {
+        (void)machine_end(run_smp() != 0);
     }
     failed += run("calls", test_calls);
     failed += run("threads", test_threads);

@@ -7,31 +7,13 @@
 #define EVENT_ENDED   2u
 #define CHILD_PAGES   400u
 
-static uint32_t module; // handle of this program's own boot module
-
-static uint32_t open_own_module(void)
-{
-    struct module_info info;
-
-    for (uint32_t i = 0; i < smoke_info->module_count; i++) {
-        int64_t handle = module_open(i, &info);
-
-        if (handle >= 0 && strcmp(info.name, SMOKE_MODULE_NAME) == 0) {
-            return (uint32_t)handle;
-        }
-        expect("close", handle_close((uint32_t)handle), STATUS_OK);
-    }
-    expect("own module", 0, 1);
-    return 0;
-}
-
 void child_start(struct child *child, const char *role, uint64_t pages)
 {
     child->container = (uint32_t)container_split(HANDLE_SELF_CONTAINER, pages, 0);
     child->receive = (uint32_t)channel_create();
     child->send = (uint32_t)channel_create();
     struct process_arguments arguments = {
-        .module = module,
+        .module = smoke_module(),
         .container = child->container,
         .handle_count = 2,
         .handles = {child->receive, child->send},
@@ -157,7 +139,8 @@ static void check_refused_creation(void)
 {
     struct container_info info;
     int64_t container = container_split(HANDLE_SELF_CONTAINER, 30, 0);
-    struct process_arguments arguments = {.module = module, .container = (uint32_t)container};
+    struct process_arguments arguments = {.module = smoke_module(),
+                                          .container = (uint32_t)container};
 
     expect("quota too small", process_create(&arguments), -STATUS_QUOTA);
     expect("info", container_info_get((uint32_t)container, &info), STATUS_OK);
@@ -204,7 +187,6 @@ void test_processes(void)
     static const char *const page_faults[] = {"null", "write-text", "run-data", "kernel"};
     static const char *const protections[] = {"cli", "port"};
 
-    module = open_own_module();
     check_echo();
     for (unsigned i = 0; i < ARRAY_COUNT(page_faults); i++) {
         check_fault(page_faults[i], 14, 14);
@@ -227,5 +209,4 @@ void test_processes(void)
         check_code("fuzz", 2000, 4);
     }
     check_fpu();
-    expect("close", handle_close(module), STATUS_OK);
 }
