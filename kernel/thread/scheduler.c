@@ -208,20 +208,28 @@ void scheduler_switch(void)
     }
 }
 
-// Takes over the threads that other CPUs woke.
-static void run_woken(struct scheduler *scheduler)
+static struct thread *take_woken(struct scheduler *scheduler)
 {
     lock_acquire(&scheduler->wake_lock);
     struct thread *thread = atomic_load_explicit(&scheduler->woken, memory_order_relaxed);
     atomic_store_explicit(&scheduler->woken, NULL, memory_order_relaxed);
-    for (struct thread *each = thread; each; each = each->next_woken) {
-        each->wake_pending = false;
-        event_log(EVENT_TAKE, each->number, 0, 0);
-    }
     lock_release(&scheduler->wake_lock);
+    return thread;
+}
+
+// Wakes the threads that other CPUs woke. One whose wake_pending is cleared may be posted again at
+// once, which writes its link; so that is read before.
+static void run_woken(struct scheduler *scheduler)
+{
+    struct thread *thread = take_woken(scheduler);
+
     while (thread) {
         struct thread *next = thread->next_woken;
 
+        lock_acquire(&scheduler->wake_lock);
+        thread->wake_pending = false;
+        event_log(EVENT_TAKE, thread->number, 0, 0);
+        lock_release(&scheduler->wake_lock);
         thread_wake(thread);
         if (thread == scheduler->running && thread_is_killed(thread)) {
             scheduler->attention |= ATTENTION_YIELD;

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Checks the Spin models of test/model: each must hold, and its broken twin must be rejected."""
+"""Checks the Spin models of test/model: each must hold, its broken twins must be rejected, and the
+C text that it quotes beside its steps, /* file.c: text */, must stand in the sources."""
 import re
 import subprocess
 import tempfile
@@ -40,13 +41,39 @@ def search(name, *defines):
     return int(errors[1]), int(states[1]), output
 
 
+def twins(name):
+    """The defines that make a broken twin of the model."""
+    source = paths.ROOT / "test" / "model" / f"{name}.pml"
+    return sorted(set(re.findall(r"#ifn?def (BROKEN\w*)", source.read_text(encoding="ascii"))))
+
+
+def check_quotes(name):
+    """Fails where the model quotes C text that the named file does not hold; returns how many."""
+    text = (paths.ROOT / "test" / "model" / f"{name}.pml").read_text(encoding="ascii")
+    quotes = re.findall(r"/\* (\S+\.[ch]): (.*?) \*/", text, re.DOTALL)
+    for file, quote in quotes:
+        path = paths.ROOT / file
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        words = " ".join(" ".join(line.split("//")[0] for line in lines).split())
+        if " ".join(quote.split()) not in words:
+            raise report.Failure(1, f"{name}.pml quotes what {file} does not say any more: {quote}")
+    if not quotes:
+        raise report.Failure(1, f"{name}.pml quotes no C code")
+    return len(quotes)
+
+
 def check(name):
-    """Fails unless the model holds, completely searched, and its broken twin does not."""
+    """Fails unless the model holds, completely searched, and its broken twins do not; returns the
+    numbers of states, of twins and of quotes."""
+    quotes = check_quotes(name)
     errors, states, output = search(name)
     if errors or "max search depth too small" in output or "out of memory" in output:
         raise report.Failure(1, f"{name}.pml does not hold:\n{output}")
-    broken, _, _ = search(name, "-DBROKEN")
+    broken = twins(name)
+    for twin in broken:
+        if not search(name, "-D" + twin)[0]:
+            raise report.Failure(1, f"{name}.pml: the twin {twin} was accepted, so the model does "
+                                 "not see it")
     if not broken:
-        raise report.Failure(1, f"{name}.pml: the broken twin was accepted, so the model proves "
-                             "nothing")
-    return states
+        raise report.Failure(1, f"{name}.pml has no broken twin")
+    return states, len(broken), quotes

@@ -39,14 +39,17 @@ proctype sender(byte me)
     :: number < MESSAGES ->
         lock();
         if
-        :: !busy -> busy = true /* channel_slot_claim */
+        /* kernel/ipc/channel_slot.c: if (slot->busy) { return false; } slot->busy = 1; return true; */
+        :: !busy -> busy = true
         :: else ->
-            waiters ! me; /* condition_enqueue */
+            /* kernel/thread/condition.c: queue_push(&condition->waiters, &waiter.node); */
+            waiters ! me;
             woken[me] = false;
             do
             :: woken[me] -> break
             :: else ->
-                /* thread_sleep(&channel->lock): asleep and lock free in one step, as seen by wakers */
+                /* kernel/thread/condition.c: waiter.thread->state = THREAD_SLEEPING; */
+                /* kernel/thread/condition.c: lock_release(lock); scheduler_switch(); lock_acquire(lock); */
 #ifdef BROKEN
                 unlock();
                 asleep[me] = true;
@@ -62,7 +65,8 @@ proctype sender(byte me)
             handed = SENDERS
         fi;
         assert(busy && count == 0);
-        content_sender = me; /* copy, then channel_slot_store */
+        /* kernel/ipc/channel.c: channel_slot_store(&channel->slot, count); */
+        content_sender = me;
         content_number = number;
         count = 1;
         unlock();
@@ -97,9 +101,11 @@ active proctype receiver()
             received++;
             count = 0;
             if
+            /* kernel/ipc/channel.c: channel_slot_finish(&channel->slot, condition_wake_one(&channel->senders)); */
             :: waiters ? who ->
+                /* kernel/thread/condition.c: waiter->woken = true; */
                 woken[who] = true;
-                /* thread_wake: leaves a thread alone that is not asleep */
+                /* kernel/thread/thread.c: } else if (thread->state == THREAD_SLEEPING) { */
                 if
                 :: asleep[who] -> wake_queued[who] = true
                 :: else -> skip

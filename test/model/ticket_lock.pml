@@ -14,8 +14,8 @@
 #define ROUNDS 2
 #define WRAP 4
 
-byte next = 0;
-byte serving = 0;
+byte next = 0;    /* lock->last */
+byte serving = 0; /* lock->turn */
 byte holders = 0; /* processors inside: never more than one */
 byte entered = 0; /* the ticket that has to enter next */
 bool waiting[CPUS];
@@ -31,11 +31,11 @@ active [CPUS] proctype cpu()
         ticket = next;
         next = (ticket + 1) % WRAP;
 #else
-        /* atomic_fetch_add_explicit(&lock->next, 1, memory_order_relaxed) */
+        /* kernel/lock/ticket_lock.c: uint64_t ticket = atomic_fetch_add_explicit(&lock->last, 1, memory_order_relaxed); */
         atomic { ticket = next; next = (next + 1) % WRAP }
 #endif
         waiting[_pid] = true;
-        /* while (atomic_load_explicit(&lock->serving, memory_order_acquire) != ticket) */
+        /* kernel/lock/ticket_lock.c: while (atomic_load_explicit(&lock->turn, memory_order_acquire) != ticket) { */
         serving == ticket;
         waiting[_pid] = false;
 
@@ -45,7 +45,8 @@ active [CPUS] proctype cpu()
         entered = (entered + 1) % WRAP;
         holders--;
 
-        /* ticket = load(serving); atomic_store_explicit(&lock->serving, ticket + 1, release) */
+        /* kernel/lock/ticket_lock.c: uint64_t ticket = atomic_load_explicit(&lock->turn, memory_order_relaxed); */
+        /* kernel/lock/ticket_lock.c: atomic_store_explicit(&lock->turn, ticket + 1, memory_order_release); */
         ticket = serving;
         serving = (ticket + 1) % WRAP;
         round++
