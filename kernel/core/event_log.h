@@ -20,6 +20,7 @@ extern bool event_log_on; // set at boot, before a second CPU runs
 //@ terminates \true; assigns \nothing;
 void event_log_write(enum event_kind kind, uint64_t object, uint64_t value, uint64_t state);
 
+//@ terminates \true; assigns \nothing;
 static inline void event_log(enum event_kind kind, uint64_t object, uint64_t value, uint64_t state)
 {
     if (UNLIKELY(event_log_on)) {
@@ -36,6 +37,7 @@ static inline void event_log(enum event_kind kind, uint64_t object, uint64_t val
     } while (0)
 
 // The same about something named by its address.
+//@ terminates \true; assigns \nothing;
 static inline void event_log_of(enum event_kind kind, const void *object, uint64_t value,
                                 uint64_t state)
 {

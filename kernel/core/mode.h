@@ -13,9 +13,20 @@
 
 // What a checked build demands before this CPU's mode goes from one to another: that it is the
 // first one, and what belongs to both. Nothing in a plain build (mode_plain.c).
+/*@
+  requires \valid_read(cpu) && cpu->mode == from;
+  terminates \true;
+  assigns \nothing;
+*/
 void mode_check(const struct cpu *cpu, enum cpu_mode from, enum cpu_mode to);
 
 // The boot of this CPU is over: init, ikern, ihost, pg and ipt are set.
+/*@
+  requires \valid(cpu) && cpu->mode == MODE_BOOT;
+  terminates \true;
+  assigns cpu->mode;
+  ensures cpu->mode == MODE_INIT + MODE_IKERN + MODE_IHOST + MODE_PG + MODE_IPT;
+*/
 static inline void mode_start(struct cpu *cpu)
 {
     mode_check(cpu, MODE_BOOT, MODE_KERNEL);
@@ -23,6 +34,12 @@ static inline void mode_start(struct cpu *cpu)
 }
 
 // This CPU is about to run a guest. Requires init, ikern, ihost and pg; clears ihost.
+/*@
+  requires \valid(cpu) && cpu->mode == MODE_KERNEL;
+  terminates \true;
+  assigns cpu->mode;
+  ensures cpu->mode == \old(cpu->mode) - MODE_IHOST;
+*/
 static inline void hostout(struct cpu *cpu)
 {
     mode_check(cpu, MODE_KERNEL, MODE_GUEST);
@@ -30,6 +47,12 @@ static inline void hostout(struct cpu *cpu)
 }
 
 // The guest has exited. Requires init, ikern and not ihost; sets ihost.
+/*@
+  requires \valid(cpu) && cpu->mode == MODE_GUEST;
+  terminates \true;
+  assigns cpu->mode;
+  ensures cpu->mode == \old(cpu->mode) + MODE_IHOST;
+*/
 static inline void hostin(struct cpu *cpu)
 {
     mode_check(cpu, MODE_GUEST, MODE_KERNEL);
@@ -38,6 +61,12 @@ static inline void hostin(struct cpu *cpu)
 
 // The running thread goes on in ring 3, with the registers that its kernel stack holds. Requires
 // init, ikern, ihost, pg and ipt; clears ikern and ipt. Nothing but the way back follows it.
+/*@
+  requires \valid(cpu) && cpu->mode == MODE_KERNEL;
+  terminates \true;
+  assigns cpu->mode;
+  ensures cpu->mode == \old(cpu->mode) - MODE_IKERN - MODE_IPT;
+*/
 static inline void proc_start_user(struct cpu *cpu)
 {
     mode_check(cpu, MODE_KERNEL, MODE_USER);
@@ -46,6 +75,12 @@ static inline void proc_start_user(struct cpu *cpu)
 
 // The running thread came from ring 3, by a trap. Requires ihost, pg and not ikern; sets ikern and
 // ipt. SYSENTER comes by system_call.asm instead; system_call_table.c checks what that left.
+/*@
+  requires \valid(cpu) && cpu->mode == MODE_USER;
+  terminates \true;
+  assigns cpu->mode;
+  ensures cpu->mode == \old(cpu->mode) + MODE_IKERN + MODE_IPT;
+*/
 static inline void proc_exit_user(struct cpu *cpu)
 {
     mode_check(cpu, MODE_USER, MODE_KERNEL);

@@ -273,6 +273,7 @@ static enum status container_free_locked(struct container_tree *tree, uint32_t i
     if (!container) {
         return STATUS_NOT_FOUND;
     }
+    //@ assert container_own{Here}(tree, id) == container_own{Pre}(tree, id);
     if (pages > container_own_usage(tree, id)) {
         return STATUS_STATE;
     }

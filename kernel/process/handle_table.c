@@ -4,6 +4,12 @@
 
 enum status handle_table_add(struct handle_table *table, struct handle handle, uint32_t *number)
 {
+    /*@
+      loop invariant 0 <= i <= HANDLE_MAXIMUM;
+      loop invariant \forall integer k; 0 <= k < i ==> table->entries[k].kind != HANDLE_NONE;
+      loop assigns i;
+      loop variant HANDLE_MAXIMUM - i;
+    */
     for (uint32_t i = 0; i < HANDLE_MAXIMUM; i++) {
         if (table->entries[i].kind == HANDLE_NONE) {
             table->entries[i] = handle;
@@ -33,6 +39,7 @@ enum status handle_table_remove(struct handle_table *table, uint64_t number, str
         return STATUS_NOT_FOUND;
     }
     *handle = table->entries[number];
-    table->entries[number] = (struct handle){HANDLE_NONE, {.value = 0}};
+    table->entries[number].kind = HANDLE_NONE;
+    table->entries[number].value = 0;
     return STATUS_OK;
 }

@@ -1,27 +1,50 @@
 # SPDX-License-Identifier: MIT
-"""Proves ACSL contracts of the product's sources with Frama-C/WP: what is proved, and how."""
+"""Proves ACSL contracts of the product's sources with Frama-C/WP; what is proved stands in
+test/proof/proofs.toml, with the number of goals of each function and with mutations, small bugs that
+must make the proof of a function fail."""
+import concurrent.futures
 import dataclasses
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
+import tomllib
 
 from gatehouse import paths, report
 
 PACKAGES = ["frama-c-base", "why3", "cvc4", "z3", "gcc"]
 SECONDS = 3600  # for one file
-GOAL_SECONDS = 30
+WORKERS = 2
+# A prover gives up after so many steps of its own, so that the result does not depend on the
+# machine's load; the seconds are there only so that a prover which counts badly ends too.
+STEPS = 1000000
+GOAL_SECONDS = 60
 PRELUDE = "test/proof/frama_c.h"  # what Frama-C lacks of the compiler
+BITS = "test/proof/bits.h"        # for contracts about bits
+LIST = "test/proof/proofs.toml"
+
+
+@dataclasses.dataclass
+class Mutation:
+    """A bug to plant: in `file`, `old` becomes `new`, and `function` can no longer be proved."""
+    function: str
+    file: str
+    old: str
+    new: str
 
 
 @dataclasses.dataclass
 class Proof:
     """A file, its proved functions with the goals that each had when it was entered, and options
-    for Frama-C besides the common ones."""
+    for Frama-C besides the common ones. `bits`: the contracts are about bits, proved path by path."""
     file: str
     goals: dict
-    options: list = dataclasses.field(default_factory=list)
+    quick: bool
+    bits: bool
+    mutations: list
+    options: list
 
 
 @dataclasses.dataclass
@@ -33,24 +56,16 @@ class Count:
     problems: list
 
 
-PROOFS = [
-    Proof("drivers/ring.c", {
-        "next": 4, "ring_initialize": 4, "ring_count": 10, "ring_space": 8, "ring_push": 29,
-        "ring_push_over": 29, "ring_pop": 25}),
-    Proof("kernel/ipc/channel_slot.c", {
-        "channel_slot_claim": 7, "channel_slot_store": 3, "channel_slot_peek": 22,
-        "channel_slot_finish": 6}),
-    Proof("kernel/lock/ticket_lock.c", {"lock_acquire": 16, "lock_release": 7}),
-    Proof("kernel/memory/container.c", {
-        "container_find": 5, "container_has_room": 4, "container_free_slot": 13, "container_alloc_locked": 30,
-        "container_own_usage": 27,
-        "container_free_locked": 40}),
-    Proof("kernel/thread/run_queue.c", {
-        "queue_push": 22, "queue_remove": 37, "deadline_queue_next": 7}),
-    Proof("kernel/process/elf_parser.c", {
-        "range_fits": 5, "check_segment": 21, "entry_is_code": 18}),
-    Proof("kernel/memory/user_copy.c", {"user_range": 5}),
-]
+def _load():
+    with open(paths.ROOT / LIST, "rb") as handle:
+        rows = tomllib.load(handle)["file"]
+    return [Proof(row["path"], row["goals"], row.get("quick", False), row.get("bits", False),
+                  [Mutation(entry["function"], entry.get("file", row["path"]), entry["old"],
+                            entry["new"]) for entry in row.get("mutation", [])],
+                  row.get("options", [])) for row in rows]
+
+
+PROOFS = _load()
 
 
 def _provers(folder):
@@ -64,24 +79,28 @@ def _provers(folder):
     return configuration
 
 
-def _command(proof, folder, smoke):
+def _command(proof, functions, folder, overlay, smoke):
     cache = paths.BUILD / "proofs"
     cache.mkdir(parents=True, exist_ok=True)
-    return ["nice", "-n", "10", "frama-c", "-machdep", "gcc_x86_64", "-c11",
-            "-cpp-extra-args=-I. -include " + PRELUDE, proof.file, "-wp", "-wp-rte",
-            "-wp-fct", ",".join(proof.goals), "-wp-prover", "cvc4,z3",
+    changed = os.path.join(overlay, proof.file) if overlay else proof.file
+    include = f"-iquote {overlay} -I." if overlay else "-I."
+    return ["frama-c", "-machdep", "gcc_x86_64", "-c11",
+            f"-cpp-extra-args={include} -include {PRELUDE}"
+            + (f" -include {BITS}" if proof.bits else ""),
+            changed if os.path.exists(paths.ROOT / changed) else proof.file, "-wp", "-wp-rte",
+            "-wp-fct", ",".join(functions), "-wp-prover", "cvc4,z3", "-wp-steps", str(STEPS),
             "-wp-timeout", str(GOAL_SECONDS), "-wp-par", "1", "-wp-session", folder,
             "-wp-cache", "update", "-wp-cache-dir", str(cache),
             "-wp-report-json", os.path.join(folder, "report.json"),
-            *(["-wp-smoke-tests", "-wp-smoke-timeout", "2"] if smoke else []), *proof.options]
+            *(["-wp-smoke-tests", "-wp-smoke-timeout", "2"] if smoke else []), *(["-wp-split"] if proof.bits else []), *proof.options]
 
 
-def _run(proof, smoke):
-    """Runs Frama-C on one file: the report by function, and what it printed."""
+def _run(proof, functions, overlay=None, smoke=False):
+    """Runs Frama-C on functions of one file: the report by function, and what it printed."""
     folder = tempfile.mkdtemp(prefix="gatehouse-prove-")
     try:
-        result = subprocess.run(_command(proof, folder, smoke), cwd=paths.ROOT, check=False,
-                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        result = subprocess.run(_command(proof, functions, folder, overlay, smoke), cwd=paths.ROOT,
+                                check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                 stderr=subprocess.STDOUT, text=True, timeout=SECONDS,
                                 env=dict(os.environ, WHY3CONFIG=_provers(folder)))
         answer = os.path.join(folder, "report.json")
@@ -106,16 +125,55 @@ def _trouble(proof, function, goals, output):
         f"{proof.file}: {name}" for name in sorted(names)]
 
 
+def _totals(functions, function):
+    row = functions.get(function, {}).get("wp:section", {}).get("wp:main", {})
+    return row.get("total", 0), row.get("valid", 0)
+
+
 def prove(proof, smoke=False):
-    """Proves one file; yields the Count of each function of the list."""
-    functions, output = _run(proof, smoke)
+    """Proves one file; returns the Count of each function of the list."""
+    functions, output = _run(proof, proof.goals, None, smoke)
+    counts = []
     for function, expected in proof.goals.items():
-        rows = functions.get(function, {})
-        total = rows.get("wp:section", {}).get("wp:main", {})
-        goals, proved = total.get("total", 0), total.get("valid", 0)
+        goals, proved = _totals(functions, function)
         problems = []
         if proved < goals:
             problems = _trouble(proof, function, goals - proved, output)
         elif proved < expected:
             problems = [f"{proof.file}: {function}: {proved} goals proved, the list says {expected}"]
-        yield Count(function, goals, proved, problems)
+        counts.append(Count(function, goals, proved, problems))
+    return counts
+
+
+def mutate(proof, mutation):
+    """Plants one bug in a copy of its file; returns the numbers of goals and of proved ones of the
+    function. Where all are proved the contract does not see the bug."""
+    text = (paths.ROOT / mutation.file).read_text(encoding="utf-8")
+    if text.count(mutation.old) != 1:
+        raise report.Failure(1, f"{mutation.file}: {mutation.old!r} stands in it "
+                             f"{text.count(mutation.old)} times, not once; see {LIST}")
+    with tempfile.TemporaryDirectory(prefix="gatehouse-mutate-") as overlay:
+        path = os.path.join(overlay, mutation.file)
+        os.makedirs(os.path.dirname(path))
+        with open(path, "w", encoding="utf-8") as handle:
+            handle.write(text.replace(mutation.old, mutation.new))
+        return _totals(_run(proof, [mutation.function], overlay)[0], mutation.function)
+
+
+def in_parallel(function, items):
+    """Yields (item, function(item)) in order, computed by a few workers."""
+    with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
+        yield from zip(items, pool.map(function, items))
+
+
+def record(results):
+    """Writes the numbers of goals of proved functions, {file: [Count]}, into the list."""
+    lines = (paths.ROOT / LIST).read_text(encoding="utf-8").splitlines()
+    file = None
+    for number, line in enumerate(lines):
+        match = re.fullmatch(r'path = "(.*)"', line)
+        file = match[1] if match else file
+        for count in results.get(file, []):
+            if re.fullmatch(rf"{count.function} = \d+", line) and not count.problems:
+                lines[number] = f"{count.function} = {count.goals}"
+    (paths.ROOT / LIST).write_text("\n".join(lines) + "\n", encoding="utf-8")

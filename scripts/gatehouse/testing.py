@@ -12,7 +12,7 @@ import time
 import traceback
 from collections.abc import Callable
 
-from gatehouse import build, checks, models, paths, proofs, report, sources
+from gatehouse import build, checks, models, paths, proofs, report, sources, verification
 
 HOST_TEST_SECONDS = 300
 
@@ -66,11 +66,16 @@ def _check_case(name, function):
 
 def check_cases():
     """One case for each source check."""
-    return [_check_case(name, function) for name, function in checks.CHECKS]
+    return [_check_case(name, function)
+            for name, function in [*checks.CHECKS, ("verification", verification.problems)]]
 
 
 def _model_case(name):
-    return Case("model/" + name, lambda: models.check(name), "model")
+    def run():
+        problem = verification.model_problem(name, models.check(name))
+        if problem:
+            raise AssertionError(problem)
+    return Case("model/" + name, run, "model")
 
 
 def model_cases():
@@ -86,9 +91,9 @@ def _proof_case(proof):
     return Case("proof/" + proof.file, run, "proof")
 
 
-def proof_cases():
+def proof_cases(everything):
     """One case for each proved file: no goal unproved, none fewer than the list says."""
-    return [_proof_case(proof) for proof in proofs.PROOFS]
+    return [_proof_case(proof) for proof in proofs.PROOFS if proof.quick or everything]
 
 
 def emulator_cases(long=False):

@@ -25,5 +25,7 @@ enum memory_order {
         before_add;                                                                                \
     })
 
+#define __builtin_expect(value, expected) (value)
+
 /*@ terminates \true; assigns \nothing; */
 void __builtin_ia32_pause(void);

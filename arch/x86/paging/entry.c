@@ -24,6 +24,11 @@
 #define PERMISSIONS_EPT  (PAGE_READ | PAGE_WRITE | PAGE_EXECUTE)
 #define PERMISSIONS_HOST (PERMISSIONS_EPT | PAGE_USER | PAGE_GLOBAL)
 
+/*@
+  terminates \true;
+  assigns \nothing;
+  ensures \result <==> MEMORY_TYPE_EXISTS(type);
+*/
 static bool type_exists(enum memory_type type)
 {
     return type == MEMORY_UNCACHEABLE || type == MEMORY_WRITE_COMBINING ||
@@ -63,6 +68,18 @@ uint64_t entry_table(enum page_format format, uint64_t physical, bool user)
     return physical | HOST_PRESENT | HOST_WRITE | HOST_ACCESSED | (user ? HOST_USER : 0);
 }
 
+/*@
+  requires MEMORY_TYPE_EXISTS(type);
+  terminates \true;
+  assigns \nothing;
+  ensures WORD_BIT(\result, 0) && !WORD_BIT(\result, 7);
+  ensures SAME_BIT(\result, permissions, 1);
+  ensures WORD_BIT(\result, 2) <==> WORD_BIT(permissions, 3);
+  ensures WORD_BIT(\result, 63) <==> !WORD_BIT(permissions, 2);
+  ensures WORD_BIT(\result, 3) <==> type == 4 || type == 0;
+  ensures WORD_BIT(\result, 4) <==> type == 0;
+  ensures (\result & FRAME_BITS) == 0;
+*/
 static uint64_t host_leaf(uint32_t permissions, enum memory_type type)
 {
     // Accessed and dirty are set so that the processor never has to.
@@ -76,6 +93,18 @@ static uint64_t host_leaf(uint32_t permissions, enum memory_type type)
     return entry;
 }
 
+/*@
+  requires MEMORY_TYPE_EXISTS(type);
+  terminates \true;
+  assigns \nothing;
+  ensures WORD_BIT(\result, 0) && SAME_BIT(\result, permissions, 1) &&
+    SAME_BIT(\result, permissions, 2);
+  ensures WORD_BIT(\result, 3) <==> WORD_BIT(type, 0);
+  ensures WORD_BIT(\result, 4) <==> WORD_BIT(type, 1);
+  ensures WORD_BIT(\result, 5) <==> WORD_BIT(type, 2);
+  ensures FOR_EACH_TYPE(type, !WORD_BIT(\result, 6) && !WORD_BIT(\result, 7));
+  ensures FOR_EACH_TYPE(type, (\result & FRAME_BITS) == 0);
+*/
 static uint64_t ept_leaf(uint32_t permissions, enum memory_type type)
 {
     uint64_t entry = EPT_READ | (uint64_t)type << EPT_TYPE_SHIFT;
