@@ -112,7 +112,7 @@ static void decode_instruction(const struct vmx_raw *raw, struct vm_exit *exit)
 
 #define INSTRUCTION(text, kind_value)                                                              \
     {                                                                                              \
-        .name = (text), .kind = (kind_value), .needs = NEED_LENGTH                                 \
+        .name = (text), .kind = (kind_value), .needs = NEED_LENGTH, .plain = true                  \
     }
 #define OPERAND(text, kind_value)                                                                  \
     {                                                                                              \
@@ -168,7 +168,7 @@ const struct vmx_exit_row vmx_exit_rows[VMX_EXIT_REASON_COUNT] = {
     [VMX_REASON_MSR_LOADING] = {"VM-entry failure due to MSR loading", EXIT_ENTRY_REFUSED,
                                 .decode = decode_refused_msr},
     [35] = UNKNOWN,
-    [36] = INSTRUCTION("MWAIT", EXIT_MWAIT),
+    [36] = {"MWAIT", EXIT_MWAIT, VIRT_TO_MONITOR, NEED_LENGTH},
     [37] = {"monitor trap flag", EXIT_STEP},
     [38] = UNKNOWN,
     [39] = INSTRUCTION("MONITOR", EXIT_MONITOR),

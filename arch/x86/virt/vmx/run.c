@@ -194,6 +194,18 @@ static inline enum virt_outcome decode_port(struct virt_vcpu *vcpu)
                              : VIRT_TO_MONITOR);
 }
 
+// An exit by an instruction of which nothing is to be known but its length.
+static inline enum virt_outcome decode_plain(struct virt_vcpu *vcpu, const struct vmx_exit_row *row)
+{
+    struct vm_exit *exit = &vcpu->page->exit;
+
+    exit->kind = row->kind;
+    exit->instruction_length = vmcs_read_32(VMCS_EXIT_INSTRUCTION_LENGTH);
+    exit->hardware_reason = vcpu->reason;
+    exit->hardware_qualification = 0;
+    return export_groups(vcpu, vcpu->page, 0, VIRT_TO_MONITOR);
+}
+
 // An exit that is neither a port access nor finished yet.
 static NOINLINE enum virt_outcome exited_otherwise(struct virt_vcpu *vcpu)
 {
@@ -234,6 +246,10 @@ uint32_t vmx_exited(struct vmx_vcpu *vmx)
     if (LIKELY(reason == VMX_REASON_IO)) {
         vmx->frame.launched = 1; // no event was being delivered: the exit is an instruction's
         return decode_port(vcpu);
+    }
+    if (reason < VMX_EXIT_REASON_COUNT && vmx_exit_rows[reason].plain) {
+        vmx->frame.launched = 1;
+        return decode_plain(vcpu, &vmx_exit_rows[reason]);
     }
     return exited_otherwise(vcpu);
 }

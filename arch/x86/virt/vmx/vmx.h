@@ -89,6 +89,7 @@ struct vmx_exit_row {
     uint32_t needs;            // NEED_*
     uint32_t groups;           // VCPU_GROUP_* exported with it
     vmx_decoder *decode;       // null: nothing besides the common words
+    bool plain;                // an instruction without a qualification, for the monitor
 };
 
 #define VMX_EXIT_REASON_COUNT 78u
