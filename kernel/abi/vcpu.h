@@ -70,7 +70,8 @@ struct vcpu_table { // GDTR, IDTR
 // Groups of `valid`, `dirty` and `wanted`.
 enum vcpu_group {
     VCPU_GROUP_RIP = 1u << 0, // rip, rflags, gpr[GPR_RSP], interruptibility: valid at every exit
-    VCPU_GROUP_CONTROL = 1u << 1,  // cr0, cr3, cr4, efer, and activity
+    VCPU_GROUP_CONTROL = 1u << 1,  // cr0, cr3, cr4, efer; and, to be read only, the access rights
+                                   // of CS and SS: they tell mode and privilege level
     VCPU_GROUP_SEGMENTS = 1u << 2, // segment[]
     VCPU_GROUP_TABLES = 1u << 3,   // gdtr, idtr
     VCPU_GROUP_MSRS = 1u << 4,     // star ... pat

@@ -24,11 +24,10 @@ unsigned emulate_mode(const struct vcpu_page *page)
 
 bool emulate_advance(struct vcpu_page *page, uint32_t length)
 {
-    const uint32_t needed = VCPU_GROUP_CONTROL | VCPU_GROUP_SEGMENTS;
     bool single_step = page->rflags & RFLAGS_TF;
 
     page->rip += length;
-    if ((page->valid & needed) == needed && emulate_mode(page) != 64)
+    if ((page->valid & VCPU_GROUP_CONTROL) && emulate_mode(page) != 64)
         page->rip &= 0xffffffffu;
     page->rflags &= ~(uint64_t)RFLAGS_RF;
     page->interruptibility &= ~(VCPU_BLOCKED_BY_STI | VCPU_BLOCKED_BY_MOV_SS);

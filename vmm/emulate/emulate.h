@@ -104,7 +104,7 @@ void emulate_instruction_cached(struct vcpu_page *page, const struct emulate_ope
 
 // Moves RIP past an instruction of `length` bytes that was emulated: the one place that does.
 // Clears RFLAGS.RF and the blocking by STI and MOV SS, marks VCPU_GROUP_RIP dirty. Outside 64-bit
-// mode RIP stays below 4 GiB (known only where VCPU_GROUP_CONTROL and _SEGMENTS are valid). Returns
+// mode RIP stays below 4 GiB (known only where VCPU_GROUP_CONTROL is valid). Returns
 // true when RFLAGS.TF was set and a debug trap is due.
 bool emulate_advance(struct vcpu_page *page, uint32_t length);
 
@@ -112,5 +112,5 @@ bool emulate_advance(struct vcpu_page *page, uint32_t length);
 unsigned emulate_cpl(const struct vcpu_page *page);
 
 // Default address and operand width of the code that runs: 16, 32 or 64 bits (64: long mode with
-// CS.L). Needs VCPU_GROUP_CONTROL and _SEGMENTS.
+// CS.L). Needs VCPU_GROUP_CONTROL.
 unsigned emulate_mode(const struct vcpu_page *page);

@@ -364,6 +364,104 @@ const struct emulate_operations guest_access_operations = {
     .port_out = access_port_out,
 };
 
+// -- the short way --------------------------------------------------------------------------------
+
+// The instruction at RIP, where its page and its bytes are as they were; else null.
+static const struct instruction *known_instruction(const struct guest_access *access,
+                                                   const struct vcpu_page *page)
+{
+    const struct guest_page *code = &access->walked[GUEST_PAGE_FETCH];
+    uint64_t offset = page->rip & PAGE_MASK;
+
+    if (offset > PAGE_SIZE - EMULATE_LENGTH_MAXIMUM || code->host == NULL ||
+        !covers(code, page->rip - offset, EMULATE_FETCH) || !guest_walk_holds(&code->trace))
+        return NULL;
+    return decode_cache_find(&access->decoded, page->rip, code->host + offset,
+                             EMULATE_LENGTH_MAXIMUM, 64);
+}
+
+// True when the access lies in one page. The exit tells the first byte that was not RAM: at the
+// start of a page that may be the middle of an access.
+static bool is_whole(const struct vm_exit *exit, uint32_t size)
+{
+    uint64_t offset = exit->memory.gpa & PAGE_MASK;
+
+    return offset != 0 && offset + size <= PAGE_SIZE;
+}
+
+// At the start of a page: true when the operand begins there.
+static bool begins_at(const struct vcpu_page *page, const struct instruction *instruction)
+{
+    uint64_t address = instruction->displacement;
+
+    if (instruction->segment == SEGMENT_FS || instruction->segment == SEGMENT_GS ||
+        instruction->address_size != 8 || instruction->rip_relative)
+        return false;
+    if (instruction->base != REGISTER_NONE)
+        address += page->gpr[instruction->base];
+    if (instruction->index != REGISTER_NONE)
+        address += page->gpr[instruction->index] << instruction->scale;
+    return address == page->exit.memory.gva;
+}
+
+// Registers that hold a whole operand in their lowest bits; not AH, CH, DH and BH.
+static bool is_low(const struct instruction *instruction)
+{
+    return instruction->operand_size != 1 || instruction->rex != 0 || instruction->reg < 4;
+}
+
+static bool is_simple_move(const struct vcpu_page *page, const struct instruction *instruction)
+{
+    uint32_t size =
+        instruction->form == FORM_REG_RM ? instruction->source_size : instruction->operand_size;
+
+    return instruction->memory && is_low(instruction) &&
+           (instruction->operation == OPERATION_MOV || instruction->operation == OPERATION_MOVZX) &&
+           (is_whole(&page->exit, size) ||
+            ((page->exit.memory.gpa & PAGE_MASK) == 0 && begins_at(page, instruction)));
+}
+
+static void load(struct guest_access *access, struct vcpu_page *page,
+                 const struct instruction *instruction)
+{
+    uint64_t *gpr = &page->gpr[instruction->reg];
+    uint64_t value =
+        mmio_bus_read(access->mmio, gpa(page->exit.memory.gpa), instruction->source_size);
+    uint64_t kept =
+        instruction->operand_size >= 4 ? 0 : UINT64_MAX << (8 * instruction->operand_size);
+
+    *gpr = (*gpr & kept) | value;
+}
+
+static void store(struct guest_access *access, const struct vcpu_page *page,
+                  const struct instruction *instruction)
+{
+    uint64_t value =
+        instruction->form == FORM_RM_IMM ? instruction->immediate : page->gpr[instruction->reg];
+
+    mmio_bus_write(access->mmio, gpa(page->exit.memory.gpa), instruction->operand_size,
+                   value & (UINT64_MAX >> (64 - 8 * instruction->operand_size)));
+}
+
+bool guest_access_move(struct guest_access *access, struct vcpu_page *page, bool *single_step)
+{
+    const struct instruction *instruction;
+
+    if (!page->exit.memory.gva_valid || emulate_mode(page) != 64 || (page->rflags & RFLAGS_AC) ||
+        access->device_page != align_down(page->exit.memory.gpa, PAGE_SIZE) ||
+        !paging_is_same(&access->paging, page))
+        return false;
+    instruction = known_instruction(access, page);
+    if (instruction == NULL || !is_simple_move(page, instruction))
+        return false;
+    if (instruction->form == FORM_REG_RM)
+        load(access, page, instruction);
+    else
+        store(access, page, instruction);
+    *single_step = emulate_advance(page, instruction->length);
+    return true;
+}
+
 void guest_access_emulate(struct guest_access *access, struct vcpu_page *page,
                           struct emulate_result *result)
 {

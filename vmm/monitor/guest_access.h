@@ -4,6 +4,7 @@
 #pragma once
 
 #include "kernel/abi/vcpu.h"
+#include "kernel/lib/compiler.h"
 #include "vmm/devices/bus.h"
 #include "vmm/devices/guest_memory.h"
 #include "vmm/emulate/decode.h"
@@ -50,6 +51,14 @@ void guest_access_init(struct guest_access *access, struct guest_memory *memory,
 // STATUS_NOT_FOUND.
 void guest_access_emulate(struct guest_access *access, struct vcpu_page *page,
                           struct emulate_result *result);
+
+// The frequent case in a few steps: the exit was the memory operand of a MOV or MOVZX in 64-bit
+// mode, at a page without RAM, by an instruction that was emulated before and has not changed. The
+// processor has checked everything and said where the operand is, so it goes to the bus as it is.
+// True: done, RIP is past it, *single_step as of emulate_advance. False: nothing was changed. Needs
+// VCPU_GROUP_RIP and _CONTROL, of an EXIT_MEMORY by a data access.
+MUST_CHECK bool guest_access_move(struct guest_access *access, struct vcpu_page *page,
+                                  bool *single_step);
 
 // Its two parts, for callers that need one alone: guest_access_start before each exit's emulation,
 // then the operations with the `struct guest_access *` as their context.

@@ -99,5 +99,8 @@ enum outcome handle_memory(struct machine *machine)
                             "memory",
                             (unsigned long long)exit->memory.gpa);
     }
+    if (LIKELY(guest_access_move(&machine->access, machine->page, &machine->trap_due))) {
+        return machine_after_access(machine, OUTCOME_RESUME);
+    }
     return emulate(machine);
 }

@@ -249,6 +249,113 @@ static void test_modification_is_atomic(void **state)
     }
 }
 
+// Random MOV and MOVZX forms with an operand [RBX + displacement] in the device: the short way,
+// where it is taken, does what emulation does.
+static uint32_t random_move(uint32_t (*next)(void), uint8_t code[15])
+{
+    static const uint8_t opcodes[] = {0x88, 0x89, 0x8a, 0x8b, 0xc6, 0xc7, 0xb6, 0xb7};
+    uint8_t opcode = opcodes[next() % ARRAY_COUNT(opcodes)];
+    uint32_t length = 0;
+
+    if (next() % 3 == 0)
+        code[length++] = 0x66;
+    if (next() % 2 == 0)
+        code[length++] = (uint8_t)(0x40 | (next() & 0xc)); // REX with W and R
+    if (opcode == 0xb6 || opcode == 0xb7)
+        code[length++] = 0x0f;
+    code[length++] = opcode;
+    code[length++] = (uint8_t)(0x43 | (opcode >= 0xc6 ? 0 : next() & 7) << 3);
+    code[length++] = (uint8_t)(next() & 0x3f);
+    for (uint32_t i = 0; i < 4; i++)
+        code[length + i] = (uint8_t)next(); // an immediate, where there is one
+    return length + 4;
+}
+
+static uint64_t seed;
+static uint32_t random_next(void)
+{
+    seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+    return (uint32_t)(seed >> 33);
+}
+
+static void check_short_way(uint32_t *taken)
+{
+    struct latch latch_before = latch;
+    struct vcpu_page start = page, expected;
+    struct emulate_result result;
+    bool single_step = false;
+
+    guest_access_emulate(&path, &page, &result);
+    if (result.outcome != EMULATE_DONE)
+        return; // the operand crosses the device's end
+    expected = page;
+    struct latch latch_expected = latch;
+    page = start;
+    latch = latch_before;
+    if (!guest_access_move(&path, &page, &single_step)) {
+        assert_memory_equal(&page, &start, sizeof(page));
+        assert_memory_equal(&latch, &latch_before, sizeof(latch));
+        page = expected;
+        return;
+    }
+    (*taken)++;
+    assert_memory_equal(&page, &expected, sizeof(page));
+    assert_memory_equal(&latch, &latch_expected, sizeof(latch));
+    assert_int_equal(single_step, result.single_step);
+}
+
+static void test_short_way(void **state)
+{
+    uint32_t taken = 0;
+
+    (void)state;
+    seed = 20240517;
+    for (unsigned round = 0; round < 20000; round++) {
+        uint8_t code[15] = {0};
+        uint32_t length = random_move(random_next, code);
+
+        memcpy(&ram[0x8000], code, length);
+        page.rip = 0x5000;
+        for (unsigned i = 0; i < GPR_COUNT; i++)
+            page.gpr[i] = (uint64_t)random_next() << 32 | random_next();
+        page.gpr[GPR_RBX] = 0x6000 + random_next() % 8;
+        page.rflags = 2 | (random_next() % 4 == 0 ? 1u << 8 : 0);
+        uint64_t offset = (page.gpr[GPR_RBX] & 0xfff) + code[length - 5];
+        page.exit = (struct vm_exit){.kind = EXIT_MEMORY};
+        page.exit.memory.gva = 0x6000 + offset;
+        page.exit.memory.gpa = DEVICE + offset;
+        page.exit.memory.gva_valid = 1;
+        page.exit.memory.write = 1;
+        check_short_way(&taken);
+    }
+    print_message("%u of 20000 moves took the short way\n", taken);
+    assert_true(taken > 10000);
+}
+
+// A device page of which an access sees the second half only is not the short way's business.
+static void test_short_way_is_whole(void **state)
+{
+    struct emulate_result result;
+    bool single_step;
+
+    (void)state;
+    memcpy(&ram[0x8000], "\x8b\x03", 2); // mov eax, [rbx]
+    page.gpr[GPR_RBX] = 0x5ffe;
+    page.exit = (struct vm_exit){.kind = EXIT_MEMORY};
+    page.exit.memory.gva = 0x6000;
+    page.exit.memory.gpa = DEVICE;
+    page.exit.memory.gva_valid = 1;
+    for (unsigned i = 0; i < 2; i++) {
+        page.rip = 0x5000;
+        assert_false(guest_access_move(&path, &page, &single_step));
+        guest_access_emulate(&path, &page, &result);
+        assert_int_equal(result.outcome, EMULATE_DONE);
+    }
+    page.gpr[GPR_RBX] = 0x6000;
+    page.rip = 0x5000;
+    assert_true(guest_access_move(&path, &page, &single_step));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -261,6 +368,8 @@ int main(void)
         cmocka_unit_test_setup(test_access_forgets, set_up_access),
         cmocka_unit_test_setup(test_access_dirties_again, set_up_access),
         cmocka_unit_test_setup(test_modification_is_atomic, set_up_access),
+        cmocka_unit_test_setup(test_short_way, set_up_access),
+        cmocka_unit_test_setup(test_short_way_is_whole, set_up_access),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -182,7 +182,7 @@ const struct vmx_exit_row vmx_exit_rows[VMX_EXIT_REASON_COUNT] = {
     [46] = OPERAND("access to GDTR or IDTR", EXIT_DESCRIPTOR_TABLE),
     [47] = OPERAND("access to LDTR or TR", EXIT_DESCRIPTOR_TABLE),
     [VMX_REASON_EPT_VIOLATION] = {"EPT violation", EXIT_MEMORY, VIRT_TO_MONITOR, NEED_ADDRESSES,
-                                  GROUPS_EMULATE, decode_memory},
+                                  VCPU_GROUP_CONTROL, decode_memory},
     [49] = {"EPT misconfiguration", EXIT_MISCONFIGURATION, VIRT_TO_MONITOR, NEED_ADDRESSES,
             VCPU_GROUP_ALL, decode_misconfiguration},
     [50] = OPERAND("INVEPT", EXIT_VMX_INSTRUCTION),

@@ -31,6 +31,8 @@ static void export_control(struct vcpu_page *page)
     page->cr4 = (vmcs_read_natural(VMCS_GUEST_CR4) & ~cr4_owned) |
                 (vmcs_read_natural(VMCS_CR4_SHADOW) & cr4_owned);
     page->efer = vmcs_read_64(VMCS_GUEST_EFER);
+    page->segment[SEGMENT_CS].access_rights = vmcs_read_32(VMCS_GUEST_CS_RIGHTS);
+    page->segment[SEGMENT_SS].access_rights = vmcs_read_32(VMCS_GUEST_SS_RIGHTS);
 }
 
 // The VMCS numbers the segments as enum segment_index does, two encodings apart.
