@@ -28,11 +28,13 @@ void process_list_add(struct process *process)
 static void user_thread_main(void *argument)
 {
     struct thread *thread = argument;
+    const uint64_t *registers = thread->context.registers;
 
+    ASSERT(uctx_complete(&thread->context));
     leave_to_user();
     proc_start_user(this_cpu());
     event_log(EVENT_START_USER, 0, 0, EVENT_MODE_USER);
-    user_enter(thread->user_entry, thread->user_stack, thread->user_argument);
+    user_enter(registers[UCTX_RIP], registers[UCTX_RSP], registers[UCTX_RDI]);
 }
 
 static enum status join(struct process *process, struct thread *thread)
@@ -52,9 +54,12 @@ static enum status join(struct process *process, struct thread *thread)
 enum status process_add_thread(struct process *process, uint64_t entry, uint64_t stack_top,
                                uint64_t argument, uint32_t cpu, struct thread **created)
 {
+    struct user_context context = {.set = 0};
     struct thread *thread;
 
-    if (!user_range(entry, 1) || !user_range(stack_top, 1)) {
+    if (uctx_set_pointer(&context, UCTX_RIP, entry) != STATUS_OK ||
+        uctx_set_pointer(&context, UCTX_RSP, stack_top) != STATUS_OK ||
+        uctx_set(&context, UCTX_RDI, argument) != STATUS_OK) {
         return STATUS_INVALID;
     }
     enum status status = thread_create(process, process->container, process->priority, cpu,
@@ -63,9 +68,7 @@ enum status process_add_thread(struct process *process, uint64_t entry, uint64_t
         return status;
     }
     thread->argument = thread;
-    thread->user_entry = entry;
-    thread->user_stack = stack_top;
-    thread->user_argument = argument;
+    thread->context = context;
     status = join(process, thread);
     if (status != STATUS_OK) {
         thread_discard(thread);

@@ -15,6 +15,7 @@
 #include "kernel/memory/object.h"
 #include "kernel/thread/run_queue.h"
 #include "kernel/thread/stack.h"
+#include "kernel/thread/user_context.h"
 
 struct process;
 struct vcpu;
@@ -37,9 +38,7 @@ struct thread {
     struct process *process; // null: a thread of the kernel
     void (*entry)(void *argument);
     void *argument;
-    uint64_t user_entry; // where a process's thread starts in ring 3, rsp, rdi
-    uint64_t user_stack;
-    uint64_t user_argument;
+    struct user_context context; // how a process's thread starts in ring 3
     void *fpu_area; // XSAVE area of its ring-3 program, one page; null for kernel threads
 
     // Only the thread's own CPU.
