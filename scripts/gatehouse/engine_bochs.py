@@ -19,6 +19,9 @@ PACKAGES = packages.BOCHS
 COMMANDS = ["bochs"]
 FIRMWARE = "/usr/share/bochs/BIOS-bochs-latest"
 MODEL = "corei7_haswell_4770"
+# Those whose VMX has what Gatehouse needs.
+MODELS = ["corei7_sandy_bridge_2600k", "corei7_ivy_bridge_3770k", MODEL, "broadwell_ult",
+          "corei7_skylake_x", "corei3_cnl", "corei7_icelake_u", "tigerlake"]
 # A lower figure makes an emulated second, and so every delay and serial byte, cost fewer
 # instructions.
 IPS = 20_000_000
@@ -109,10 +112,11 @@ class Machine:
         return "\n".join((lines or text.splitlines())[-12:])
 
 
-def start(folder, iso, memory, cpus, clock=None):
+def start(folder, iso, memory, cpus, clock=None, model=None):
     """Starts the machine with `memory` bytes of RAM; its clock says `clock` (seconds since 1970),
     or what this computer's says. Raises Failure where Bochs does not start."""
     try:
-        return Machine(folder, iso, max(256, -(-memory // MEGABYTE)), cpus, clock=clock)
+        return Machine(folder, iso, max(256, -(-memory // MEGABYTE)), cpus, clock=clock,
+                       model=model or MODEL)
     except OSError as error:
         raise report.Failure(report.HOST_LACKS, f"bochs cannot be started: {error}") from error

@@ -174,7 +174,9 @@ def run(arguments, terminal, interactive):
         _check_memory(needed)
         report.say(f"starting {engine.NAME}: firmware and GRUB take a few seconds")
         with _signals_end_the_run():
-            machine = engine.start(folder, image, needed, int(arguments.cpus), arguments.clock)
+            options = {"model": arguments.cpu_model} if arguments.cpu_model else {}
+            machine = engine.start(folder, image, needed, int(arguments.cpus), arguments.clock,
+                                   **options)
             try:
                 reader = post_mortem.Reader(arguments.guests)
                 session = console.Session(machine, arguments.timeout, interactive,

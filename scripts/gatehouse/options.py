@@ -6,7 +6,7 @@ import math
 import os
 import pathlib
 
-from gatehouse import post_mortem, report, spec, toml_file
+from gatehouse import engine_bochs, post_mortem, report, spec, toml_file
 
 _EPILOG = """\
 Without KERNEL and --config, Debian's own cloud kernel boots to a shell.
@@ -59,6 +59,8 @@ def _parser():
         f"{spec.CPUS_MAXIMUM}")
     add("--config", metavar="FILE.toml", help="several guests, a [[vm]] table each")
     add("--engine", metavar="ENGINE", default="auto", help="auto (default), bochs or qemu")
+    add("--cpu-model", metavar="MODEL", help="the processor that Bochs emulates; default: "
+        f"{engine_bochs.MODEL}")
     add("--console", metavar="MODE", default="auto",
         help="terminal (all consoles, escape keys), raw (the first guest's bytes only) or auto: "
         "terminal where input and output are a terminal")
@@ -138,6 +140,11 @@ def _logs(arguments):
 
 def _check_machine(arguments):
     spec.parse_choice(arguments.engine, ["auto", "bochs", "qemu"], "--engine")
+    if arguments.cpu_model:
+        spec.parse_choice(arguments.cpu_model, engine_bochs.MODELS, "--cpu-model")
+        arguments.engine = "bochs" if arguments.engine == "auto" else arguments.engine
+        if arguments.engine != "bochs":
+            raise spec.Problem("--cpu-model chooses among the processors of Bochs")
     spec.parse_choice(arguments.console, ["auto", "raw", "terminal"], "--console")
     if not arguments.cpus.isdigit() or not 1 <= int(arguments.cpus) <= spec.CPUS_MAXIMUM:
         raise spec.Problem(f"--cpus {arguments.cpus!r} is not a number from 1 to "
