@@ -6,7 +6,8 @@
 #include "guests/library/traps.h"
 #include "guests/suite/suite_subjects.h"
 
-#define TSC_AUX 0xc0000103u
+#define TSC_AUX     0xc0000103u
+#define CR4_OSXSAVE (1ull << 18)
 
 static void check_time(void)
 {
@@ -101,13 +102,18 @@ static void check_random_numbers(void)
 static void check_hidden(void)
 {
     static uint8_t area[1024] __attribute__((aligned(64)));
+    uint64_t cr4 = cr4_read();
 
     if (suite_is_native()) {
         skip("instructions that CPUID hides", "a hypervisor hides them, this machine does not");
         return;
     }
-    check("xsaves", TRY("xsaves (%0)", : : "D"(area), "a"(1), "d"(0) : "memory"), VECTOR_UD);
-    check("xrstors", TRY("xrstors (%0)", : : "D"(area), "a"(1), "d"(0) : "memory"), VECTOR_UD);
+    if ((cpuid(1, 0).ecx >> 26 & 1) != 0) {
+        cr4_write(cr4 | CR4_OSXSAVE);
+    }
+    check("xsaves", TRY("xsaves (%0)", : : "D"(area), "a"(~0u), "d"(~0u) : "memory"), VECTOR_UD);
+    check("xrstors", TRY("xrstors (%0)", : : "D"(area), "a"(~0u), "d"(~0u) : "memory"), VECTOR_UD);
+    cr4_write(cr4);
     check("umwait",
           TRY(".byte 0xf2, 0x0f, 0xae, 0xf1",
               :

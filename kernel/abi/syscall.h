@@ -192,6 +192,14 @@ enum vm_port_policy {
 #define VM_INTERCEPT_VMFUNC    (1u << 9)
 #define VM_INTERCEPT_USER_WAIT (1u << 10) // UMWAIT and TPAUSE, and VM_INTERCEPT_RDTSC with them
 #define VM_INTERCEPT_GETSEC    (1u << 11)
+#define VM_INTERCEPT_DIRTY     (1u << 12) // the first write to each page: EXIT_DIRTY before it
+#define VM_INTERCEPT_APIC_PAGE (1u << 13) // accesses to the page granted at VM_APIC_PAGE: EXIT_APIC
+#define VM_INTERCEPT_TPR       (1u << 14) // the same, and CR8 in a shadow: EXIT_APIC, once, too low
+// Deliberate errors, to see what comes of them: the first entry ends in it.
+#define VM_INTERCEPT_BAD_MSR    (1u << 15) // an MSR that entries cannot load: EXIT_ENTRY_REFUSED
+#define VM_INTERCEPT_BAD_NESTED (1u << 16) // malformed nested tables: EXIT_MISCONFIGURATION
+
+#define VM_APIC_PAGE 0xfee00000ull
 
 struct vcpu_info {
     uint64_t page;      // user address of struct vcpu_page

@@ -142,6 +142,7 @@ enum exit_kind {
     EXIT_INIT,
     EXIT_SIPI,
     EXIT_STEP,             // VM_INTERCEPT_STEP: one instruction is done
+    EXIT_DIRTY,            // VM_INTERCEPT_DIRTY: the guest is about to write to a page
     EXIT_USER_WAIT,        // UMWAIT, TPAUSE
     EXIT_APIC,             // APIC access, APIC write, TPR below threshold
     EXIT_END_OF_INTERRUPT, // of a vector in eoi_exit; the processor has done it

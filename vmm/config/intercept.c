@@ -20,6 +20,12 @@ static const struct {
     {"vmfunc", VM_INTERCEPT_VMFUNC},
     {"user-wait", VM_INTERCEPT_USER_WAIT},
     {"getsec", VM_INTERCEPT_GETSEC},
+    {"dirty", VM_INTERCEPT_DIRTY},
+    {"apic-page", VM_INTERCEPT_APIC_PAGE},
+    {"tpr", VM_INTERCEPT_TPR},
+    {"bad-msr", VM_INTERCEPT_BAD_MSR},
+    {"bad-nested", VM_INTERCEPT_BAD_NESTED},
+    {"bad-state", CONFIG_INTERCEPT_BAD_STATE},
     {"exceptions", CONFIG_INTERCEPT_EXCEPTIONS},
 };
 

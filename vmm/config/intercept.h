@@ -10,6 +10,9 @@
 
 // Not the kernel's: each exception goes through the monitor.
 #define CONFIG_INTERCEPT_EXCEPTIONS (1u << 31)
+// Not an exit of the guest's: its first HLT is followed by an entry with a state that the processor
+// refuses, to see what a refused entry looks like.
+#define CONFIG_INTERCEPT_BAD_STATE (1u << 30)
 
 // Reads words separated by commas into VM_INTERCEPT_* and CONFIG_INTERCEPT_*. False: *unknown is
 // the first word that is none.

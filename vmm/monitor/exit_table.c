@@ -36,6 +36,7 @@ const struct exit_row exit_table[EXIT_KIND_COUNT] = {
     [EXIT_INIT] = {"init", handle_start_up},
     [EXIT_SIPI] = {"sipi", handle_start_up},
     [EXIT_STEP] = {"step", handle_nothing},
+    [EXIT_DIRTY] = {"dirty page", handle_nothing},
     [EXIT_USER_WAIT] = {"user wait", handle_undefined},
     [EXIT_APIC] = {"apic", handle_apic},
     [EXIT_END_OF_INTERRUPT] = {"end of interrupt", handle_end_of_interrupt},

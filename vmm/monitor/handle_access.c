@@ -104,3 +104,8 @@ enum outcome handle_memory(struct machine *machine)
     }
     return emulate(machine);
 }
+
+enum outcome handle_apic_access(struct machine *machine)
+{
+    return emulate(machine);
+}

@@ -11,10 +11,26 @@ enum outcome handle_nothing(struct machine *machine)
 }
 
 // Without a local APIC nothing but an interrupt ends HLT.
+#define RIGHTS_RESERVED 0xf00u // bits of a segment's access rights that no entry takes
+
+// Wanted by CONFIG_INTERCEPT_BAD_STATE: the next entry is refused.
+static enum outcome spoil_state(struct machine *machine)
+{
+    if (!machine_has(machine, VCPU_GROUP_SEGMENTS)) {
+        return OUTCOME_FETCH;
+    }
+    machine->page->segment[SEGMENT_CS].access_rights |= RIGHTS_RESERVED;
+    machine->page->dirty |= VCPU_GROUP_SEGMENTS;
+    return OUTCOME_ADVANCE;
+}
+
 enum outcome handle_halt(struct machine *machine)
 {
     struct vcpu_page *page = machine->page;
 
+    if (UNLIKELY(machine->bad_state)) {
+        return spoil_state(machine);
+    }
     if (UNLIKELY(!machine->apic && !(page->rflags & RFLAGS_IF))) {
         return machine_halted(machine);
     }
@@ -111,11 +127,21 @@ enum outcome handle_end_of_interrupt(struct machine *machine)
     return OUTCOME_RESUME;
 }
 
-// Only virtual-interrupt delivery in x2APIC mode is turned on, which needs none of these.
+#define REASON_TPR_BELOW   43u // basic exit reasons
+#define REASON_APIC_ACCESS 44u
+
+// What was asked for: accesses to the APIC page, and the task priority, which nothing waits for
+// without a local APIC. The rest of APIC virtualisation is off.
 enum outcome handle_apic(struct machine *machine)
 {
     const struct vm_exit *exit = &machine->page->exit;
 
+    if ((uint16_t)exit->hardware_reason == REASON_APIC_ACCESS) {
+        return handle_apic_access(machine);
+    }
+    if ((uint16_t)exit->hardware_reason == REASON_TPR_BELOW) {
+        return OUTCOME_RESUME;
+    }
     return machine_stop(machine, END_UNHANDLED, RUN_UNHANDLED, true,
                         "exit of APIC virtualisation that was not asked for: raw reason 0x%x, "
                         "qualification 0x%llx",

@@ -49,6 +49,7 @@ enum outcome handle_random(struct machine *machine);
 // handle_access.c
 enum outcome handle_port(struct machine *machine);
 enum outcome handle_memory(struct machine *machine);
+enum outcome handle_apic_access(struct machine *machine);
 
 // handle_registers.c
 enum outcome handle_control_register(struct machine *machine);

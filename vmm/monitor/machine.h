@@ -76,6 +76,7 @@ struct machine {
     bool waiting;                  // for a start-up IPI
 
     uint32_t need;            // groups, OUTCOME_FETCH
+    bool bad_state;           // the first HLT spoils the registers: CONFIG_INTERCEPT_BAD_STATE
     bool trap_due;            // RFLAGS.TF was set when an instruction was emulated
     struct machine_stop stop; // OUTCOME_STOP
     uint32_t refused[16];     // MSR numbers that were logged

@@ -262,7 +262,8 @@ static uint32_t seeded_instructions(const struct monitor *monitor)
 static void make_intercepts(struct monitor *monitor)
 {
     uint32_t wanted =
-        (monitor->config.intercepts & ~CONFIG_INTERCEPT_EXCEPTIONS) | seeded_instructions(monitor);
+        (monitor->config.intercepts & ~(CONFIG_INTERCEPT_EXCEPTIONS | CONFIG_INTERCEPT_BAD_STATE)) |
+        seeded_instructions(monitor);
     uint64_t lacking = require(monitor, "intercepts", vm_intercept(monitor->vm, wanted));
     char words[128];
 
@@ -270,6 +271,13 @@ static void make_intercepts(struct monitor *monitor)
         config_intercept_words((uint32_t)lacking, words, sizeof(words));
         refuse(monitor, END_BAD_CONFIG, RUN_USAGE,
                "intercept: the VMX of this processor does not offer %s", words);
+    }
+    if ((wanted & (VM_INTERCEPT_APIC_PAGE | VM_INTERCEPT_TPR)) != 0) {
+        uint64_t page = require(monitor, "APIC page", memory_allocate(PAGE_SIZE));
+
+        require_status(
+            monitor, "APIC page",
+            vm_grant(monitor->vm, VM_APIC_PAGE, page, PAGE_SIZE, VM_GRANT_READ | VM_GRANT_WRITE));
     }
 }
 
@@ -289,6 +297,7 @@ void monitor_make_vcpu(struct virtual_cpu *cpu)
     if (cpu->monitor->config.seeded) {
         random_seed(&cpu->machine.random, cpu->monitor->config.seed, cpu->index);
     }
+    cpu->machine.bad_state = (cpu->monitor->config.intercepts & CONFIG_INTERCEPT_BAD_STATE) != 0;
 }
 
 static void make_platform(struct monitor *monitor)

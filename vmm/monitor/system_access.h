@@ -80,8 +80,8 @@ struct system_operand {
 };
 struct system_operand system_operand(const struct vcpu_page *page);
 
-// The operand size in bytes, by the instruction's prefixes: for SLDT and STR nothing else tells, and
-// for RDRAND and LGDT the instruction information of Bochs is wrong.
+// The operand size in bytes, by the instruction's prefixes: for SLDT and STR nothing else tells,
+// and for RDRAND and LGDT the instruction information of Bochs is wrong.
 bool system_operand_width(struct system_access *access, unsigned *width) MUST_CHECK;
 
 // Where bytes of it are, with the checks of segmentation for `access_kind`.

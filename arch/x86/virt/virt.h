@@ -24,7 +24,7 @@ struct virt_page {
 
 #define VIRT_CPU_PAGES  1u
 #define VIRT_VM_PAGES   4u
-#define VIRT_VCPU_PAGES 3u
+#define VIRT_VCPU_PAGES 4u
 #define VIRT_APIC_PAGE  2u // of a vCPU's: the virtual-APIC page, which the monitor sees too
 
 #define VIRT_PORT_MAP_PAGES 2u

@@ -3,8 +3,6 @@
 // Pure; called by detect.c and by host tests.
 #include "arch/x86/virt/vmx/controls.h"
 
-#include "arch/x86/cpu/registers.h"
-#include "kernel/abi/syscall.h"
 #include "kernel/lib/format.h"
 #include "kernel/lib/string.h"
 
@@ -87,50 +85,6 @@ enum status vmx_control_compute(const struct vmx_control_wish *wish, uint64_t ca
     }
     *value = forced | wish->required | (wish->optional & allowed);
     return STATUS_OK;
-}
-
-// The controls behind VM_INTERCEPT_*, in the order of their bits.
-static const struct {
-    uint32_t primary, secondary;
-} intercept_controls[] = {
-    {PRIMARY_INVLPG, 0},
-    {PRIMARY_RDTSC, 0},
-    {PRIMARY_CR3_LOAD | PRIMARY_CR3_STORE, 0},
-    {PRIMARY_MOV_DR, 0},
-    {PRIMARY_PAUSE, 0},
-    {PRIMARY_STEP, 0},
-    {0, SECONDARY_TABLES},
-    {0, SECONDARY_RDRAND},
-    {0, SECONDARY_RDSEED},
-    {0, SECONDARY_VMFUNC},
-    {PRIMARY_RDTSC, SECONDARY_USER_WAIT},
-    {0, 0}, // GETSEC exits where CR4.SMXE is 1
-};
-
-void vmx_intercept_controls(uint32_t intercepts, uint32_t *primary, uint32_t *secondary)
-{
-    *primary = *secondary = 0;
-    for (uint32_t i = 0; i < ARRAY_COUNT(intercept_controls); i++) {
-        if ((intercepts >> i & 1) != 0) {
-            *primary |= intercept_controls[i].primary;
-            *secondary |= intercept_controls[i].secondary;
-        }
-    }
-}
-
-uint32_t vmx_intercepts_lacking(const struct vmx_capabilities *capabilities, uint32_t intercepts)
-{
-    uint32_t lacking = intercepts & ~((1u << ARRAY_COUNT(intercept_controls)) - 1);
-
-    for (uint32_t i = 0; i < ARRAY_COUNT(intercept_controls); i++) {
-        bool offered =
-            (intercept_controls[i].primary & ~(capabilities->primary >> 32)) == 0 &&
-            (intercept_controls[i].secondary & ~(capabilities->secondary >> 32)) == 0 &&
-            (1u << i != VM_INTERCEPT_GETSEC || (capabilities->cr4_fixed1 & CR4_SMXE) != 0);
-
-        lacking |= offered ? 0 : intercepts & 1u << i;
-    }
-    return lacking;
 }
 
 static const char *bit_name(enum control_word word, uint32_t missing)

@@ -39,6 +39,7 @@
 #define PRIMARY_SECONDARY        (1u << 31)
 
 // Secondary processor-based controls
+#define SECONDARY_APIC_PAGE      (1u << 0) // virtualize APIC accesses
 #define SECONDARY_EPT            (1u << 1)
 #define SECONDARY_TABLES         (1u << 2) // descriptor-table exiting
 #define SECONDARY_RDTSCP         (1u << 3)
@@ -52,6 +53,7 @@
 #define SECONDARY_INVPCID        (1u << 12)
 #define SECONDARY_VMFUNC         (1u << 13)
 #define SECONDARY_RDSEED         (1u << 16)
+#define SECONDARY_PAGE_LOG       (1u << 17) // page-modification logging
 #define SECONDARY_USER_WAIT      (1u << 26)
 
 // VM-exit controls
@@ -75,6 +77,7 @@
 #define EPT_CAP_2M              (1ull << 16)
 #define EPT_CAP_1G              (1ull << 17)
 #define EPT_CAP_INVEPT          (1ull << 20)
+#define EPT_CAP_DIRTY           (1ull << 21)
 #define EPT_CAP_INVEPT_ALL      (1ull << 26)
 #define EPT_CAP_INVVPID         (1ull << 32)
 #define EPT_CAP_INVVPID_ADDRESS (1ull << 40)

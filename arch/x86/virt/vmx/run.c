@@ -128,6 +128,12 @@ static void read_rare(struct vmx_raw *raw, uint32_t needs)
             restore_nmi_blocking(raw->interruption);
         }
     }
+    if ((needs & NEED_PAGE_LOG) != 0) {
+        vmcs_write_16(VMCS_PML_INDEX, 0);
+    }
+    if ((needs & NEED_PRIORITY) != 0) {
+        vmcs_write_32(VMCS_TPR_THRESHOLD, 0);
+    }
     if ((needs & NEED_ADDRESSES) != 0) {
         raw->gpa = vmcs_read_64(VMCS_GUEST_PHYSICAL_ADDRESS);
         raw->gva = vmcs_read_natural(VMCS_GUEST_LINEAR_ADDRESS);

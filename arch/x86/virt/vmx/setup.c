@@ -76,14 +76,6 @@ enum status vmx_vm_pass_msrs(struct virt_vm *vm, uint32_t first, uint32_t last, 
     return STATUS_OK;
 }
 
-uint32_t vmx_vm_intercept(struct virt_vm *vm, uint32_t intercepts)
-{
-    uint32_t lacking = vmx_intercepts_lacking(vmx_capabilities(), intercepts);
-
-    vm->intercepts = lacking == 0 ? intercepts : vm->intercepts;
-    return lacking;
-}
-
 void vmx_invalidate(void)
 {
     vmx_invept(2, 0); // all contexts
@@ -295,6 +287,7 @@ enum status vmx_vcpu_init(struct virt_vcpu *vcpu, struct virt_vm *vm, struct vcp
         vmx_vcpu_destroy(vcpu);
         return status;
     }
+    vmx_write_intercepts(vm, &pages[3]);
     vmx_export_rip(vmx, page);
     vmx->valid = VCPU_GROUP_ALL;
     return STATUS_OK;

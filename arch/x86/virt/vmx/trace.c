@@ -18,7 +18,7 @@ void vmx_vcpu_trace(struct virt_vcpu *vcpu, struct exit_record *record)
     uint32_t interruption = vmcs_read_32(VMCS_EXIT_INTERRUPTION);
     uint32_t reason = vcpu->reason;
 
-    if (vcpu->page->exit.kind == EXIT_ENTRY_REFUSED) {
+    if (vcpu->page->exit.kind == EXIT_ENTRY_REFUSED && (reason & VMX_REASON_ENTRY_FAILURE) == 0) {
         reason = VMX_REASON_ENTRY_FAILURE | VMX_REASON_GUEST_STATE; // VMfail gives no reason
     }
     record->reason = reason;

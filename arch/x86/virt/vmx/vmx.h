@@ -79,6 +79,8 @@ static inline struct virt_vcpu *vmx_virt(struct vmx_vcpu *vmx)
 #define NEED_INFORMATION  (1u << 1)
 #define NEED_ADDRESSES    (1u << 2)
 #define NEED_INTERRUPTION (1u << 3)
+#define NEED_PAGE_LOG     (1u << 4) // has the log of modified pages take one more
+#define NEED_PRIORITY     (1u << 5) // has the threshold of the task priority lowered
 
 typedef void vmx_decoder(const struct vmx_raw *raw, struct vm_exit *exit);
 
@@ -192,7 +194,6 @@ enum page_level vmx_nested_largest(void);
 void vmx_vm_init(struct virt_vm *vm, const struct virt_page *pages,
                  const struct page_table *nested);
 enum status vmx_vm_pass_msrs(struct virt_vm *vm, uint32_t first, uint32_t last, bool pass);
-uint32_t vmx_vm_intercept(struct virt_vm *vm, uint32_t intercepts);
 void vmx_invalidate(void);
 // Drops what this CPU cached of the vCPU's own translations.
 void vmx_flush_tlb(const struct vmx_vcpu *vmx);
@@ -201,6 +202,12 @@ enum status vmx_vcpu_init(struct virt_vcpu *vcpu, struct virt_vm *vm, struct vcp
 void vmx_vcpu_destroy(struct virt_vcpu *vcpu);
 void vmx_vcpu_load(struct virt_vcpu *vcpu);
 void vmx_vcpu_unload(struct virt_vcpu *vcpu);
+
+// -- intercept.c ------------------------------------------------------------------------------
+
+uint32_t vmx_vm_intercept(struct virt_vm *vm, uint32_t intercepts);
+// Fields that the VM's intercepts need in the current VMCS; `page` is a zeroed one for them.
+void vmx_write_intercepts(const struct virt_vm *vm, const struct virt_page *page);
 
 // -- state.c ----------------------------------------------------------------------------------
 
