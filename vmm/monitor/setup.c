@@ -288,7 +288,8 @@ void monitor_make_vcpu(struct virtual_cpu *cpu)
     cpu->handle =
         (uint32_t)require(cpu->monitor, "virtual processor", vcpu_create(cpu->monitor->vm, &info));
     cpu->machine.page = (struct vcpu_page *)(uintptr_t)info.page;
-    if (cpu->machine.apic) {
+    if (cpu->machine.apic &&
+        (cpu->monitor->config.intercepts & (VM_INTERCEPT_APIC_PAGE | VM_INTERCEPT_TPR)) == 0) {
         cpu->machine.apic->page = (uint32_t *)(uintptr_t)info.apic_page;
     }
     if ((cpu->monitor->config.intercepts & CONFIG_INTERCEPT_EXCEPTIONS) != 0) {

@@ -69,8 +69,9 @@ void vmx_import_apic(const struct virt_vcpu *vcpu)
 {
     const struct vcpu_page *page = vcpu->page;
 
-    if (!vmx_apic_offered()) {
-        return;
+    if (!vmx_apic_offered() ||
+        (vcpu->vm->intercepts & (VM_INTERCEPT_APIC_PAGE | VM_INTERCEPT_TPR)) != 0) {
+        return; // the intercepts have set these controls
     }
     set_mode(vcpu, page->apic_mode == VCPU_APIC_VIRTUAL);
     vmcs_write_16(VMCS_GUEST_INTERRUPT_STATUS, (uint16_t)page->interrupt_status);
