@@ -8,6 +8,8 @@ import subprocess
 from gatehouse import paths, report
 
 META_PACKAGE = "linux-image-cloud-amd64"
+# In the order in which they are loaded.
+KVM_MODULES = ["irqbypass.ko", "kvm.ko", "kvm-intel.ko"]
 _FOLDER = paths.CACHE / "linux"
 
 
@@ -47,6 +49,9 @@ def _download(package, options):
     if result.returncode or not kernels:
         shutil.rmtree(target, ignore_errors=True)
         return None, result.stdout
+    for module in KVM_MODULES:
+        for path in target.glob(f"tree/lib/modules/**/{module}"):
+            path.rename(target / module)
     kernels[0].rename(target / "vmlinuz")
     shutil.rmtree(target / "tree")
     archives[0].unlink()
@@ -84,3 +89,16 @@ def kernel():
     with paths.locked("linux"):
         _FOLDER.mkdir(parents=True, exist_ok=True)
         return pathlib.Path(_cached() or _fetch())
+
+
+def kvm_modules():
+    """The paths of the kernel's KVM modules, fetched with it. A kernel that was fetched without them
+    is fetched again."""
+    folder = kernel().parent
+    if not all((folder / module).is_file() for module in KVM_MODULES):
+        with paths.locked("linux"):
+            folder = pathlib.Path(_fetch()).parent
+    missing = [module for module in KVM_MODULES if not (folder / module).is_file()]
+    if missing:
+        raise report.Failure(report.HOST_LACKS, f"Debian's kernel package has no {missing[0]}")
+    return [folder / module for module in KVM_MODULES]
