@@ -14,7 +14,9 @@
     X(SPEC_PAGE, "page allocator")                                                                 \
     X(SPEC_HANDLE, "handle tables")                                                                \
     X(SPEC_QUEUE, "queues")                                                                        \
-    X(SPEC_TABLE, "page tables and EPT")
+    X(SPEC_TABLE, "page tables and EPT")                                                           \
+    X(SPEC_SERIAL, "serial, console, interrupt control")                                           \
+    X(SPEC_VCPU, "VMCS: injection, windows, shadow")
 
 #define SPEC_RULES_CONTAINER(X)                                                                    \
     X(SPLIT_PARENT, SPEC_CONTAINER, "split", STATUS_NOT_FOUND, "the parent is in use")             \
@@ -146,6 +148,20 @@
     X(TRANSLATE_MAPPED, SPEC_TABLE, "translate", STATUS_NOT_FOUND, "a leaf maps the address")      \
     X(NEXT_MAPPED, SPEC_TABLE, "next", STATUS_NOT_FOUND, "a leaf begins before the limit")
 
+#define SPEC_RULES_SERIAL(X)                                                                       \
+    X(PUTC_CHARACTER, SPEC_SERIAL, "serial_putc", STATUS_INVALID, "a character has 8 bits")        \
+    X(PUTC_ALIVE, SPEC_SERIAL, "serial_putc", STATUS_DEAD, "the transmitter frees in time")        \
+    X(CONSOLE_EMPTY, SPEC_SERIAL, "cons_buf_read", STATUS_EMPTY, "a character is there")           \
+    X(INTR_OUTSIDE, SPEC_SERIAL, "serial_intr_disable", STATUS_STATE, "not inside already")        \
+    X(INTR_INSIDE, SPEC_SERIAL, "serial_intr_enable", STATUS_STATE, "inside the section")
+
+#define SPEC_RULES_VCPU(X)                                                                         \
+    X(ENTER_CONTROL, SPEC_VCPU, "enter", STATUS_INVALID, "CR0, CR4, EFER that can be loaded")      \
+    X(ENTER_MSRS, SPEC_VCPU, "enter", STATUS_INVALID, "MSRs that can be loaded")                   \
+    X(ENTER_DEBUG, SPEC_VCPU, "enter", STATUS_INVALID, "DR6 and DR7 of 32 bits")                   \
+    X(ENTER_DEADLINE, SPEC_VCPU, "enter", STATUS_TIMEOUT, "the deadline has not passed")           \
+    X(ENTER_HARDWARE, SPEC_VCPU, "enter", STATUS_STATE, "the processor accepts the state")
+
 #define SPEC_RULES(X)                                                                              \
     SPEC_RULES_CONTAINER(X)                                                                        \
     SPEC_RULES_LOCK(X)                                                                             \
@@ -155,4 +171,6 @@
     SPEC_RULES_PAGE(X)                                                                             \
     SPEC_RULES_HANDLE(X)                                                                           \
     SPEC_RULES_QUEUE(X)                                                                            \
-    SPEC_RULES_TABLE(X)
+    SPEC_RULES_TABLE(X)                                                                            \
+    SPEC_RULES_SERIAL(X)                                                                           \
+    SPEC_RULES_VCPU(X)

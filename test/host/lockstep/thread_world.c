@@ -550,15 +550,3 @@ void world_start(void)
 // --------------------------------------------------------------------
 
 bool event_log_on;
-
-void process_thread_ended(struct process *process, struct thread *thread)
-{
-    (void)process;
-    (void)thread;
-    lockstep_fail("there are no processes here");
-}
-
-void process_thread_freed(struct process *process)
-{
-    (void)process;
-}
