@@ -36,7 +36,7 @@ class Result:
 def _ctest_case(test):
     def run():
         # By name: where the program was not built yet, the listing did not find its path.
-        command = ["ctest", "-R", f"^{re.escape(test['name'])}$", "--output-on-failure",
+        command = ["ctest", "-R", f"^{re.escape(test['name'])}$", "-V",
                    "--no-tests=error", "--timeout", str(HOST_TEST_SECONDS)]
         result = subprocess.run(command, cwd=paths.BUILD, stdin=subprocess.DEVNULL,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -44,6 +44,8 @@ def _ctest_case(test):
         if result.returncode:
             tail = "\n".join(result.stdout.splitlines()[-40:])
             raise AssertionError(f"status {result.returncode}\n{tail}")
+        for counts in re.findall(r"^\d+: (lockstep .*)$", result.stdout, re.MULTILINE):
+            print(f"     {counts}", flush=True)
     return Case("host/" + test["name"], run, "host")
 
 

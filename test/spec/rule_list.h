@@ -156,7 +156,6 @@
     X(INTR_INSIDE, SPEC_SERIAL, "serial_intr_enable", STATUS_STATE, "inside the section")
 
 #define SPEC_RULES_VCPU(X)                                                                         \
-    X(ENTER_CONTROL, SPEC_VCPU, "enter", STATUS_INVALID, "CR0, CR4, EFER that can be loaded")      \
     X(ENTER_MSRS, SPEC_VCPU, "enter", STATUS_INVALID, "MSRs that can be loaded")                   \
     X(ENTER_DEBUG, SPEC_VCPU, "enter", STATUS_INVALID, "DR6 and DR7 of 32 bits")                   \
     X(ENTER_DEADLINE, SPEC_VCPU, "enter", STATUS_TIMEOUT, "the deadline has not passed")           \

@@ -322,6 +322,12 @@ void fpu_area_initialize(void *area, uint16_t fcw)
     memcpy(area, &fcw, sizeof(fcw));
 }
 
+void fpu_claim(void *area)
+{
+    this_cpu()->fpu_owner = area;
+    task_switched_clear();
+}
+
 void fpu_release(void *area)
 {
     (void)area;

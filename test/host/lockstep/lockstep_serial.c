@@ -271,7 +271,7 @@ static void step(void)
         interrupt();
         break;
     default:
-        for (uint32_t i = lockstep_below(spec.console_count / 4 + 3); i > 0; i--) {
+        for (uint32_t i = lockstep_below(300) != 0 ? lockstep_below(5) : 700; i > 0; i--) {
             read_character();
         }
         break;
