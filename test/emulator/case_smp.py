@@ -35,6 +35,20 @@ def test_debian_with_four_processors():
     assert text.count(SUM) == 4, text
 
 
+def test_four_processors_on_two_cpus():
+    _checks(run(guest("smp.elf"), "--vcpus", "4", "--cpus", "2", *BOCHS).expect(0))
+
+
+def test_debian_on_two_cpus():
+    """Each CPU runs one of the two virtual ones."""
+    result = run(*BOCHS, "--vcpus", "2", "--cpus", "2", limit=400, stdin=(
+        b"echo there are $(nproc); for i in 1 2; do (seq 1 2000 | md5sum) & done; wait\n"
+        b"poweroff -f\n"))
+    result.expect(0, "CPUs: 2 of 2 run").printed("there are 2")
+    text = without_escapes(result.output)
+    assert text.count(SUM) == 2, text
+
+
 def test_processors_need_apics():
     run("--vcpus", "2", "--apic", "off").expect(64, "need local APICs")
     run("--vcpus", "9").expect(64, "at most 8")
