@@ -138,7 +138,7 @@ void processors_start(const struct boot_information *boot, const struct acpi_inf
         return;
     }
     memcpy(memory_pointer(hpa(page)), processor_trampoline,
-           (size_t)(processor_trampoline_end - processor_trampoline));
+           (uint64_t)processor_trampoline_end - (uint64_t)processor_trampoline);
     processor_root = kernel_space()->root.value;
     for (uint32_t i = 0; i < acpi->cpu_count && mapped && processor_count() < limit; i++) {
         uint32_t apic_id = acpi->cpu_apic_ids[i];

@@ -17,11 +17,11 @@ static _Atomic uint32_t ender; // the CPU that ends the machine, + 1; 0: it goes
 
 // Written by its own CPU before it sets `stopped`, read by the ender afterwards.
 static struct stop_record {
-    _Atomic bool stopped;
-    bool stopping; // by itself: an NMI need not do it
     uint64_t rip;
-    bool user;
     char message[200]; // of its own panic, if it had one too
+    bool user;
+    bool stopping; // by itself: an NMI need not do it
+    _Atomic bool stopped;
 } records[CPU_MAXIMUM];
 
 static bool has_stopped(uint32_t cpu)

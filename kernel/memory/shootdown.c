@@ -14,7 +14,7 @@ static struct {
 
 void shootdown(const struct cpu_set *set)
 {
-    uint64_t tickets[CPU_MAXIMUM];
+    uint64_t tickets[CPU_MAXIMUM] = {0};
 
     atomic_thread_fence(memory_order_seq_cst);
     uint64_t others =

@@ -41,7 +41,7 @@ def test_four_processors_on_two_cpus():
 
 def test_debian_on_two_cpus():
     """Each CPU runs one of the two virtual ones."""
-    result = run(*BOCHS, "--vcpus", "2", "--cpus", "2", limit=400, stdin=(
+    result = run(*BOCHS, "--vcpus", "2", "--cpus", "2", limit=600, stdin=(
         b"echo there are $(nproc); for i in 1 2; do (seq 1 2000 | md5sum) & done; wait\n"
         b"poweroff -f\n"))
     result.expect(0, "CPUs: 2 of 2 run").printed("there are 2")

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Wake-ups between threads on all CPUs, and memory that goes away while all CPUs read it.
-#include "smoke_smp.h"
+#include "test/emulator/user_smoke/smoke_smp.h"
 #include "kernel/lib/address.h"
 
 #define STACK_BYTES 8192u
