@@ -61,6 +61,24 @@ struct queue {
 void queue_push(struct queue *queue, struct queue_node *node);
 
 // Removes and returns the oldest node; null when empty.
+/*@
+  requires queue_ends(queue) && (queue->head != \null ==> queue_holds(queue, queue->head));
+  terminates \true;
+  assigns queue->head, queue->tail, queue->length, *queue->head, queue->head->next->previous;
+  ensures \result == \old(queue->head);
+  behavior empty:
+    assumes queue->head == \null;
+    assigns \nothing;
+  behavior some:
+    assumes queue->head != \null;
+    ensures queue->head == \old(queue->head->next) && queue->length == \old(queue->length) - 1;
+    ensures queue->head == \null ==> queue->tail == \null;
+    ensures queue->head != \null ==>
+      queue->head->previous == \null && queue->tail == \old(queue->tail);
+    ensures \result->queue == \null && \result->next == \null && \result->previous == \null;
+  complete behaviors;
+  disjoint behaviors;
+*/
 struct queue_node *queue_pop(struct queue *queue);
 
 // Takes a node out of whatever queue holds it; nothing happens if none does.

@@ -26,6 +26,13 @@ static void decode_exception(const struct vmx_raw *raw, struct vm_exit *exit)
     }
 }
 
+/*@
+  requires \valid_read(raw) && \valid(exit) && \separated(raw, exit);
+  terminates \true;
+  assigns exit->task.selector, exit->task.source;
+  ensures exit->task.selector == (uint16_t)raw->qualification;
+  ensures exit->task.source == ((raw->qualification >> 30) & 3);
+*/
 static void decode_task_switch(const struct vmx_raw *raw, struct vm_exit *exit)
 {
     exit->task.selector = (uint16_t)raw->qualification;
@@ -37,6 +44,15 @@ static void decode_invlpg(const struct vmx_raw *raw, struct vm_exit *exit)
     exit->invlpg.address = raw->qualification;
 }
 
+/*@
+  requires \valid_read(raw) && \valid(exit) && \separated(raw, exit);
+  terminates \true;
+  assigns exit->cr.number, exit->cr.access, exit->cr.gpr, exit->cr.lmsw_source;
+  ensures exit->cr.number == (raw->qualification & 15);
+  ensures exit->cr.access == ((raw->qualification >> 4) & 3);
+  ensures exit->cr.gpr == ((raw->qualification >> 8) & 15);
+  ensures exit->cr.lmsw_source == ((raw->qualification >> 16) & 0xffff);
+*/
 static void decode_cr(const struct vmx_raw *raw, struct vm_exit *exit)
 {
     exit->cr.number = (uint8_t)bits(raw->qualification, 3, 0);
@@ -45,6 +61,14 @@ static void decode_cr(const struct vmx_raw *raw, struct vm_exit *exit)
     exit->cr.lmsw_source = (uint32_t)bits(raw->qualification, 31, 16);
 }
 
+/*@
+  requires \valid_read(raw) && \valid(exit) && \separated(raw, exit);
+  terminates \true;
+  assigns exit->dr.number, exit->dr.read, exit->dr.gpr;
+  ensures exit->dr.number == (raw->qualification & 7);
+  ensures exit->dr.read == ((raw->qualification >> 4) & 1);
+  ensures exit->dr.gpr == ((raw->qualification >> 8) & 15);
+*/
 static void decode_dr(const struct vmx_raw *raw, struct vm_exit *exit)
 {
     exit->dr.number = (uint8_t)bits(raw->qualification, 2, 0);
@@ -86,6 +110,18 @@ static void decode_refused_machine_check(const struct vmx_raw *raw, struct vm_ex
     exit->refused.error = (uint32_t)raw->qualification;
 }
 
+/*@
+  requires \valid_read(raw) && \valid(exit) && \separated(raw, exit);
+  terminates \true;
+  assigns exit->memory;
+  ensures exit->memory.gpa == raw->gpa;
+  ensures WORD_BIT(raw->qualification, 7) ==> exit->memory.gva == raw->gva && exit->memory.gva_valid
+  == 1; ensures !WORD_BIT(raw->qualification, 7) ==> exit->memory.gva == 0 && exit->memory.gva_valid
+  == 0; ensures exit->memory.read == (raw->qualification & 1); ensures exit->memory.write ==
+  ((raw->qualification >> 1) & 1); ensures exit->memory.fetch == ((raw->qualification >> 2) & 1);
+  ensures exit->memory.in_page_walk == 1 <==> WORD_BIT(raw->qualification, 7) &&
+  !WORD_BIT(raw->qualification, 8);
+*/
 static void decode_memory(const struct vmx_raw *raw, struct vm_exit *exit)
 {
     bool linear_valid = bits(raw->qualification, 7, 7) != 0;
@@ -104,6 +140,13 @@ static void decode_misconfiguration(const struct vmx_raw *raw, struct vm_exit *e
     exit->memory.gpa = raw->gpa;
 }
 
+/*@
+  requires \valid_read(raw) && \valid(exit) && \separated(raw, exit);
+  terminates \true;
+  assigns exit->instruction.information, exit->instruction.displacement;
+  ensures exit->instruction.information == raw->information;
+  ensures exit->instruction.displacement == raw->qualification;
+*/
 static void decode_instruction(const struct vmx_raw *raw, struct vm_exit *exit)
 {
     exit->instruction.information = raw->information;

@@ -156,6 +156,17 @@ static_assert(offsetof(struct vm_exit, pio.repeat) == offsetof(struct vm_exit, w
 void vmx_decode_string_port(uint32_t information, struct vm_exit *exit);
 
 // What of an interrupted event has to be injected again: IDT-vectoring words to a page event. Pure.
+/*@
+  terminates \true;
+  assigns \nothing;
+  ensures !WORD_BIT(vectoring, 31) ==> \result.word == 0;
+  ensures WORD_BIT(vectoring, 31) ==> \result.word == (vectoring & ~0x1000);
+  ensures WORD_BIT(vectoring, 31) && WORD_BIT(vectoring, 11) ==> \result.error_code == error_code;
+  ensures !(WORD_BIT(vectoring, 31) && WORD_BIT(vectoring, 11)) ==> \result.error_code == 0;
+  ensures WORD_BIT(vectoring, 31) && (vectoring & 0x700) >= 0x400 ==>
+    \result.instruction_length == length;
+  ensures (vectoring & 0x700) < 0x400 ==> \result.instruction_length == 0;
+*/
 struct vcpu_event vmx_reinjection(uint32_t vectoring, uint32_t error_code, uint32_t length);
 
 // -- detect.c ---------------------------------------------------------------------------------
