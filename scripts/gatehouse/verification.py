@@ -8,12 +8,14 @@ DOCUMENT = "kernel/VERIFICATION.md"
 
 
 def _rows():
-    """The table rows that begin with a name in code type or bold: {name: [cells]}."""
+    """The table rows that begin with a name in code type or bold, the first of each name: {name:
+    [cells]}."""
     rows = {}
     for line in (paths.ROOT / DOCUMENT).read_text(encoding="utf-8").splitlines():
         match = re.match(r"\| (?:`([^`]+)`|\*\*(\w+)\*\*) \|(.*)\|$", line)
         if match:
-            rows[match[1] or match[2]] = [cell.strip(" *") for cell in match[3].split("|")]
+            cells = [cell.strip(" *") for cell in match[3].split("|")]
+            rows.setdefault(match[1] or match[2], cells)
     return rows
 
 
