@@ -88,8 +88,7 @@ void kernel_space_forget_stack(uint32_t slot)
     (void)slot; // the simulated processors keep no translations
 }
 
-// -- switches of stacks, told to the address sanitizer
-// ------------------------------------------------
+// -- switches of stacks, told to the address sanitizer -----
 
 void __real_switch_context(uint64_t *save, uint64_t load);
 void __wrap_switch_context(uint64_t *save, uint64_t load);
@@ -275,8 +274,7 @@ void host_machine_start(uint32_t cpus)
     }
 }
 
-// -- what the kernel calls outside
-// ------------------------------------------------------------------
+// -- what the kernel calls outside -----
 
 bool host_panics(void (*function)(void *argument), void *argument)
 {

@@ -14,8 +14,7 @@
 static struct spec_machine machine;
 static struct spec_machine before;
 
-// -- arguments: few of each, and now and then one that is none
-// ----------------------------------------
+// -- arguments: few of each, and now and then one that is none -----
 
 static uint32_t any(uint32_t count)
 {
@@ -42,8 +41,7 @@ static uint64_t any_bytes(void)
     return lockstep_chance(80) ? 1 + lockstep_below(4096) : lockstep_boundary(4096);
 }
 
-// -- steps
-// ------------------------------------------------------------------------------------------
+// -- steps -----
 
 static enum spec_rule step_lock(uint32_t cpu)
 {

@@ -57,6 +57,12 @@ extern uint64_t world_constant[WORLD_SPACES]; // and one page that is not writab
 // Makes machine, channels and spaces.
 void world_start(void);
 
+// From now on the specification follows the kernel's events (thread_events.c).
+void world_events_start(void);
+
+// Fails unless the specification allows it.
+void world_must(enum spec_rule rule, const char *event);
+
 // Compares all of the kernel's state with the specification's.
 void world_compare(const char *what);
 
@@ -77,3 +83,8 @@ void world_settle(void);
 
 // An unrelated machine in which cpu runs what it runs in `spec` and holds the lock of `channel`.
 struct spec_machine *world_probe(uint32_t cpu, uint32_t channel);
+
+// What the kernel has to stop at, as commands (thread_misuse.c): locks taken wrongly, and modes.
+void misuse_locks(struct actor *actor);
+void change_guest_modes(struct actor *actor);
+void change_user_modes(struct actor *actor);
