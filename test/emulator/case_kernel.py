@@ -155,7 +155,7 @@ def test_smp_four_qemu():
 
 def test_smp_eight_qemu():
     """LONG_MESSAGES in the environment: how many instead of what fits into a short run."""
-    messages = int(os.environ.get("LONG_MESSAGES", "200000"))
+    messages = int(os.environ.get("LONG_MESSAGES", "64000"))
     _smp(8, messages, 20, limit=240 + messages // 500)
 
 
