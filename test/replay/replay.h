@@ -12,6 +12,8 @@
 #include "test/replay/names.h"
 #include "test/spec/machine.h"
 
+#define NUMBERS (1u << 20) // of threads, that are told apart for ever
+
 // What the log alone says about a lock.
 struct lock_note {
     uint64_t next_ticket; // whose turn it is after this one's
@@ -40,7 +42,7 @@ struct replay {
     struct names conditions; // of others: place + SPEC_LOCKS in the machine
     struct lock_note lock_notes[SPEC_LOCKS];
     uint32_t threads[SPEC_THREADS]; // the log's number of each thread of the machine; 0: none
-    uint32_t spawned;               // the largest number so far
+    uint8_t spawned[NUMBERS / 8];   // which numbers threads have had, the first of them
 };
 
 // Why an event is not allowed: a rule of the specification, or words.

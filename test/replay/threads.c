@@ -36,7 +36,9 @@ static struct refusal find(const struct replay *replay, uint64_t number, uint32_
 
 static bool has_ended(const struct replay *replay, uint64_t number)
 {
-    return number != 0 && number <= replay->spawned && thread_place(replay, number) == SPEC_NONE;
+    bool spawned = number >= NUMBERS || (replay->spawned[number / 8] >> number % 8 & 1) != 0;
+
+    return number != 0 && spawned && thread_place(replay, number) == SPEC_NONE;
 }
 
 struct refusal step_spawn(struct replay *replay, const struct event_entry *event)
@@ -45,7 +47,8 @@ struct refusal step_spawn(struct replay *replay, const struct event_entry *event
     uint32_t place = free_place(replay, number);
     uint32_t process = event->state ? (uint32_t)(event->state >> 12) & INT32_MAX : SPEC_NONE;
 
-    if (number == 0 || thread_place(replay, number) != SPEC_NONE || has_ended(replay, number)) {
+    if (number == 0 || thread_place(replay, number) != SPEC_NONE ||
+        (number < NUMBERS && has_ended(replay, number))) {
         return by_words("a thread's number is new");
     }
     enum spec_rule rule =
@@ -53,7 +56,7 @@ struct refusal step_spawn(struct replay *replay, const struct event_entry *event
                           (uint32_t)(event->value >> 32), process, 0, &replay->machine);
     if (rule == SPEC_ALLOWED) {
         replay->threads[place] = number;
-        replay->spawned = number > replay->spawned ? number : replay->spawned;
+        replay->spawned[number % NUMBERS / 8] |= (uint8_t)(1u << number % 8);
         if (event->state) { // the log does not say where it starts
             spec_context_fill(&replay->machine, place, 0, 0);
         }
