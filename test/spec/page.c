@@ -113,7 +113,7 @@ enum spec_rule page_free_spec(const struct spec_pages *now, uint32_t owner, uint
 
 uint32_t page_owner_spec(const struct spec_pages *now, uint64_t address)
 {
-    return address / SMALL < SPEC_PAGES ? now->owner[address / SMALL] : SPEC_OWNER_NONE;
+    return address / SMALL < (uint64_t)SPEC_PAGES ? now->owner[address / SMALL] : SPEC_OWNER_NONE;
 }
 
 uint64_t page_free_count_spec(const struct spec_pages *now)

@@ -9,9 +9,9 @@ static const char *const modules[SPEC_MODULE_COUNT] = {
 };
 
 static const struct spec_rule_words rules[SPEC_RULE_COUNT] = {
-    [SPEC_ALLOWED] = {SPEC_MODULE_COUNT, "any", STATUS_OK, "allowed"},
+    [SPEC_ALLOWED] = {SPEC_MODULE_COUNT, STATUS_OK, "any", "allowed"},
 #define WORDS_ROW(name, module, primitive, status, text)                                           \
-    [name] = {(module), (primitive), (status), (text)},
+    [name] = {(module), (status), (primitive), (text)},
     SPEC_RULES(WORDS_ROW)
 #undef WORDS_ROW
 };

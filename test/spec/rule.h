@@ -26,8 +26,8 @@ enum spec_rule { SPEC_ALLOWED, SPEC_RULES(SPEC_ENUM_ROW) SPEC_RULE_COUNT };
 
 struct spec_rule_words {
     enum spec_module module;
-    const char *primitive; // as PRIMITIVES calls it
     enum status status;    // what the kernel returns; SPEC_PANIC: it stops
+    const char *primitive; // as PRIMITIVES calls it
     const char *text;      // what was asked for and not met
 };
 

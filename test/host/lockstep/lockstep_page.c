@@ -166,7 +166,8 @@ static void release(uint32_t owner, uint64_t address, uint64_t size)
     snapshot();
     enum status status = page_free(&allocator, owner, hpa(address), size);
     lockstep_same("free", page_free_spec(&spec, owner, address, size, &spec), status);
-    only("free", address / PAGE_SIZE % SPEC_PAGES, status == STATUS_OK ? size / PAGE_SIZE : 0);
+    only("free", address / PAGE_SIZE % (uint64_t)SPEC_PAGES,
+         status == STATUS_OK ? size / PAGE_SIZE : 0);
 }
 
 // Mostly a page that is in use, with its owner and size.

@@ -15,29 +15,29 @@
 #define WORLD_SPACES   2u
 
 // Two pages for each actor, and two that all share.
-#define WORLD_MEMORY ((WORLD_ACTORS + 1) * 2 * PAGE_SIZE)
+#define WORLD_MEMORY ((WORLD_ACTORS + 1ull) * 2 * PAGE_SIZE)
 
 struct actor {
-    struct thread *thread; // null: none
-    uint32_t space;
+    struct thread *thread;                // null: none
     void (*command)(struct actor *actor); // null: it waits for one, or has done it
     void (*settle)(struct actor *actor);  // checks the command once it is done; null: checked
-    bool end;                             // it shall end at its next command
     // Arguments and results of the command.
-    uint32_t channel;
     uint64_t buffer;
     uint64_t count;
-    bool wait;
-    enum status status;
     uint64_t bits;
     uint64_t deadline;
+    uint32_t space;
+    uint32_t channel;
     uint32_t target;
     uint32_t cpu;
     enum spec_rule expected;
+    enum status status;
+    bool wait;
     uint8_t seed; // what its message is made of
     bool sent;    // events seen during the command
     bool received;
     bool gave_up;
+    bool end; // it shall end at its next command
 };
 
 struct world_channel {
