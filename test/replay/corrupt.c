@@ -39,12 +39,12 @@ static struct event_entry corrupted(const struct trial *trial, size_t place)
     const struct event_entry *entries = trial->log->entries;
     size_t from = place;
 
-    if (place >= trial->at && trial->corruption == DROP) {
+    if ((trial->corruption == DROP && place >= trial->at) ||
+        (trial->corruption == SWAP && place == trial->at)) {
         from = place + 1;
-    } else if (place > trial->at && trial->corruption == DOUBLE) {
+    } else if ((trial->corruption == DOUBLE && place > trial->at) ||
+               (trial->corruption == SWAP && place == trial->at + 1)) {
         from = place - 1;
-    } else if (place - trial->at < 2 && trial->corruption == SWAP) {
-        from = place == trial->at ? place + 1 : place - 1;
     }
     struct event_entry entry = entries[from];
     if (!trial->numbers_kept) {
