@@ -13,6 +13,8 @@
 #define REGISTER_ICR  0x300
 #define REGISTER_ICR2 0x310
 #define APIC_BASE     0x1bu
+#define APIC_X2APIC   (1ull << 10)
+#define SELF_IPI      0x83fu
 #define APIC_ENABLE   (1ull << 11)
 
 #define ICR_NMI   0x4400u
@@ -59,6 +61,22 @@ static void take_fixed(struct trap_frame *frame)
     *apic(REGISTER_EOI) = 0;
 }
 
+// "Self IPI Register": a vector below 16 is an error of the APIC's own, no exception.
+static void check_illegal_self_ipi(void)
+{
+    if (suite_is_native() || (cpuid(1, 0).ecx >> 21 & 1) == 0) {
+        skip("self-IPI with an illegal vector", "in x2APIC mode in a VM only");
+        return;
+    }
+    msr_write(APIC_BASE, msr_read(APIC_BASE) | APIC_ENABLE | APIC_X2APIC);
+    check("self-IPI with an illegal vector",
+          TRY("wrmsr",
+              :
+              : "c"(SELF_IPI), "a"(5), "d"(0)
+              : "memory"),
+          TRAP_NONE);
+}
+
 void subject_nmi(void)
 {
     if ((cpuid(1, 0).edx >> 9 & 1) == 0) {
@@ -86,4 +104,5 @@ void subject_nmi(void)
     check("fixed interrupt after sti", fixed, 1);
     trap_set_hook(VECTOR_NMI, 0);
     trap_set_hook(VECTOR, 0);
+    check_illegal_self_ipi();
 }

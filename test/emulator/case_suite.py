@@ -5,7 +5,7 @@ come out the same."""
 import pathlib
 import re
 
-from gatehouse import console, engine_bochs, iso, report
+from gatehouse import console, engine_bochs, exit_coverage, exit_log, iso, report
 from support import folder, guest, run, without_escapes
 
 CONFIG = """
@@ -28,6 +28,54 @@ name = "legacy-intercepted"
 kernel = "{legacy}"
 memory = "64M"
 intercept = ["cr3", "dr", "tables", "exceptions"]
+[[vm]]
+name = "apic-page"
+kernel = "{suite}"
+memory = "16M"
+apic = "on"
+append = "only=nmi"
+intercept = ["apic-page"]
+[[vm]]
+name = "tpr"
+kernel = "{suite}"
+memory = "16M"
+append = "only=control"
+intercept = ["tpr"]
+[[vm]]
+name = "triple"
+kernel = "{triple}"
+memory = "16M"
+[[vm]]
+name = "bad-state"
+kernel = "{suite}"
+memory = "16M"
+append = "only=interrupt"
+intercept = ["bad-state"]
+[[vm]]
+name = "bad-msr"
+kernel = "{suite}"
+memory = "16M"
+intercept = ["bad-msr"]
+[[vm]]
+name = "bad-nested"
+kernel = "{suite}"
+memory = "16M"
+intercept = ["bad-nested"]
+"""
+# What the usual processor does not offer.
+TIGERLAKE = """
+[[vm]]
+name = "random"
+kernel = "{suite}"
+memory = "16M"
+append = "only=instruction"
+intercept = ["rdseed", "dirty"]
+[[vm]]
+name = "step"
+kernel = "{suite}"
+memory = "16M"
+append = "only=vmx"
+intercept = ["step"]
 """
 _LINE = re.compile(r"^(PASS|FAIL|SKIP) ([^:\n]*)(.*)$", re.MULTILINE)
 _SUMMARY = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", re.MULTILINE)
@@ -74,19 +122,39 @@ def _compare(ours, native):
     assert not differing, differing
 
 
+def _run(place, text, name, *options):
+    """Runs the VMs of a configuration; the run and its log of exits."""
+    config, log = place / f"{name}.toml", place / f"{name}.log"
+    config.write_text(text.format(suite=guest("suite.elf"), legacy=guest("legacy.elf"),
+                                  triple=guest("triple_fault.elf")))
+    result = run("--engine", "bochs", "--config", config, "--exit-log", log, *options)
+    return result, exit_log.read(log)
+
+
+def _check_coverage(logs):
+    """Each reason that the list calls exercised was, and no other."""
+    found = {number for number, classes in exit_coverage.count(logs).items() if classes}
+    claimed = {row.number for row in exit_coverage.reasons() if not row.bochs}
+    assert claimed <= found, f"not exercised: {sorted(claimed - found)}"
+    assert len(found) >= 50, len(found)
+    assert all(row.fate != "impossible" for row in exit_coverage.reasons() if row.number in found)
+
+
 def test_suite_in_virtual_machines_and_without():
     with folder() as place:
-        config = place / "suite.toml"
-        config.write_text(CONFIG.format(suite=guest("suite.elf"), legacy=guest("legacy.elf")))
-        result = run("--engine", "bochs", "--config", config)
-    result.expect(1, "vm 1 plain ended: test-exit, status 1",
-                  "vm 2 intercepted ended: test-exit, status 1",
-                  "vm 3 legacy ended: test-exit, status 1",
-                  "vm 4 legacy-intercepted ended: test-exit, status 1")
+        result, log = _run(place, CONFIG, "usual")
+        other, other_log = _run(place, TIGERLAKE, "other", "--cpu-model", "tigerlake")
+    result.expect(1, "vm 9 bad-msr ended: entry-refused", "vm 8 bad-state ended: entry-refused",
+                  "vm 10 bad-nested ended: unhandled-exit", "vm 5 apic-page ended: test-exit",
+                  *(f"vm {number} {name} ended: test-exit, status 1" for number, name in
+                    ((1, "plain"), (2, "intercepted"), (3, "legacy"), (4, "legacy-intercepted"),
+                     (6, "tpr"))))
+    other.expect(1, "vm 1 random ended: test-exit, status 1", "vm 2 step ended: test-exit, status 1")
     plain = _results(without_escapes(result.output))
     intercepted = _results(_background(result.errors, "intercepted"))
     assert len(plain) > 350, len(plain)
     _compare(intercepted, plain)
+    _check_coverage([log, other_log])
     _compare(intercepted, _results(_native(guest("suite.elf"))))
     legacy = _results(_native(guest("legacy.elf")))
     assert len(legacy) > 70, len(legacy)
