@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // User contexts (user_context.h). Host-tested.
 #include "kernel/thread/user_context.h"
-#include "arch/x86/paging/layout.h"
 
 static bool is_pointer(uint32_t index)
 {
