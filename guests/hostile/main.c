@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The hostile guest: `events=N` random events from `seed=N` (else from the time-stamp counter),
 // which is printed first. With `deadly=1` also such as end the machine; whoever started it then
-// sees how, and with `end=N` nothing but the way N to end it (event_end_by). Ends through 0xf4 with 0 when all events are over.
+// sees how. With `end=N` nothing but one way to end it (event_end_by). Ends through 0xf4 with 0
+// when all events are over.
 #include "guests/hostile/hostile.h"
 #include "guests/library/guest.h"
 

@@ -14,7 +14,7 @@ QEMU = ["qemu-system-x86"]
 LINUX = ["busybox-static"]
 BROWSER = ["chromium"]  # 115 MB to load, 370 MB installed: only for scripts/test --browser
 TEST = ["git", "libcmocka-dev", "libzydis-dev", "clang-format", "clang-tidy", "cppcheck", "acpica-tools",
-        "qemu-system-x86", "ovmf", "spin"]
+        "qemu-system-x86", "ovmf", "spin", "clang", "libclang-rt-14-dev"]
 
 
 def missing(names):

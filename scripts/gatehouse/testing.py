@@ -2,6 +2,7 @@
 """The test runner: cases from CTest, from the source checks and from test/emulator, one count."""
 import concurrent.futures
 import dataclasses
+import functools
 import importlib.util
 import json
 import os
@@ -12,9 +13,11 @@ import time
 import traceback
 from collections.abc import Callable
 
-from gatehouse import build, checks, models, paths, proofs, report, sources, verification
+from gatehouse import (build, checks, fuzz, models, paths, proofs, report, sources,
+                       verification)
 
 HOST_TEST_SECONDS = 300
+FUZZ_SECONDS, FUZZ_LONG_SECONDS = 3, 60
 
 
 @dataclasses.dataclass
@@ -114,6 +117,13 @@ def emulator_cases(long=False):
                 label = name.replace("test_", "", 1).replace("_", "-")
                 cases.append(Case(f"emulator/{area}/{label}", function, "emulator"))
     return cases
+
+
+def fuzz_cases(long=False):
+    """One case for each fuzzer: seconds from its corpus on, a minute among the long cases."""
+    seconds = FUZZ_LONG_SECONDS if long else FUZZ_SECONDS
+    return [Case("fuzz/" + fuzzer.name, functools.partial(fuzz.run, fuzzer, seconds), "fuzz")
+            for fuzzer in fuzz.FUZZERS]
 
 
 def build_everything():

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Fuzzes the platform's devices: port accesses of all sizes, passing time, typed input, interrupts
-// taken and resets, as the input bytes say. Build for libFuzzer with clang -fsanitize=fuzzer; the
-// host test test_devices_random.c runs the same function on repeatable random bytes.
+// Fuzzes the platform's devices, with local APICs or without: port, memory and MSR accesses of all
+// sizes, passing time, typed input, interrupts taken and resets, as the input bytes say. The host
+// test test_devices_random.c runs the same function on repeatable random bytes.
 #include "test/fuzz/devices_fuzz.h"
 
 #include <stdlib.h>
@@ -54,9 +54,10 @@ static uint64_t next(struct fuzz *fuzz, unsigned bytes)
 static uint16_t next_port(struct fuzz *fuzz)
 {
     static const uint16_t ports[] = {
-        0x20,  0x21,  0xa0,  0xa1,  0x4d0, 0x4d1, 0x40,  0x41,  0x42,  0x43,  0x60,
-        0x61,  0x64,  0x70,  0x71,  0x80,  0x92,  0xe9,  0xf4,  0x3f8, 0x3f9, 0x3fa,
-        0x3fb, 0x3fc, 0x3fd, 0x3fe, 0x3ff, 0x600, 0x602, 0x604, 0x608, 0xcf9, 0x8900,
+        0x20,  0x21,  0xa0,  0xa1,  0x4d0, 0x4d1,  0x40,   0x41,   0x42,  0x43,  0x60,
+        0x61,  0x64,  0x70,  0x71,  0x80,  0x92,   0xe9,   0xf4,   0x3f8, 0x3f9, 0x3fa,
+        0x3fb, 0x3fc, 0x3fd, 0x3fe, 0x3ff, 0x600,  0x602,  0x604,  0x608, 0xcf9, 0x8900,
+        0xe0,  0xe2,  0xe4,  0x510, 0x511, 0x2000, 0x2009, 0x2017,
     };
     uint8_t choice = (uint8_t)next(fuzz, 1);
     if (choice >= 0xf8)
@@ -74,6 +75,66 @@ static void access_port(struct fuzz *fuzz, uint8_t operation)
         REQUIRE(size == 3 || size == 4 || value >> (8 * size) == 0);
     } else {
         platform_port_write(&fuzz->platform, port, size, (uint32_t)next(fuzz, size));
+    }
+}
+
+// Registers of the local APIC, the I/O APIC and the I/O RAM, and what lies around them.
+static void access_memory(struct fuzz *fuzz, uint8_t operation)
+{
+    static const uint32_t bases[4] = {LOCAL_APIC_ADDRESS, IO_APIC_ADDRESS, IO_RAM_ADDRESS,
+                                      IO_RAM_ADDRESS + IO_RAM_BYTES - 4};
+    uint32_t processors = fuzz->platform.processors;
+    uint8_t where = (uint8_t)next(fuzz, 1);
+    struct mmio_bus *bus =
+        processors > 0 ? &fuzz->platform.processor[where % processors].mmio : &fuzz->platform.mmio;
+    uint64_t address = bases[where >> 3 & 3] + (next(fuzz, 1) << (where & 0x80 ? 4 : 0));
+    unsigned size = 1u << (where >> 5 & 3);
+
+    if (operation & 0x80)
+        REQUIRE(size == 8 || mmio_bus_read(bus, gpa(address), size) >> (8 * size) == 0);
+    else
+        mmio_bus_write(bus, gpa(address), size, next(fuzz, size));
+}
+
+// What a processor does with its own local APIC: MSRs, base, priority, timer, interrupts.
+static void use_local_apic(struct fuzz *fuzz, uint8_t operation)
+{
+    if (fuzz->platform.processors == 0)
+        return;
+    uint8_t which = (uint8_t)next(fuzz, 1);
+    struct platform_processor *processor =
+        &fuzz->platform.processor[which % fuzz->platform.processors];
+    struct local_apic *apic = &processor->apic;
+    uint64_t value;
+
+    switch (operation >> 5) {
+    case 0:
+        (void)!local_apic_read_msr(apic, which & 0x3f, &value);
+        break;
+    case 1:
+        (void)!local_apic_write_msr(apic, which & 0x3f, next(fuzz, 8));
+        break;
+    case 2:
+        (void)!platform_set_apic_base(&fuzz->platform, apic,
+                                      LOCAL_APIC_ADDRESS ^ next(fuzz, 2) << (which & 0x20));
+        break;
+    case 3:
+        local_apic_set_task_priority(apic, (uint32_t)next(fuzz, 1) & 15);
+        break;
+    case 4:
+        local_apic_set_deadline(apic, next(fuzz, 8));
+        break;
+    case 5:
+        if (platform_processor_pending(&fuzz->platform, apic) &&
+            (apic->attention & APIC_ATTENTION_VECTOR || local_apic_passes_pic(apic)))
+            (void)platform_processor_acknowledge(&fuzz->platform, apic);
+        break;
+    case 6:
+        local_apic_init_signal(apic);
+        break;
+    default:
+        local_apic_run_timer(apic);
+        break;
     }
 }
 
@@ -123,6 +184,14 @@ static void step(struct fuzz *fuzz)
         else if (operation == 0x64)
             platform_interrupt_acknowledge(&fuzz->platform); // asked for or not
         break;
+    case 5:
+    case 6:
+        access_memory(fuzz, operation);
+        break;
+    case 7:
+    case 8:
+        use_local_apic(fuzz, operation);
+        break;
     default:
         access_port(fuzz, operation);
         break;
@@ -159,6 +228,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .tsc_hz = 1000000 + next(fuzz, 4) * 3,
         .start_time = (int64_t)next(fuzz, 5),
         .memory_bytes = next(fuzz, 5),
+        .processors = (uint32_t)next(fuzz, 1) % 5,
+        .ticks_per_count = 1 + (uint32_t)next(fuzz, 1),
+        .physical_bits = 40,
         .context = fuzz,
         .console_output = output,
         .console_input = input,

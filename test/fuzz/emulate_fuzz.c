@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Fuzzes the emulator with the guest page walk and the access path below it: arbitrary registers,
 // page tables and code. Besides the sanitizers' checks, an exception outside a string instruction
-// must leave the guest as it was. Build:
-//   clang -std=gnu17 -g -O1 -fsanitize=fuzzer,address,undefined -I. -o emulate_fuzz
-//       test/fuzz/emulate_fuzz.c vmm/emulate/*.c vmm/monitor/guest_walk.c
-//       vmm/monitor/guest_access.c vmm/devices/guest_memory.c vmm/devices/bus.c
+// must leave the guest as it was.
 #include "vmm/devices/bus.h"
 #include "vmm/devices/guest_memory.h"
 #include "vmm/emulate/decode.h"

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 // libFuzzer entries of the guest loaders: the first input byte chooses the type and the way into a
-// bzImage, the rest is the kernel. Build with
-//   clang -fsanitize=fuzzer,address,undefined -I. test/fuzz/load_fuzz.c vmm/load/*.c
-//     vmm/devices/guest_memory.c kernel/lib/format.c
-// An image that is accepted is loaded into 32 MiB of guest memory that the sanitizer watches.
+// bzImage, the rest is the kernel. An image that is accepted is loaded into 32 MiB of guest memory
+// that the sanitizer watches.
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
