@@ -4,7 +4,7 @@
 set(SOURCES
     main.c log.c event_log.c panic.c processors.c stop.c interrupt.c calls_serial.c
     system_call_table.c calls_thread.c calls_process.c calls_device.c
-    ../../test/emulator/kernel_bench.c ../../test/emulator/kernel_selftest.c)
+    ../../test/emulator/kernel_bench.c ${selftest})
 if(checked)
     list(APPEND SOURCES mode_checked.c)
 else()

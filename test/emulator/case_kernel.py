@@ -204,3 +204,15 @@ def test_too_little_memory():
     result = _boot(lambda place, image: _qemu(place, image, 16),
                    modules={"console": "user_smoke.elf"})
     result.expect(USAGE, "too little memory")
+
+
+def test_entry_checker_agrees_with_the_processor():
+    """VMCS states broken at random: the checker and the processor say the same of each."""
+    result = _boot(_bochs, "selftest", image="gatehouse_entry_fuzz.elf")
+    result.expect(0, "PASS entry_fuzz: 3000 states agree")
+
+
+def long_test_entry_checker_agrees_with_the_processor():
+    """The same for more than 20 000 states; each known deviation of the processor is met."""
+    result = _boot(_bochs, "selftest long", image="gatehouse_entry_fuzz.elf", limit=900)
+    result.expect(0, "PASS entry_fuzz: 21000 states agree")

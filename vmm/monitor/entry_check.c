@@ -334,7 +334,7 @@ void entry_check_host(struct entry_state *state)
                FIELD_HOST_RIP, "must be canonical");
 }
 
-size_t entry_check(const struct vcpu_field *fields, size_t count, char *text, size_t size)
+size_t entry_check_all(const struct vcpu_field *fields, size_t count, char *text, size_t size)
 {
     struct entry_state state = {fields, count, text, size, 0, 0};
 

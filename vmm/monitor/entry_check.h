@@ -14,7 +14,7 @@
 // is allowed. Cut to `size` bytes with the NUL. Returns how many rules are broken; 0: none that is
 // known here, and the text is empty. Fields that the dump lacks are taken as absent from the
 // processor, and what depends on them is not checked.
-size_t entry_check(const struct vcpu_field *fields, size_t count, char *text, size_t size);
+size_t entry_check_all(const struct vcpu_field *fields, size_t count, char *text, size_t size);
 
 // The name of a VMCS field; "unknown field" for an encoding that is none.
 const char *entry_check_field_name(uint32_t encoding);

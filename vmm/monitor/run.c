@@ -65,7 +65,7 @@ static void explain_refusal(struct virtual_cpu *cpu)
 
     if (count < 0) {
         link_log(link, "the virtual processor's fields cannot be read");
-    } else if (entry_check(fields, (size_t)count, text, sizeof(text)) == 0) {
+    } else if (entry_check_all(fields, (size_t)count, text, sizeof(text)) == 0) {
         link_log(link, "no rule known here is broken");
     } else {
         log_lines(cpu->monitor, text);

@@ -220,6 +220,12 @@ static void check_refusals(void)
     page->dirty |= VCPU_GROUP_XCR0;
     expect("XCR0", run_code(halt, sizeof(halt)), EXIT_ENTRY_REFUSED);
     page->xcr0 = 1;
+    for (uint32_t type = 1; type <= 7; type += 6) { // reserved interruption types
+        page->event.word = VCPU_EVENT_VALID | type << 8;
+        expect("event type", run_code(halt, sizeof(halt)), EXIT_ENTRY_REFUSED);
+        expect("event type: reason", page->exit.refused.reason, REFUSED_BY_KERNEL);
+        page->event.word = 0;
+    }
     expect("all repaired", run_code(halt, sizeof(halt)), EXIT_HLT);
 }
 

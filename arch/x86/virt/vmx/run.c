@@ -279,6 +279,12 @@ static inline uint64_t wanted_requests(const struct vcpu_page *page)
     return page->request_window | (uint64_t)page->request_nmi_window << 32;
 }
 
+// Types 1 and 7 of "Event Injection", which no VMM has a use for here. Bochs ends at the latter.
+static inline bool event_reserved(uint32_t word)
+{
+    return (word & VCPU_EVENT_VALID) != 0 && (0x82u >> (word >> 8 & 7) & 1) != 0;
+}
+
 // Everything that is not to be done at each entry.
 static NOINLINE enum virt_outcome enter_otherwise(struct virt_vcpu *vcpu, uint64_t deadline)
 {
@@ -289,8 +295,9 @@ static NOINLINE enum virt_outcome enter_otherwise(struct virt_vcpu *vcpu, uint64
     uint64_t requests = wanted_requests(page);
     uint64_t now;
 
-    if ((dirty & VCPU_GROUP_ALL & ~VCPU_GROUP_RIP) != 0 &&
-        vmx_import_rare(vcpu, dirty) != STATUS_OK) {
+    if (event_reserved(page->event.word) ||
+        ((dirty & VCPU_GROUP_ALL & ~VCPU_GROUP_RIP) != 0 &&
+         vmx_import_rare(vcpu, dirty) != STATUS_OK)) {
         return page_refused(vcpu);
     }
     if ((dirty & VCPU_GROUP_RIP) != 0) {
