@@ -189,9 +189,6 @@ void local_apic_post(struct local_apic *apic);
 // "Guest Interrupt Status" that goes with the page: requested 7:0, in service 15:8.
 uint32_t local_apic_interrupt_status(const struct local_apic *apic);
 
-// Vectors 64 * `word` on whose end of interrupt somebody waits for.
-uint64_t local_apic_eoi_exits(const struct local_apic *apic, unsigned word);
-
 // True when the processor, interrupts on, would take an interrupt out of the page now.
 bool local_apic_deliverable(const struct local_apic *apic);
 

@@ -117,11 +117,6 @@ uint32_t local_apic_interrupt_status(const struct local_apic *apic)
     return highest_in_page(apic, APIC_IRR) | highest_in_page(apic, APIC_ISR) << 8;
 }
 
-uint64_t local_apic_eoi_exits(const struct local_apic *apic, unsigned word)
-{
-    return apic->tmr.word[2 * word] | (uint64_t)apic->tmr.word[2 * word + 1] << 32;
-}
-
 bool local_apic_page_requests(const struct local_apic *apic, uint32_t vector)
 {
     return (*in_page(apic, APIC_IRR + (vector >> 5 & 7)) >> (vector & 31) & 1) != 0;

@@ -244,13 +244,15 @@ uint8_t platform_processor_acknowledge(struct platform *platform, struct local_a
     return vector;
 }
 
-uint64_t platform_eoi_exits(const struct platform *platform, const struct local_apic *apic,
-                            unsigned word)
+void platform_eoi_exits(const struct platform *platform, const struct local_apic *apic,
+                        uint64_t words[4])
 {
     uint32_t timer = io_apic_edge_vector(&platform->io_apic, TIMER_PIN);
-    uint64_t exits = local_apic_eoi_exits(apic, word);
 
-    return timer != 0 && timer >> 6 == word ? exits | 1ull << (timer & 63) : exits;
+    for (unsigned i = 0; i < 4; i++)
+        words[i] = apic->tmr.word[2 * i] | (uint64_t)apic->tmr.word[2 * i + 1] << 32;
+    if (timer != 0)
+        words[timer >> 6] |= 1ull << (timer & 63);
 }
 
 void platform_end_of_interrupt(struct platform *platform, struct local_apic *apic, uint32_t vector)

@@ -132,9 +132,7 @@ void event_load_apic(struct machine *machine)
     }
     page->apic_mode = apic->is_virtual ? VCPU_APIC_VIRTUAL : VCPU_APIC_MONITOR;
     page->interrupt_status = apic->is_virtual ? local_apic_interrupt_status(apic) : 0;
-    for (unsigned i = 0; i < ARRAY_COUNT(page->eoi_exit); i++) {
-        page->eoi_exit[i] = platform_eoi_exits(machine->platform, apic, i);
-    }
+    platform_eoi_exits(machine->platform, apic, page->eoi_exit);
     page->valid |= VCPU_GROUP_APIC;
     page->dirty |= VCPU_GROUP_APIC;
 }

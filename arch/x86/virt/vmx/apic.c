@@ -65,20 +65,30 @@ static void set_mode(const struct virt_vcpu *vcpu, bool on)
     vmcs_write_64(VMCS_MSR_BITMAP, vcpu->vm->msr_bitmap[on ? 1 : 0].physical.value);
 }
 
-void vmx_import_apic(const struct virt_vcpu *vcpu)
+// What seldom changes is written when it does.
+void vmx_import_apic(struct virt_vcpu *vcpu)
 {
+    static const enum vmcs_field_64 fields[] = {VMCS_EOI_EXIT_0, VMCS_EOI_EXIT_1, VMCS_EOI_EXIT_2,
+                                                VMCS_EOI_EXIT_3};
     const struct vcpu_page *page = vcpu->page;
+    struct vmx_vcpu *vmx = vmx_of(vcpu);
+    uint32_t mode = page->apic_mode;
 
     if (!vmx_apic_offered() ||
         (vcpu->vm->intercepts & (VM_INTERCEPT_APIC_PAGE | VM_INTERCEPT_TPR)) != 0) {
         return; // the intercepts have set these controls
     }
-    set_mode(vcpu, page->apic_mode == VCPU_APIC_VIRTUAL);
+    if (mode != vmx->apic_mode) {
+        vmx->apic_mode = mode;
+        set_mode(vcpu, mode == VCPU_APIC_VIRTUAL);
+    }
     vmcs_write_16(VMCS_GUEST_INTERRUPT_STATUS, (uint16_t)page->interrupt_status);
-    vmcs_write_64(VMCS_EOI_EXIT_0, page->eoi_exit[0]);
-    vmcs_write_64(VMCS_EOI_EXIT_1, page->eoi_exit[1]);
-    vmcs_write_64(VMCS_EOI_EXIT_2, page->eoi_exit[2]);
-    vmcs_write_64(VMCS_EOI_EXIT_3, page->eoi_exit[3]);
+    for (unsigned i = 0; i < ARRAY_COUNT(fields); i++) {
+        if (page->eoi_exit[i] != vmx->eoi_exit[i]) {
+            vmx->eoi_exit[i] = page->eoi_exit[i];
+            vmcs_write_64(fields[i], vmx->eoi_exit[i]);
+        }
+    }
 }
 
 void vmx_export_apic(struct vcpu_page *page)

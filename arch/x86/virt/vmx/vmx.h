@@ -53,6 +53,8 @@ struct vmx_vcpu {
     uint32_t interruptibility;
     uint32_t valid; // groups of the page that are current
     uint64_t xcr0;  // the guest's; in force while its FPU area is the owner
+    uint32_t apic_mode;
+    uint64_t eoi_exit[4];
 
     // While the vCPU is not loaded; then they are in the registers.
     uint64_t msrs[6]; // vmx_switched_msrs
@@ -238,7 +240,7 @@ bool vmx_apic_offered(void);
 void vmx_apic_pass_msrs(uint8_t *bitmap);
 // STATUS_INVALID: the page's group APIC cannot be loaded.
 MUST_CHECK enum status vmx_check_apic(const struct vcpu_page *page);
-void vmx_import_apic(const struct virt_vcpu *vcpu);
+void vmx_import_apic(struct virt_vcpu *vcpu);
 void vmx_export_apic(struct vcpu_page *page);
 
 // -- run.c ------------------------------------------------------------------------------------
