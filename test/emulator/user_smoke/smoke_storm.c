@@ -8,8 +8,8 @@
 
 #define STORM_PAGES   1600u
 #define STORM_THREADS 3u
-#define DRIVERS       4u // containers at a time
-#define ROUNDS        6u
+#define DRIVERS       2u // containers at a time
+#define ROUNDS        4u
 
 // -- in the container -----------------------------------------------------------------------------
 
