@@ -25,8 +25,8 @@ struct scheduler {
     uint64_t since;              // TSC from which the running thread's share is charged
     uint64_t turn_end;           // TSC at which that share's turn is over
     uint64_t armed;              // TSC the timer is set to; DEADLINE_NONE: off
-    uint32_t attention;          // enum scheduler_attention: what to see to before ring 3 runs on
     struct thread idle;          // runs when nobody is ready; in no queue
+    uint32_t attention;          // enum scheduler_attention: what to see to before ring 3 runs on
 
     // Any CPU.
     struct lock wake_lock;

@@ -19,7 +19,7 @@ ALLOWED = {
     "vmm/runtime": ["kernel/lib", "kernel/abi", "vmm/runtime"],
     "vmm/devices": ["kernel/lib", "vmm/devices"],
     "vmm/emulate": ["kernel/lib", "kernel/abi", "vmm/emulate"],
-    "vmm/config": ["kernel/lib", "vmm/config"],
+    "vmm/config": ["kernel/lib", "kernel/abi", "vmm/config"],
     "vmm/load": ["kernel/lib", "kernel/abi", "vmm/load", "vmm/runtime", "vmm/devices"],
     "vmm/monitor": ["kernel/lib", "kernel/abi", "vmm"],
     "vmm/console": ["kernel/lib", "kernel/abi", "vmm/console", "vmm/config", "vmm/runtime"],

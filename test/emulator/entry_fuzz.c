@@ -17,6 +17,7 @@
 #include "kernel/memory/memory.h"
 #include "kernel/thread/thread.h"
 #include "kernel/vm/objects.h"
+#include "test/emulator/entry_fuzz_bochs.h"
 #include "vmm/monitor/entry_check_state.h"
 
 #define STATES       3000u
@@ -26,29 +27,6 @@
 #define TIMER_COUNT  1000u
 #define TEXT_BYTES   4096u
 #define REPORTED_MAX 20u
-
-// Rules of the manual that Bochs 2.7 does not check. `section` and `rule` are in the checker's
-// line. `ignored`: the rule is broken by bits of these only; 0: whatever breaks it.
-struct deviation {
-    const char *section;
-    const char *rule;
-    const char *bochs;
-    uint64_t ignored;
-    uint32_t met; // states that Bochs enters although this is broken, and nothing else
-};
-
-static struct deviation deviations[] = {
-    {"Checks on Guest RIP, RFLAGS, and SSP: guest RIP", "must be canonical",
-     "enters, and the first fetch raises #GP", 0, 0},
-    {"Checks on Guest Non-Register State: guest interruptibility",
-     "no NMI can be injected under blocking by NMI", "injects the NMI", 0, 0},
-    {"Checks on Guest Control Registers, Debug Registers, and MSRs: guest IA32_DEBUGCTL",
-     "reserved", "checks none of its bits", 0, 0},
-    {"Checks on Guest Non-Register State: guest pending debug exceptions", "reserved",
-     "checks bits 31:0 only", 0xffffffff00000000, 0},
-    {"Checks on Guest Segment Registers: guest CS access rights", "that of SS",
-     "compares its DPL with the RPL of CS instead", 0, 0},
-};
 
 struct virtual_machine {
     struct page_table nested;
@@ -188,7 +166,7 @@ static void restore_base(void)
     }
 }
 
-static uint64_t value_of(const struct vcpu_field *from, uint32_t encoding)
+uint64_t field_value(const struct vcpu_field *from, uint32_t encoding)
 {
     for (size_t i = 0; i < field_count; i++) {
         if (from[i].encoding == encoding) {
@@ -277,7 +255,7 @@ static void break_state(void)
 
 static bool host_is_changed(void)
 {
-    uint64_t exit = value_of(fields, VMCS_EXIT_CONTROLS) ^ value_of(base, VMCS_EXIT_CONTROLS);
+    uint64_t exit = field_value(fields, VMCS_EXIT_CONTROLS) ^ field_value(base, VMCS_EXIT_CONTROLS);
 
     for (size_t i = 0; i < field_count; i++) {
         if ((is_host(fields[i].encoding) || fields[i].encoding == VMCS_EXIT_MSR_LOAD) &&
@@ -290,33 +268,33 @@ static bool host_is_changed(void)
 
 static bool is_unchanged(uint32_t encoding)
 {
-    return value_of(fields, encoding) == value_of(base, encoding);
+    return field_value(fields, encoding) == field_value(base, encoding);
 }
 
 // Whether this state, if it is valid, comes back: with the host as it was, under EPT, by the timer
 // at the latest, and without what refers to memory that is not there.
 static bool comes_back(void)
 {
-    uint64_t pin = value_of(fields, VMCS_PIN_CONTROLS);
-    uint64_t primary = value_of(fields, VMCS_PRIMARY_CONTROLS);
+    uint64_t pin = field_value(fields, VMCS_PIN_CONTROLS);
+    uint64_t primary = field_value(fields, VMCS_PRIMARY_CONTROLS);
     uint64_t changed =
-        value_of(fields, VMCS_SECONDARY_CONTROLS) ^ value_of(base, VMCS_SECONDARY_CONTROLS);
+        field_value(fields, VMCS_SECONDARY_CONTROLS) ^ field_value(base, VMCS_SECONDARY_CONTROLS);
     uint64_t harmless = 1u << 2 | 1u << 3 | 1u << 6 | 1u << 7 | 1u << 10 | 1u << 11 | 1u << 12;
 
     return (pin & 0x49) == 0x49 && (primary & 1u << 31) != 0 &&
-           ((primary ^ value_of(base, VMCS_PRIMARY_CONTROLS)) & CONTROL_TPR_SHADOW) == 0 &&
+           ((primary ^ field_value(base, VMCS_PRIMARY_CONTROLS)) & CONTROL_TPR_SHADOW) == 0 &&
            is_unchanged(VMCS_TPR_THRESHOLD) && is_unchanged(VMCS_VIRTUAL_APIC_ADDRESS) &&
            is_unchanged(VMCS_APIC_ACCESS_ADDRESS) && (changed & ~harmless) == 0 &&
-           value_of(fields, VMCS_GUEST_ACTIVITY) == 0 &&
-           value_of(fields, VMCS_LINK_POINTER) == UINT64_MAX && is_unchanged(VMCS_EPT_POINTER);
+           field_value(fields, VMCS_GUEST_ACTIVITY) == 0 &&
+           field_value(fields, VMCS_LINK_POINTER) == UINT64_MAX && is_unchanged(VMCS_EPT_POINTER);
 }
 
 // Bochs 2.7 does not check that "IA-32e mode guest" needs CR0.PG, and ends when CR0.PE is 0 then.
 // The kernel never asks for it: it makes EFER.LMA from CR0.PG.
 static bool ends_bochs(void)
 {
-    return (value_of(fields, VMCS_ENTRY_CONTROLS) & CONTROL_ENTRY_IA32E) != 0 &&
-           (value_of(fields, VMCS_GUEST_CR0) & CR0_PG) == 0;
+    return (field_value(fields, VMCS_ENTRY_CONTROLS) & CONTROL_ENTRY_IA32E) != 0 &&
+           (field_value(fields, VMCS_GUEST_CR0) & CR0_PG) == 0;
 }
 
 // True when the processor enters.
@@ -344,121 +322,6 @@ static bool enter(void)
 
 // -- comparing --------------------------------------------------------------------------------
 
-static bool holds(const char *line, size_t length, const char *part)
-{
-    size_t size = strlen(part);
-
-    for (size_t i = 0; i + size <= length; i++) {
-        if (memcmp(line + i, part, size) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-// The hexadecimal number at the end of a line.
-static uint64_t last_number(const char *line, size_t length)
-{
-    uint64_t value = 0;
-    size_t i = length;
-
-    while (i > 0 && line[i - 1] != 'x') {
-        i--;
-    }
-    for (; i < length; i++) {
-        value = value << 4 | (uint64_t)(line[i] <= '9' ? line[i] - '0' : line[i] - 'a' + 10);
-    }
-    return value;
-}
-
-static struct deviation *deviation_of(const char *line, size_t length)
-{
-    for (size_t i = 0; i < ARRAY_COUNT(deviations); i++) {
-        struct deviation *deviation = &deviations[i];
-
-        if (holds(line, length, deviation->section) && holds(line, length, deviation->rule) &&
-            (deviation->ignored == 0 || (last_number(line, length) & ~deviation->ignored) == 0)) {
-            return deviation;
-        }
-    }
-    return NULL;
-}
-
-// The other way round: the manual allows it, Bochs 2.7 refuses.
-struct extra {
-    const char *rule;
-    bool (*refuses)(void);
-    uint32_t met;
-};
-
-// CS.DPL is held against the RPL of CS, not against SS.DPL: equal without conforming, else not
-// above.
-static bool code_privilege_differs(void)
-{
-    uint64_t rights = value_of(fields, VMCS_GUEST_CS_RIGHTS);
-    uint64_t rpl = value_of(fields, VMCS_GUEST_CS_SELECTOR) & 3;
-    uint64_t dpl = rights >> 5 & 3;
-    bool virtual_8086 = (value_of(fields, VMCS_GUEST_RFLAGS) & RFLAGS_VM) != 0;
-
-    return !virtual_8086 &&
-           (((rights & 13) == 9 && dpl != rpl) || ((rights & 13) == 13 && dpl > rpl));
-}
-
-// A rule that is checked before the guest's state: when it is broken, the instruction fails and the
-// host's state is not loaded.
-static bool is_early(const char *line, size_t length)
-{
-    return holds(line, length, "Control Fields:") || holds(line, length, "Checks on Host") ||
-           holds(line, length, "Address-Space Size:");
-}
-
-// Broken rules that this processor holds to, and of those the early ones. *only: the deviation that
-// is alone broken, or null.
-static size_t count_binding(struct deviation **only, size_t *early)
-{
-    size_t binding = 0;
-
-    *early = 0;
-
-    *only = NULL;
-    for (const char *line = text; *line != 0;) {
-        const char *end = line;
-        struct deviation *deviation;
-
-        while (*end != '\n') {
-            end++;
-        }
-        deviation = deviation_of(line, (size_t)(end - line));
-        binding += deviation == NULL;
-        *early += deviation == NULL && is_early(line, (size_t)(end - line));
-        *only = deviation != NULL ? deviation : *only;
-        line = end + 1;
-    }
-    return binding;
-}
-
-// "There may be processors" that demand this, the manual says; Bochs' is one.
-static bool nmi_under_sti_blocking(void)
-{
-    return (value_of(fields, VMCS_ENTRY_INTERRUPTION) & 0x80000700) == 0x80000200 &&
-           (value_of(fields, VMCS_GUEST_INTERRUPTIBILITY) & VCPU_BLOCKED_BY_STI) != 0;
-}
-
-static struct extra extras[] = {
-    {"the DPL of CS must fit the RPL of CS", code_privilege_differs, 0},
-    {"no NMI can be injected under blocking by STI", nmi_under_sti_blocking, 0},
-};
-
-static struct extra *refused_by_bochs(void)
-{
-    for (size_t i = 0; i < ARRAY_COUNT(extras); i++) {
-        if (extras[i].refuses()) {
-            return &extras[i];
-        }
-    }
-    return NULL;
-}
-
 static void report(uint32_t number, bool entered)
 {
     log_line(LOG_MACHINE,
@@ -485,9 +348,9 @@ static void try_state(uint32_t number)
     break_state();
     read_fields();
     (void)entry_check_all(fields, field_count, text, sizeof(text));
-    binding = count_binding(&only, &early);
+    binding = bochs_count_binding(text, &only, &early);
     if (ends_bochs()) {
-        wrong += !holds(text, strlen(text), "\"IA-32e mode guest\" needs PG");
+        wrong += !text_holds(text, strlen(text), "\"IA-32e mode guest\" needs PG");
         skipped++;
         return;
     }
@@ -496,7 +359,7 @@ static void try_state(uint32_t number)
         return;
     }
     entered = enter();
-    extra = binding == 0 ? refused_by_bochs() : NULL;
+    extra = binding == 0 ? bochs_refuses(fields) : NULL;
     if (extra != NULL && !entered) {
         extra->met++;
     } else if (extra == NULL && entered == (binding == 0)) {
@@ -537,15 +400,7 @@ static void run(void *argument)
     read_fields();
     memcpy(base, fields, sizeof(base));
     fuzz(all ? STATES_LONG : STATES);
-    for (size_t i = 0; i < ARRAY_COUNT(deviations); i++) {
-        log_line(LOG_MACHINE, "deviation met %u times: %s: %s: Bochs %s", deviations[i].met,
-                 deviations[i].section, deviations[i].rule, deviations[i].bochs);
-        wrong += all && deviations[i].met == 0;
-    }
-    for (size_t i = 0; i < ARRAY_COUNT(extras); i++) {
-        log_line(LOG_MACHINE, "refused by Bochs alone %u times: %s", extras[i].met, extras[i].rule);
-        wrong += all && extras[i].met == 0;
-    }
+    wrong += bochs_report(all);
     wrong += valid < (valid + refused) / 8; // else the states are not what they are meant to be
     log_line(LOG_MACHINE, "%s entry_fuzz: %u states agree, %u valid and %u refused; %u not entered",
              wrong == 0 ? "PASS" : "FAIL", valid + refused, valid, refused, skipped);

@@ -9,7 +9,7 @@
 #define PAGE_BYTES 4096u
 
 // A register of the page: 16 bytes apart, 32 bits wide.
-static uint32_t *in_page(const struct local_apic *apic, uint32_t reg)
+static uint32_t *in_page(const struct local_apic *apic, size_t reg)
 {
     return &apic->page[reg * 4];
 }

@@ -249,7 +249,7 @@ void platform_eoi_exits(const struct platform *platform, const struct local_apic
 {
     uint32_t timer = io_apic_edge_vector(&platform->io_apic, TIMER_PIN);
 
-    for (unsigned i = 0; i < 4; i++)
+    for (size_t i = 0; i < 4; i++)
         words[i] = apic->tmr.word[2 * i] | (uint64_t)apic->tmr.word[2 * i + 1] << 32;
     if (timer != 0)
         words[timer >> 6] |= 1ull << (timer & 63);

@@ -14,6 +14,7 @@ enum exit_fate {
     FATE_IMPOSSIBLE, // cannot happen under our controls; `why` names the one that rules it out
 };
 
+// NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): as the rows are read
 struct exit_reason_row {
     uint32_t reason;
     const char *name;

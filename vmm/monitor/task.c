@@ -47,7 +47,8 @@ static bool read_fields(struct task_switch *task, uint32_t offset, uint32_t size
     for (unsigned i = 0; i < count; i++) {
         uint64_t value;
 
-        if (!system_read(&task->access, task->descriptor.segment.base + offset + i * stride, size,
+        if (!system_read(&task->access,
+                         task->descriptor.segment.base + offset + (uint64_t)i * stride, size,
                          &value)) {
             return false;
         }
@@ -122,11 +123,11 @@ bool task_save_old(struct task_switch *task)
                 system_write(&task->access, base + ip + size, size, page->rflags);
 
     for (unsigned i = 0; done && i < 8; i++) {
-        done = system_write(&task->access, base + ip + (2 + i) * size, size, page->gpr[i]);
+        done = system_write(&task->access, base + ip + (2ull + i) * size, size, page->gpr[i]);
     }
     for (unsigned i = 0; done && i < segment_count; i++) {
-        done =
-            system_write(&task->access, base + segments + i * size, 2, page->segment[i].selector);
+        done = system_write(&task->access, base + segments + (uint64_t)i * size, 2,
+                            page->segment[i].selector);
     }
     return done;
 }

@@ -127,6 +127,10 @@ static void check_memory_exit(void)
     expect("read-only grant",
            vm_grant(vm, 0x100000, (uint64_t)ram + 0x100000, PAGE_SIZE, VM_GRANT_READ), STATUS_OK);
     expect("write to read-only", run_code(code, sizeof(code)), EXIT_MEMORY);
+    expect("groups of a memory exit", page->valid, VCPU_GROUP_RIP | VCPU_GROUP_CONTROL);
+    page->wanted = VCPU_GROUP_SEGMENTS;
+    expect("fetch segments", vcpu_run(vcpu, VCPU_RUN_FETCH), STATUS_OK);
+    page->wanted = 0;
     expect("data segment", page->segment[SEGMENT_DS].selector, 0xffff);
     expect("revoke the page", vm_revoke(vm, 0x100000, PAGE_SIZE), STATUS_OK);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Tests that every basic exit reason has one row in the list of exit_reasons.c, and that the backend
-// decodes exactly those that it calls possible.
+// Tests that every basic exit reason has one row in the list of exit_reasons.c, and that the
+// backend decodes exactly those that it calls possible.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

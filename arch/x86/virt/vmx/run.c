@@ -295,9 +295,8 @@ static NOINLINE enum virt_outcome enter_otherwise(struct virt_vcpu *vcpu, uint64
     uint64_t requests = wanted_requests(page);
     uint64_t now;
 
-    if (event_reserved(page->event.word) ||
-        ((dirty & VCPU_GROUP_ALL & ~VCPU_GROUP_RIP) != 0 &&
-         vmx_import_rare(vcpu, dirty) != STATUS_OK)) {
+    if (event_reserved(page->event.word) || ((dirty & VCPU_GROUP_ALL & ~VCPU_GROUP_RIP) != 0 &&
+                                             vmx_import_rare(vcpu, dirty) != STATUS_OK)) {
         return page_refused(vcpu);
     }
     if ((dirty & VCPU_GROUP_RIP) != 0) {
