@@ -3,12 +3,11 @@
 something. No guest, so QEMU without VMX does for most."""
 import functools
 import os
-import random
 import re
 import time
 
 from gatehouse import build, console, engine_bochs, engine_qemu, iso, machine, paths
-from support import Run, check_debug_output
+from support import Run, check_debug_output, seed
 
 USAGE = 64
 BAD_IMAGE = 66
@@ -144,8 +143,8 @@ def _all_panic(result, cpus):
 def _smp(cpus, messages, rounds, start=_qemu, limit=240, image="gatehouse.elf"):
     """Runs the checks on several CPUs; their first line says the seed. Without a log of events, for
     which their time limits leave no time."""
-    seed = random.randrange(1 << 32)
-    _passed(_boot(_on(cpus, start), modules={f"console smp {seed} {messages} {rounds}":
+    number = seed()
+    _passed(_boot(_on(cpus, start), modules={f"console smp {number} {messages} {rounds}":
                                              "user_smoke.elf"}, limit=limit, image=image,
                   events=False),
             SMP_TESTS)

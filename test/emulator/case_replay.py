@@ -4,18 +4,18 @@ import random
 import subprocess
 
 from gatehouse import event_log, paths
-from support import folder, guest, run
+from support import folder, guest, run, seed
 
 TRIALS = 5000
 
 
 def _corrupt(path):
     """Thousands of corruptions of a log, each of which the replay refuses at the right event."""
-    seed = random.randrange(1, 1 << 32)
+    number = seed()
     result = subprocess.run([paths.BUILD / "test" / "replay" / "corrupt", path, str(TRIALS),
-                             str(seed)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             str(number)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT, text=True, timeout=200, check=False)
-    assert result.returncode == 0, f"seed {seed}\n{result.stdout[-4000:]}"
+    assert result.returncode == 0, f"seed {number}\n{result.stdout[-4000:]}"
 
 
 def test_corrupted_log_is_refused():

@@ -5,6 +5,7 @@ import dataclasses
 import os
 import pathlib
 import pty
+import random
 import re
 import select
 import shutil
@@ -156,6 +157,12 @@ def shims(place, **scripts):
         target.write_text("#!/bin/sh\n" + body + "\n", encoding="utf-8")
         target.chmod(0o755)
     return {"PATH": f"{place}:{os.environ['PATH']}"}
+
+
+def seed():
+    """The seed of random tests: always the same, unless GATEHOUSE_SEED gives another; 0: a new one."""
+    number = int(os.environ.get("GATEHOUSE_SEED", "20240517"), 0)
+    return number % (1 << 32) or random.randrange(1, 1 << 32)
 
 
 def guest(name):

@@ -6,7 +6,8 @@
 //   - of the kernel's bytes only those changed that the test lists;
 // and at the end every rule of the test's module was seen broken, or the test fails.
 //
-// The seed is printed. GATEHOUSE_SEED=N in the environment, or the first argument, repeats a run;
+// The seed is printed, and always the same unless GATEHOUSE_SEED=N in the environment or the first
+// argument gives another; 0 takes one at random.
 // GATEHOUSE_STEPS=N or the second argument sets how many operations there are.
 #pragma once
 
