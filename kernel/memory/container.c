@@ -388,27 +388,52 @@ static enum status container_revoke_locked(struct container_tree *tree, uint32_t
     return STATUS_OK;
 }
 
+static enum status container_revoke_logged(struct container_tree *tree, uint32_t id)
+{
+    enum status status = container_revoke_locked(tree, id);
+
+    EVENT_LOG_DONE(status, EVENT_REVOKE, id, tree->slots[id].quota, tree->slots[id].parent);
+    return status;
+}
+
 enum status container_revoke(struct container_tree *tree, uint32_t id)
 {
     lock_acquire(&tree->lock);
-    enum status status = container_revoke_locked(tree, id);
-    EVENT_LOG_DONE(status, EVENT_REVOKE, id, tree->slots[id].quota, tree->slots[id].parent);
+    enum status status = container_revoke_logged(tree, id);
     lock_release(&tree->lock);
     return status;
 }
 
+// Whether `id` is `ancestor` or below it. The caller holds the lock.
+static bool container_descends(const struct container_tree *tree, uint32_t id, uint32_t ancestor)
+{
+    while (id != ancestor && id != CONTAINER_ROOT) {
+        id = tree->slots[id].parent;
+    }
+    return id == ancestor;
+}
+
+// Ends `id` if nothing is charged to it, then each of its parents below `top` that this leaves
+// empty.
+static void container_revoke_upwards(struct container_tree *tree, uint32_t id, uint32_t top)
+{
+    while (id != top && container_revoke_logged(tree, id) == STATUS_OK) {
+        id = tree->slots[id].parent;
+    }
+}
+
 enum status container_revoke_all(struct container_tree *tree, uint32_t id)
 {
-    bool progress;
-
-    do { // a container goes in the round after its last child
-        progress = false;
-        for (uint32_t i = CONTAINER_ROOT + 1; i < CONTAINER_MAXIMUM; i++) {
-            progress |= i != id && container_is_within(tree, i, id) &&
-                        container_revoke(tree, i) == STATUS_OK;
+    lock_acquire(&tree->lock); // once: a CPU may wait long for its turn
+    const struct container *top = container_find(tree, id);
+    for (uint32_t i = CONTAINER_ROOT + 1; i < CONTAINER_MAXIMUM && top && top->children; i++) {
+        if (tree->slots[i].used && !tree->slots[i].usage && container_descends(tree, i, id)) {
+            container_revoke_upwards(tree, i, id);
         }
-    } while (progress);
-    return container_revoke(tree, id);
+    }
+    enum status status = container_revoke_logged(tree, id);
+    lock_release(&tree->lock);
+    return status;
 }
 
 bool container_get(struct container_tree *tree, uint32_t id, struct container *copy)
@@ -424,15 +449,9 @@ bool container_get(struct container_tree *tree, uint32_t id, struct container *c
 
 bool container_is_within(struct container_tree *tree, uint32_t id, uint32_t ancestor)
 {
-    bool within = false;
-
     lock_acquire(&tree->lock);
-    if (container_find(tree, id) && container_find(tree, ancestor)) {
-        while (id != ancestor && id != CONTAINER_ROOT) {
-            id = tree->slots[id].parent;
-        }
-        within = id == ancestor;
-    }
+    bool within = container_find(tree, id) && container_find(tree, ancestor) &&
+                  container_descends(tree, id, ancestor);
     lock_release(&tree->lock);
     return within;
 }

@@ -125,8 +125,8 @@ MUST_CHECK enum status container_free(struct container_tree *tree, uint32_t id, 
 // root; STATUS_BUSY: pages or children are still charged to it.
 MUST_CHECK enum status container_revoke(struct container_tree *tree, uint32_t id);
 
-// Ends the container and all below it, lowest first. Errors as container_revoke; those that could
-// be ended are.
+// Ends the container and all below it, lowest first, in one step to other CPUs. Errors as
+// container_revoke; those that could be ended are.
 MUST_CHECK enum status container_revoke_all(struct container_tree *tree, uint32_t id);
 
 // Copies quota, usage, parent, number of children and generation; false: no such container.
