@@ -29,9 +29,9 @@ struct scheduler {
     uint32_t attention;          // enum scheduler_attention: what to see to before ring 3 runs on
 
     // Any CPU.
+    _Atomic uint32_t places; // threads that belong to this CPU
     struct lock wake_lock;
     _Atomic(struct thread *) woken; // written under wake_lock: threads woken by other CPUs
-    _Atomic uint32_t places;        // threads that belong to this CPU
 };
 
 // The scheduler of the CPU that asks.

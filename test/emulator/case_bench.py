@@ -31,4 +31,4 @@ def test_kernel_costs():
     assert kernel["ticks"]["lock_unlock"] <= 12, kernel
     assert kernel["ticks"]["null_system_call"] <= 90, kernel
     assert kernel["ticks"].keys() >= {"thread_switch", "page_allocate_free", "channel_round_trip"}
-    assert 10 in kernel["curves"]["channel_send_receive"], kernel
+    assert "10" in kernel["curves"]["channel_send_receive"], kernel

@@ -59,11 +59,11 @@ def test_memory_too_small_for_linux():
     run("--memory", "16M", "--engine", "bochs").expect(BAD_IMAGE, "memory")
 
 
-def _multiboot_elf(place, address):
-    """A multiboot kernel of one segment at a physical address."""
+def _multiboot_elf(place, address, size=4096):
+    """A multiboot kernel of one segment of `size` bytes at a physical address."""
     header = struct.pack("<16sHHIIIIIHHHHHH", b"\x7fELF\1\1\1", 2, 3, 1, address + 84, 52, 0, 0, 52,
                          32, 1, 0, 0, 0)
-    segment = struct.pack("<8I", 1, 0, address, address, 4096, 4096, 7, 4096)
+    segment = struct.pack("<8I", 1, 0, address, address, 4096, size, 7, 4096)
     magic = struct.pack("<III", 0x1BADB002, 0, (1 << 32) - 0x1BADB002)
     path = place / "test.elf"
     path.write_bytes((header + segment + magic).ljust(4096, b"\xf4"))
@@ -77,7 +77,7 @@ def test_multiboot_outside_of_memory():
 
 def test_multiboot_over_the_boot_information():
     with folder() as place:
-        _refused(_multiboot_elf(place, 0x9000), says=["0x9000"])
+        _refused(_multiboot_elf(place, 0x9000, 0x60000), says=["0x9000", "boot information"])
 
 
 def test_truncated_elf():

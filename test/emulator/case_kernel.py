@@ -150,6 +150,13 @@ def _smp(cpus, messages, rounds, start=_qemu, limit=240, image="gatehouse.elf"):
             SMP_TESTS)
 
 
+def long_test_a_million_system_calls():
+    """Random ones, by children whose seeds count up from the seed of the test."""
+    number = seed()
+    _passed(_boot(_qemu, modules={f"console fuzz {number} 34": "user_smoke.elf"}, limit=900,
+                  events=False), ("fuzz",))
+
+
 def test_smp_four_qemu():
     _smp(4, 4000, 100)
 

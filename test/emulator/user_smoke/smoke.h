@@ -26,6 +26,11 @@ void expect(const char *what, int64_t got, int64_t want);
 // Runs the role that a child was started with; its result is the exit code.
 int64_t child_main(const char *role);
 
+// The decimal number that a text begins with.
+uint64_t smoke_number(const char *text);
+
+#define FUZZ_CALLS 30000u // random system calls of a child
+
 // A child process with its container and channels.
 struct child {
     uint32_t container;
@@ -46,4 +51,5 @@ void child_finish(struct child *child);
 void test_calls(void);     // smoke_calls.c
 void test_threads(void);   // smoke_calls.c
 void test_processes(void); // smoke_processes.c
+void test_fuzz(void);      // smoke_processes.c: with the seed and the rounds of "fuzz SEED ROUNDS"
 void test_machines(void);  // smoke_vm.c

@@ -192,12 +192,12 @@ static uint64_t random_argument(uint64_t *state)
 }
 
 // Makes random system calls, but for those that end or block the caller. The kernel must live.
-static int64_t role_fuzz(void)
+static int64_t fuzz(uint64_t seed)
 {
-    uint64_t state = tsc_now();
+    uint64_t state = seed;
     uint64_t refused = 0;
 
-    for (unsigned i = 0; i < 30000; i++) {
+    for (unsigned i = 0; i < FUZZ_CALLS; i++) {
         uint64_t number = next_random(&state) % (SYSTEM_CALL_COUNT + 2);
         uint64_t a = random_argument(&state);
         uint64_t b = random_argument(&state);
@@ -238,11 +238,14 @@ static const struct {
     {"divide", role_divide},     {"spin", role_spin},          {"sleep", role_sleep},
     {"send", role_send},         {"fill", role_fill},          {"threads", role_threads},
     {"mesh", role_mesh},         {"storm", role_storm},        {"machine", role_machine},
-    {"fpu", role_fpu},           {"powers", role_powers},      {"fuzz", role_fuzz},
+    {"fpu", role_fpu},           {"powers", role_powers},
 };
 
 int64_t child_main(const char *role)
 {
+    if (memcmp(role, "fuzz ", 5) == 0) {
+        return fuzz(smoke_number(role + 5));
+    }
     for (unsigned i = 0; i < ARRAY_COUNT(roles); i++) {
         if (strcmp(roles[i].name, role) == 0) {
             return roles[i].run();

@@ -89,6 +89,16 @@ static unsigned run(const char *name, void (*test)(void))
     return failures;
 }
 
+uint64_t smoke_number(const char *text)
+{
+    uint64_t number = 0;
+
+    for (; *text >= '0' && *text <= '9'; text++) {
+        number = number * 10 + (uint64_t)(*text - '0');
+    }
+    return number;
+}
+
 // Reads "smp SEED MESSAGES ROUNDS"; false when that is not what the words are.
 static bool smp_words(void)
 {
@@ -136,6 +146,9 @@ int64_t program_main(const struct process_info *info)
     open_own_module();
     if (smp_words()) {
         (void)machine_end(run_smp() != 0);
+    }
+    if (memcmp(smoke_words(), "fuzz ", 5) == 0) {
+        (void)machine_end(run("fuzz", test_fuzz) != 0);
     }
     failed += run("calls", test_calls);
     failed += run("threads", test_threads);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Several processes: talking over channels, faulting, being killed, and giving everything back.
 #include "smoke.h"
+#include "kernel/lib/format.h"
 #include "kernel/lib/string.h"
 
 #define EVENT_CHANNEL 1u
@@ -88,6 +89,28 @@ static void check_code(const char *role, uint64_t pages, uint64_t code)
     expect(role, (int64_t)status.code, (int64_t)code);
     expect("faulted", status.faulted, 0);
     child_finish(&child);
+}
+
+// Children that make random system calls; each has a seed of its own.
+static void check_fuzz(uint64_t seed, uint64_t rounds)
+{
+    char role[40];
+
+    for (uint64_t i = 0; i < rounds; i++) {
+        (void)format_text(role, sizeof(role), "fuzz %lu", seed + i);
+        check_code(role, 2000, 4);
+    }
+}
+
+void test_fuzz(void)
+{
+    const char *words = smoke_words() + sizeof("fuzz"); // behind the word and its blank
+    const char *rounds = words;
+
+    while (*rounds != ' ' && *rounds != 0) {
+        rounds++;
+    }
+    check_fuzz(smoke_number(words), smoke_number(rounds + (*rounds == ' ')));
 }
 
 // `other`: the vector that a processor without SYSENTER in 64-bit mode gives.
@@ -205,8 +228,6 @@ void test_processes(void)
     check_code("fill", 3000, 5);
     check_code("powers", CHILD_PAGES, 8);
     check_refused_creation();
-    for (unsigned i = 0; i < 3; i++) {
-        check_code("fuzz", 2000, 4);
-    }
+    check_fuzz(1, 3);
     check_fpu();
 }
