@@ -30,9 +30,10 @@ static void expect(const char *what, uint64_t got, uint64_t want)
 
 // -- memory ---------------------------------------------------------------------------------------
 
+// Spaces of tests are not on a stack: one address is one lock to the log of events.
 static void test_address_space(void)
 {
-    struct address_space space;
+    static struct address_space space;
     struct user_mapping mapping;
     uint64_t address = 0;
     uint64_t word = 0x1122334455667788;
@@ -63,7 +64,7 @@ static void test_address_space(void)
 
 static void test_quota(void)
 {
-    struct address_space space;
+    static struct address_space space;
     uint64_t address = 0;
     uint32_t child = 0;
 
