@@ -44,8 +44,7 @@ static void begin(struct task_switch *task, struct machine *machine)
 // The new TSS by its selector.
 static bool find_new(struct task_switch *task, uint16_t selector)
 {
-    unsigned vector = task->source == SOURCE_CALL || task->source == SOURCE_JUMP ? VECTOR_PROTECTION
-                                                                                 : VECTOR_TASK;
+    unsigned vector = task->source == SOURCE_IRET ? VECTOR_TASK : VECTOR_PROTECTION;
     uint32_t type, rights;
 
     if (!system_descriptor(&task->access, selector, true, false, vector, &task->descriptor)) {
@@ -94,12 +93,12 @@ static bool leave_old_task(struct task_switch *task)
 {
     struct vcpu_page *page = task->access.machine->page;
 
-    if (task->source == SOURCE_IRET) {
-        page->rflags &= ~RFLAGS_NT;
-        page->interruptibility &= ~VCPU_BLOCKED_BY_NMI;
-    }
+    task->old_flags = page->rflags & ~(task->source == SOURCE_IRET ? RFLAGS_NT : 0);
     if (!task_save_old(task) || !link_tasks(task)) {
         return false;
+    }
+    if (task->source == SOURCE_IRET) {
+        page->interruptibility &= ~VCPU_BLOCKED_BY_NMI;
     }
     if (task->source == SOURCE_CALL || task->source == SOURCE_GATE) {
         task->state.flags |= RFLAGS_NT;
@@ -130,8 +129,7 @@ static enum outcome enter_new_task(struct task_switch *task)
     if (!task_load_segments(task)) {
         return system_access_end(&task->access);
     }
-    if ((task->event.word & VCPU_EVENT_ERROR_CODE) != 0 &&
-        !task_push(task, task->event.error_code)) {
+    if ((task->event.word & VCPU_EVENT_ERROR_CODE) != 0 && !task_push_error_code(task)) {
         return system_access_end(&task->access);
     }
     if (task->state.trap) {

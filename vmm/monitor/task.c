@@ -120,7 +120,7 @@ bool task_save_old(struct task_switch *task)
     bool done = system_probe(&task->access, base + ip, 2) &&
                 system_probe(&task->access, base + segments, 2 * size) &&
                 system_write(&task->access, base + ip, size, task->next_rip) &&
-                system_write(&task->access, base + ip + size, size, page->rflags);
+                system_write(&task->access, base + ip + size, size, task->old_flags);
 
     for (unsigned i = 0; done && i < 8; i++) {
         done = system_write(&task->access, base + ip + (2ull + i) * size, size, page->gpr[i]);
@@ -264,30 +264,39 @@ static bool load_data(struct task_switch *task, unsigned index)
     return load(task, index, &descriptor);
 }
 
+static const uint8_t data_segments[] = {SEGMENT_ES, SEGMENT_DS, SEGMENT_FS, SEGMENT_GS};
+
+static bool load_protected(struct task_switch *task)
+{
+    if (!load_code(task) || !load_stack(task)) {
+        return false;
+    }
+    for (unsigned i = 0; i < sizeof(data_segments); i++) {
+        if (!load_data(task, data_segments[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool task_load_segments(struct task_switch *task)
 {
-    static const uint8_t data[] = {SEGMENT_ES, SEGMENT_DS, SEGMENT_FS, SEGMENT_GS};
     struct vcpu_page *page = task->access.machine->page;
+    bool virtual_8086 = (page->rflags & RFLAGS_VM) != 0;
 
     page->segment[SEGMENT_LDTR].access_rights = SEGMENT_UNUSABLE;
-    for (unsigned i = 0; i < sizeof(data); i++) {
-        page->segment[data[i]].access_rights = SEGMENT_UNUSABLE;
+    for (unsigned i = 0; i < sizeof(data_segments); i++) {
+        page->segment[data_segments[i]].access_rights = SEGMENT_UNUSABLE;
+    }
+    if (virtual_8086) {
+        load_virtual_8086(page); // first: VM entry demands it even where the LDT is refused
     }
     if (!system_load_ldt(&task->access, task->state.ldt, VECTOR_TASK)) {
         task->access.result.fault.error_code |= task->external;
         return false;
     }
-    if ((page->rflags & RFLAGS_VM) != 0) {
-        load_virtual_8086(page);
-        return true;
-    }
-    if (!load_code(task) || !load_stack(task)) {
+    if (!virtual_8086 && !load_protected(task)) {
         return false;
-    }
-    for (unsigned i = 0; i < sizeof(data); i++) {
-        if (!load_data(task, data[i])) {
-            return false;
-        }
     }
     if (page->rip > page->segment[SEGMENT_CS].limit) {
         return system_fault(&task->access, VECTOR_PROTECTION, task->external);
@@ -295,20 +304,23 @@ bool task_load_segments(struct task_switch *task)
     return true;
 }
 
-bool task_push(struct task_switch *task, uint32_t value)
+bool task_push_error_code(struct task_switch *task)
 {
     struct vcpu_page *page = task->access.machine->page;
-    const struct vcpu_segment *stack = &page->segment[SEGMENT_SS];
-    uint64_t mask = (stack->access_rights & SEGMENT_BIG) != 0 ? 0xffffffff : 0xffff;
+    uint64_t mask =
+        (page->segment[SEGMENT_SS].access_rights & SEGMENT_BIG) != 0 ? 0xffffffff : 0xffff;
     uint32_t size = task->is_32 ? 4 : 2;
-    uint64_t pointer = (page->gpr[GPR_RSP] - size) & mask;
+    struct system_operand top = {SEGMENT_SS, (page->gpr[GPR_RSP] - size) & mask};
+    uint64_t linear;
 
-    if (pointer + size - 1 > stack->limit) {
-        return system_fault(&task->access, VECTOR_STACK, task->external);
-    }
-    if (!system_write(&task->access, stack->base + pointer, size, value)) {
+    system_access_begin(&task->access, task->access.machine, false);
+    if (!system_operand_linear(&task->access, top, size, EMULATE_WRITE, &linear)) {
+        task->access.result.fault.error_code |= task->external;
         return false;
     }
-    page->gpr[GPR_RSP] = (page->gpr[GPR_RSP] & ~mask) | pointer;
+    if (!system_write(&task->access, linear, size, task->event.error_code)) {
+        return false;
+    }
+    page->gpr[GPR_RSP] = (page->gpr[GPR_RSP] & ~mask) | top.offset;
     return true;
 }

@@ -22,6 +22,7 @@ struct task_switch {
     struct vcpu_event event; // that a task gate delivers
     bool external;           // and the guest did not cause
     uint64_t next_rip;       // where the old task goes on
+    uint64_t old_flags;      // and with which flags
     bool old_is_32, is_32;
     struct descriptor descriptor; // of the new TSS
     struct task_state state;      // the new task's
@@ -42,5 +43,5 @@ void task_load_registers(struct task_switch *task);
 // LDT, then the segments, each with its checks. The page can be entered after each of them.
 bool task_load_segments(struct task_switch *task) MUST_CHECK;
 
-// Pushes an error code onto the new task's stack.
-bool task_push(struct task_switch *task, uint32_t value) MUST_CHECK;
+// Pushes the event's error code onto the new task's stack, with its privilege.
+bool task_push_error_code(struct task_switch *task) MUST_CHECK;
