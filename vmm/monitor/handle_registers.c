@@ -16,6 +16,32 @@ static bool in_64_bit_mode(const struct vcpu_page *page)
     return (page->efer & EFER_LMA) && (page->segment[SEGMENT_CS].access_rights & SEGMENT_LONG);
 }
 
+#define PDPTE_PRESENT  (1ull << 0)
+#define PDPTE_RESERVED 0x1e6ull
+
+// "PAE Paging": what loads CR0, CR3 or CR4 loads the four entries too, unless one that is present
+// has reserved bits.
+static bool pdptes_are_allowed(const struct machine *machine, uint64_t cr0, uint64_t cr3,
+                               uint64_t cr4)
+{
+    uint64_t reserved = PDPTE_RESERVED | ~((1ull << machine->features.physical_bits) - 1);
+    uint64_t entries[4];
+
+    if (!(cr0 & CR0_PG) || !(cr4 & CR4_PAE) || (machine->page->efer & EFER_LME)) {
+        return true;
+    }
+    if (guest_memory_read(machine->memory, gpa(cr3 & 0xffffffe0), entries, sizeof(entries)) !=
+        STATUS_OK) {
+        return false; // no memory: all ones
+    }
+    for (unsigned i = 0; i < ARRAY_COUNT(entries); i++) {
+        if ((entries[i] & PDPTE_PRESENT) && (entries[i] & reserved)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool cr0_is_allowed(const struct vcpu_page *page, uint64_t value)
 {
     bool paging_starts = (value & CR0_PG) && !(page->cr0 & CR0_PG);
@@ -40,7 +66,7 @@ static enum outcome write_cr0(struct machine *machine, uint64_t value)
 {
     struct vcpu_page *page = machine->page;
 
-    if (!cr0_is_allowed(page, value)) {
+    if (!cr0_is_allowed(page, value) || !pdptes_are_allowed(machine, value, page->cr3, page->cr4)) {
         return event_protection(machine);
     }
     page->cr0 = (value & CR0_DEFINED) | CR0_ET;
@@ -60,7 +86,8 @@ static enum outcome write_cr3(struct machine *machine, uint64_t value)
     if (page->cr4 & CR4_PCIDE) {
         value &= ~(1ull << 63);
     }
-    if (in_64_bit_mode(page) && (value & reserved)) {
+    if ((in_64_bit_mode(page) && (value & reserved)) ||
+        !pdptes_are_allowed(machine, page->cr0, value, page->cr4)) {
         return event_protection(machine);
     }
     page->cr3 = value;
@@ -85,7 +112,8 @@ static bool cr4_is_allowed(const struct machine *machine, uint64_t value)
 
 static enum outcome write_cr4(struct machine *machine, uint64_t value)
 {
-    if (!cr4_is_allowed(machine, value)) {
+    if (!cr4_is_allowed(machine, value) ||
+        !pdptes_are_allowed(machine, machine->page->cr0, machine->page->cr3, value)) {
         return event_protection(machine);
     }
     machine->page->cr4 = value;

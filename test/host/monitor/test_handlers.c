@@ -278,6 +278,37 @@ static void test_cr3_cr4_cr8(void **state)
     free(fixture);
 }
 
+// PAE paging: a MOV that would load an entry with reserved bits is refused.
+static void test_entries_of_pae_paging(void **state)
+{
+    static const uint64_t reserved[] = {2, 0x20, 0x100, 1ull << 40, 1ull << 63};
+    struct fixture *fixture = fixture_new();
+    uint64_t entry = 0x5001;
+
+    (void)state;
+    fixture->page.cr3 = 0x4fe0; // the table is 32 bytes, aligned to as many
+    memcpy(fixture->ram + 0x4fe8, &entry, 8);
+    assert_int_equal(move_to_cr(fixture, 4, CR4_PAE), OUTCOME_ADVANCE);
+    assert_int_equal(move_to_cr(fixture, 0, CR0_PE | CR0_PG), OUTCOME_ADVANCE);
+    assert_int_equal(move_to_cr(fixture, 3, 0x4fe0 | 0x18), OUTCOME_ADVANCE);
+    for (unsigned i = 0; i < ARRAY_COUNT(reserved); i++) {
+        entry = 0x5001 | reserved[i];
+        memcpy(fixture->ram + 0x4fe8, &entry, 8);
+        assert_int_equal(move_to_cr(fixture, 3, 0x4fe0), OUTCOME_RESUME);
+        assert_true(fixture_raised(fixture, VECTOR_PROTECTION, true));
+        assert_int_equal(move_to_cr(fixture, 4, CR4_PAE | CR4_PGE), OUTCOME_RESUME);
+        assert_int_equal(move_to_cr(fixture, 0, CR0_PE | CR0_PG | CR0_CD), OUTCOME_RESUME);
+        assert_int_equal(move_to_cr(fixture, 4, 0), OUTCOME_ADVANCE); // 32-bit paging has none
+        assert_int_equal(move_to_cr(fixture, 4, CR4_PAE), OUTCOME_RESUME);
+        entry &= ~1ull; // not present
+        memcpy(fixture->ram + 0x4fe8, &entry, 8);
+        assert_int_equal(move_to_cr(fixture, 4, CR4_PAE), OUTCOME_ADVANCE);
+    }
+    assert_int_equal(move_to_cr(fixture, 3, 0xd0000000), OUTCOME_RESUME); // no memory there
+    assert_int_equal(fixture->page.cr3, 0x4ff8);
+    free(fixture);
+}
+
 static void test_debug_registers(void **state)
 {
     struct fixture *fixture = fixture_new();
@@ -361,6 +392,7 @@ int main(void)
         cmocka_unit_test(test_stops),
         cmocka_unit_test(test_cr0),
         cmocka_unit_test(test_cr3_cr4_cr8),
+        cmocka_unit_test(test_entries_of_pae_paging),
         cmocka_unit_test(test_debug_registers),
         cmocka_unit_test(test_xsetbv),
         cmocka_unit_test(test_single_step),
