@@ -87,7 +87,11 @@ static void make_machine(void)
     ASSERT(virt_backend->vcpu_init(&machine.vcpu, &machine.vm, page, machine.pages) == STATUS_OK);
 }
 
-// The first state is that after a reset; the others are protected mode and IA-32e mode.
+// The first state is that after a reset; the others are protected mode, IA-32e mode, and protected
+// mode with PAE paging.
+#define BASES       4u
+#define BASE_STATES 500u // broken in a row
+
 static void set_segments(struct vcpu_page *page, uint32_t code_rights)
 {
     for (unsigned i = 0; i < 6; i++) {
@@ -100,6 +104,16 @@ static void set_segments(struct vcpu_page *page, uint32_t code_rights)
         (struct vcpu_segment){.limit = 0x67, .access_rights = 0x8b, .selector = 0x18};
     page->segment[SEGMENT_LDTR] =
         (struct vcpu_segment){.limit = 0xffff, .access_rights = 0x82, .selector = 0x20};
+}
+
+// Not by the kernel, which would read the four entries: the guest has no memory.
+static void set_pae(void)
+{
+    vmcs_write_natural(VMCS_GUEST_CR4, vmcs_read_natural(VMCS_GUEST_CR4) | CR4_PAE);
+    vmcs_write_64(VMCS_GUEST_PDPTE0, 0x2001);
+    vmcs_write_64(VMCS_GUEST_PDPTE1, 0x3019);
+    vmcs_write_64(VMCS_GUEST_PDPTE2, 0x4e01);
+    vmcs_write_64(VMCS_GUEST_PDPTE3, 0);
 }
 
 static void choose_base(unsigned which)
@@ -116,6 +130,9 @@ static void choose_base(unsigned which)
     set_segments(page, which == 2 ? 0xa09b : 0xc09b);
     page->dirty = VCPU_GROUP_ALL;
     (void)virt_backend->vcpu_enter(&machine.vcpu, tsc_read() + 1000000);
+    if (which == 3) {
+        set_pae();
+    }
 }
 
 // -- fields -----------------------------------------------------------------------------------
@@ -377,9 +394,9 @@ static void fuzz(uint32_t states)
 {
     random_state = 1;
     for (uint32_t i = 0; valid + refused + wrong < states; i++) {
-        if (i % 1000 == 0) {
+        if (i % BASE_STATES == 0) {
             restore_base();
-            choose_base(i / 1000 % 3);
+            choose_base(i / BASE_STATES % BASES);
             read_fields();
             memcpy(base, fields, sizeof(base));
         }

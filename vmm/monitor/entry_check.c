@@ -347,5 +347,6 @@ size_t entry_check_all(const struct vcpu_field *fields, size_t count, char *text
     entry_check_guest_registers(&state);
     entry_check_guest_segments(&state);
     entry_check_guest_rest(&state);
+    entry_check_guest_pdptes(&state);
     return state.broken;
 }

@@ -8,6 +8,7 @@
 #define TABLE_SECTION   "Checks on Guest Descriptor-Table Registers"
 #define RIP_SECTION     "Checks on Guest RIP, RFLAGS, and SSP"
 #define STATE_SECTION   "Checks on Guest Non-Register State"
+#define PDPTE_SECTION   "Checks on Guest Page-Directory-Pointer-Table Entries"
 
 #define CR0_PE     (1ull << 0)
 #define CR0_PG     (1ull << 31)
@@ -19,6 +20,9 @@
 #define RFLAGS_TF  (1ull << 8)
 #define RFLAGS_IF  (1ull << 9)
 #define RFLAGS_VM  (1ull << 17)
+
+#define PDPTE_PRESENT  (1ull << 0)
+#define PDPTE_RESERVED 0xfff00000000001e6ull
 
 static bool unrestricted(const struct entry_state *state)
 {
@@ -378,4 +382,24 @@ void entry_check_guest_rest(struct entry_state *state)
     check_pending_debug(state);
     entry_rule(state, link == UINT64_MAX || (link & 0xfff) == 0, STATE_SECTION, FIELD_LINK_POINTER,
                "must be all ones, or aligned to 4 KiB");
+}
+
+// With EPT, which all our guests have, the four entries of PAE paging are fields.
+void entry_check_guest_pdptes(struct entry_state *state)
+{
+    static const uint32_t entries[] = {FIELD_GUEST_PDPTE0, FIELD_GUEST_PDPTE1, FIELD_GUEST_PDPTE2,
+                                       FIELD_GUEST_PDPTE3};
+    bool pae = (entry_field(state, FIELD_GUEST_CR0) & CR0_PG) != 0 &&
+               (entry_field(state, FIELD_GUEST_CR4) & CR4_PAE) != 0 && !entry_ia32e(state);
+
+    if (!pae || (entry_secondary(state) & CONTROL_EPT) == 0) {
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(entries); i++) {
+        if ((entry_field(state, entries[i]) & PDPTE_PRESENT) != 0) {
+            entry_bits(state, PDPTE_SECTION, entries[i], 0,
+                       PDPTE_RESERVED | entry_beyond_physical(state),
+                       "reserved in an entry that is present");
+        }
+    }
 }

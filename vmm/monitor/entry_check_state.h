@@ -114,3 +114,4 @@ void entry_check_host(struct entry_state *state);
 void entry_check_guest_registers(struct entry_state *state);
 void entry_check_guest_segments(struct entry_state *state);
 void entry_check_guest_rest(struct entry_state *state);
+void entry_check_guest_pdptes(struct entry_state *state);

@@ -261,6 +261,43 @@ static void injection_agrees_with_interruptibility(void **state)
     assert_non_null(strstr(text, "event to be injected"));
 }
 
+// Legal as it is: 32-bit protected mode with PAE paging.
+static void use_pae(void)
+{
+    set(FIELD_ENTRY_CONTROLS, 0xd1ff);
+    set(FIELD_GUEST_EFER, 0);
+    set(FIELD_GUEST_RIP, 0x1000);
+    set(FIELD_GUEST_CS_RIGHTS, 0xc09b);
+    set(FIELD_GUEST_PDPTE0, 0x1001);
+    set(FIELD_GUEST_PDPTE1, 0xffffffe61e); // not present: nothing else counts
+    set(FIELD_GUEST_PDPTE2, 0xfffffffe19); // present, write-through, all that may be 1
+    set(FIELD_GUEST_PDPTE3, 0);
+}
+
+static void entries_of_pae_paging(void **state)
+{
+    static const uint64_t reserved[] = {2, 4, 0x20, 0x40, 0x80, 0x100, 1ull << 40, 1ull << 63};
+
+    use_pae();
+    if (check() != 0) {
+        fail_msg("%s", text);
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(reserved) * 4; i++) {
+        (void)reset(state);
+        use_pae();
+        set(FIELD_GUEST_PDPTE0 + 2 * (uint32_t)(i & 3), 0x2001 | reserved[i / 4]);
+        assert_int_equal(check(), 1);
+        assert_non_null(strstr(text, "Guest Page-Directory-Pointer-Table Entries"));
+        assert_non_null(
+            strstr(text, (const char *[]){"PDPTE0", "PDPTE1", "PDPTE2", "PDPTE3"}[i & 3]));
+        set(FIELD_GUEST_CR4, 0x2080); // 32-bit paging
+        assert_int_equal(check(), 0);
+    }
+    (void)reset(state); // a 64-bit guest has none
+    set(FIELD_GUEST_PDPTE0, UINT64_MAX);
+    assert_int_equal(check(), 0);
+}
+
 static void a_short_buffer_keeps_whole_lines(void **state)
 {
     char small[200];
@@ -294,6 +331,7 @@ int main(void)
         cmocka_unit_test_setup(the_reset_state_breaks_nothing, reset),
         cmocka_unit_test_setup(each_change_breaks_its_rule, reset),
         cmocka_unit_test_setup(injection_agrees_with_interruptibility, reset),
+        cmocka_unit_test_setup(entries_of_pae_paging, reset),
         cmocka_unit_test_setup(a_short_buffer_keeps_whole_lines, reset),
         cmocka_unit_test_setup(what_is_absent_is_not_checked, reset),
     };
