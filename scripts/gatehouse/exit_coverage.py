@@ -7,14 +7,14 @@ import re
 
 from gatehouse import exit_names, paths
 
-_ROW = re.compile(r'\{(\d+), "([^"]*)", FATE_(\w+), "([^"]*)", "([^"]*)",\s*"([^"]*)"\}')
-Reason = collections.namedtuple("Reason", "number name fate intercept bochs why")
+_ROW = re.compile(r'\{(\d+), FATE_(\w+), "([^"]*)", "([^"]*)", "([^"]*)",\s*"([^"]*)"\}')
+Reason = collections.namedtuple("Reason", "number fate name intercept bochs why")
 
 
 def reasons():
     """All basic exit reasons."""
     text = (paths.ROOT / "vmm/monitor/exit_reasons.c").read_text(encoding="utf-8")
-    return [Reason(int(row[0]), row[1], row[2].lower(), *row[3:]) for row in _ROW.findall(text)]
+    return [Reason(int(row[0]), row[1].lower(), *row[2:]) for row in _ROW.findall(text)]
 
 
 def _io(entry):

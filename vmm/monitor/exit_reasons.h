@@ -14,11 +14,10 @@ enum exit_fate {
     FATE_IMPOSSIBLE, // cannot happen under our controls; `why` names the one that rules it out
 };
 
-// NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): as the rows are read
 struct exit_reason_row {
     uint32_t reason;
-    const char *name;
     enum exit_fate fate;
+    const char *name;
     const char *intercept; // the word of the configuration that brings it; "": none is needed
     const char *bochs;     // why the suite cannot provoke it in Bochs; "": it does
     const char *why;
