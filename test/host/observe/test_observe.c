@@ -257,69 +257,70 @@ static void test_two_processors(void **state)
     assert_int_equal(the_stats.count, 2);
 }
 
+// A record of the kernel, and what its entry says of it.
+static const struct {
+    struct exit_record record;
+    uint64_t word, first, second;
+} value_cases[] = {
+    {{.reason = EXIT_REASON_CPUID, .before = {7, 1, 2, 3}, .after = {10, 11, 12, 13}},
+     11 | 12ull << 32,
+     7 | 1ull << 32,
+     10 | 13ull << 32},
+    {{.reason = EXIT_REASON_RDMSR, .before = {1, 0xc0000080, 2}, .after = {5, 0, 6}},
+     0,
+     0xc0000080,
+     5 | 6ull << 32},
+    {{.reason = EXIT_REASON_WRMSR, .before = {8, 0x10, 9}, .after = {5, 0, 6}},
+     0,
+     0x10,
+     8 | 9ull << 32},
+    {{.reason = EXIT_REASON_EPT_VIOLATION,
+      .qualification = 2,
+      .operand = 0xfee00020,
+      .before = {77},
+      .after = {88}},
+     2,
+     0xfee00020,
+     77},
+    {{.reason = EXIT_REASON_EPT_VIOLATION,
+      .qualification = 1,
+      .operand = 0xfee00020,
+      .before = {77},
+      .after = {88}},
+     1,
+     0xfee00020,
+     88},
+    {{.reason = EXIT_REASON_IO, .qualification = 0x0060000b, .before = {1}, .after = {-1ull}},
+     0x0060000b,
+     UINT32_MAX,
+     0},
+    {{.reason = EXIT_REASON_CR, .qualification = 0x300, .operand = 0x80000011},
+     0x300,
+     0x80000011,
+     0},
+    {{.reason = EXIT_REASON_EXCEPTION, .qualification = 5, .interruption = 0x8000030e},
+     5,
+     0x8000030e,
+     0},
+    {{.reason = 18, .before = {1, 2, 3, 4}}, 0, 1, 4},
+    {{.reason = 0x80000021}, 0, 0, 0},
+};
+
 static void test_values(void **state)
 {
-    static const struct {
-        struct exit_record record;
-        uint64_t word, first, second;
-    } cases[] = {
-        {{.reason = EXIT_REASON_CPUID, .before = {7, 1, 2, 3}, .after = {10, 11, 12, 13}},
-         11 | 12ull << 32,
-         7 | 1ull << 32,
-         10 | 13ull << 32},
-        {{.reason = EXIT_REASON_RDMSR, .before = {1, 0xc0000080, 2}, .after = {5, 0, 6}},
-         0,
-         0xc0000080,
-         5 | 6ull << 32},
-        {{.reason = EXIT_REASON_WRMSR, .before = {8, 0x10, 9}, .after = {5, 0, 6}},
-         0,
-         0x10,
-         8 | 9ull << 32},
-        {{.reason = EXIT_REASON_EPT_VIOLATION,
-          .qualification = 2,
-          .operand = 0xfee00020,
-          .before = {77},
-          .after = {88}},
-         2,
-         0xfee00020,
-         77},
-        {{.reason = EXIT_REASON_EPT_VIOLATION,
-          .qualification = 1,
-          .operand = 0xfee00020,
-          .before = {77},
-          .after = {88}},
-         1,
-         0xfee00020,
-         88},
-        {{.reason = EXIT_REASON_IO, .qualification = 0x0060000b, .before = {1}, .after = {-1ull}},
-         0x0060000b,
-         UINT32_MAX,
-         0},
-        {{.reason = EXIT_REASON_CR, .qualification = 0x300, .operand = 0x80000011},
-         0x300,
-         0x80000011,
-         0},
-        {{.reason = EXIT_REASON_EXCEPTION, .qualification = 5, .interruption = 0x8000030e},
-         5,
-         0x8000030e,
-         0},
-        {{.reason = 18, .before = {1, 2, 3, 4}}, 0, 1, 4},
-        {{.reason = 0x80000021}, 0, 0, 0},
-    };
-
     (void)state;
-    for (unsigned i = 0; i < ARRAY_COUNT(cases); i++) {
+    for (unsigned i = 0; i < ARRAY_COUNT(value_cases); i++) {
         const struct exit_entry *entry = &sink.batch.entries[0];
 
-        the_log.records[the_log.taken % VCPU_LOG_RECORDS] = cases[i].record;
+        the_log.records[the_log.taken % VCPU_LOG_RECORDS] = value_cases[i].record;
         the_log.written = the_log.taken + 1;
         sink.batch.header.count = 0;
         (void)observe_take(&observer);
-        assert_int_equal(entry->word, cases[i].word);
-        assert_int_equal(entry->value[0], cases[i].first);
-        assert_int_equal(entry->value[1], cases[i].second);
-        assert_int_equal(entry->reason, (cases[i].record.reason & 0x7fff) |
-                                            (cases[i].record.reason >> 31 ? 0x8000 : 0));
+        assert_int_equal(entry->word, value_cases[i].word);
+        assert_int_equal(entry->value[0], value_cases[i].first);
+        assert_int_equal(entry->value[1], value_cases[i].second);
+        assert_int_equal(entry->reason, (value_cases[i].record.reason & 0x7fff) |
+                                            (value_cases[i].record.reason >> 31 ? 0x8000 : 0));
     }
 }
 
