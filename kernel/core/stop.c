@@ -20,7 +20,7 @@ static struct stop_record {
     uint64_t rip;
     char message[200]; // of its own panic, if it had one too
     bool user;
-    bool stopping; // by itself: an NMI need not do it
+    _Atomic bool stopping; // by itself: an NMI need not do it
     _Atomic bool stopped;
 } records[CPU_MAXIMUM];
 
@@ -65,7 +65,9 @@ NORETURN void stop_here(const char *format, va_list arguments)
 {
     struct stop_record *record = &records[this_cpu()->id];
 
-    record->stopping = true;
+    // Before the message, as an NMI on this CPU sees it: it must not stop in the middle of one.
+    atomic_store_explicit(&record->stopping, true, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
     (void)format_text_va(record->message, sizeof(record->message), format, arguments);
     record->rip = (uint64_t)__builtin_return_address(0);
     halt(record);
