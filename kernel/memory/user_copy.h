@@ -11,7 +11,7 @@
 #include "kernel/memory/address_space.h"
 
 // STATUS_FAULT when any byte of the range is not user memory with that permission; then nothing
-// has been copied. `size` 0 is always STATUS_OK.
+// has been copied. `size` 0 is STATUS_OK anywhere in the user's half, mapped or not.
 MUST_CHECK enum status copy_from_user(struct address_space *space, void *destination,
                                       uint64_t source, size_t size);
 MUST_CHECK enum status copy_to_user(struct address_space *space, uint64_t destination,

@@ -220,6 +220,9 @@ enum spec_rule uctx_get_spec(const struct spec_machine *now, uint32_t cpu, uint3
                              uint32_t index, uint64_t *value);
 enum spec_rule uctx_set_spec(const struct spec_machine *now, uint32_t cpu, uint32_t thread,
                              uint32_t index, uint64_t value, struct spec_machine *next);
+// Pointers are set only by this call, which checks them.
+enum spec_rule uctx_set_pointer_spec(const struct spec_machine *now, uint32_t cpu, uint32_t thread,
+                                     uint32_t index, uint64_t address, struct spec_machine *next);
 // Gives thread `thread` the complete context of a program that starts at `rip`, other registers 0.
 void spec_context_fill(struct spec_machine *machine, uint32_t thread, uint64_t rip, uint64_t rsp);
 // A trap from ring 3 writes these; traps of the kernel do not.

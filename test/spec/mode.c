@@ -124,10 +124,26 @@ enum spec_rule uctx_get_spec(const struct spec_machine *now, uint32_t cpu, uint3
 {
     enum spec_rule rule = context_check(now, cpu, thread, index);
 
+    if (rule == SPEC_ALLOWED && (now->threads[thread].registers_set >> index & 1) == 0) {
+        rule = UCTX_UNSET;
+    }
     if (rule == SPEC_ALLOWED) {
         *value = now->threads[thread].registers[index];
     }
     return rule;
+}
+
+static bool is_pointer(uint32_t index)
+{
+    return index == SPEC_RIP || index == SPEC_RSP;
+}
+
+static void set_register(const struct spec_machine *now, uint32_t thread, uint32_t index,
+                         uint64_t value, struct spec_machine *next)
+{
+    spec_begin(now, next);
+    next->threads[thread].registers[index] = value;
+    next->threads[thread].registers_set |= 1u << index;
 }
 
 enum spec_rule uctx_set_spec(const struct spec_machine *now, uint32_t cpu, uint32_t thread,
@@ -135,16 +151,30 @@ enum spec_rule uctx_set_spec(const struct spec_machine *now, uint32_t cpu, uint3
 {
     enum spec_rule rule = context_check(now, cpu, thread, index);
 
-    if (rule != SPEC_ALLOWED) {
-        return rule;
+    if (rule == SPEC_ALLOWED && is_pointer(index)) {
+        rule = UCTX_CHECKED;
     }
-    if ((index == SPEC_RIP || index == SPEC_RSP) && value >= USER_LIMIT) {
-        return UCTX_POINTER;
+    if (rule == SPEC_ALLOWED) {
+        set_register(now, thread, index, value, next);
     }
-    spec_begin(now, next);
-    next->threads[thread].registers[index] = value;
-    next->threads[thread].registers_set |= 1u << index;
-    return SPEC_ALLOWED;
+    return rule;
+}
+
+enum spec_rule uctx_set_pointer_spec(const struct spec_machine *now, uint32_t cpu, uint32_t thread,
+                                     uint32_t index, uint64_t address, struct spec_machine *next)
+{
+    enum spec_rule rule = context_check(now, cpu, thread, index);
+
+    if (rule == SPEC_ALLOWED && !is_pointer(index)) {
+        rule = UCTX_PLAIN;
+    }
+    if (rule == SPEC_ALLOWED && address >= USER_LIMIT) {
+        rule = UCTX_POINTER;
+    }
+    if (rule == SPEC_ALLOWED) {
+        set_register(now, thread, index, address, next);
+    }
+    return rule;
 }
 
 void spec_context_fill(struct spec_machine *machine, uint32_t thread, uint64_t rip, uint64_t rsp)

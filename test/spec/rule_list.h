@@ -15,6 +15,8 @@
     X(SPEC_HANDLE, "handle tables")                                                                \
     X(SPEC_QUEUE, "queues")                                                                        \
     X(SPEC_TABLE, "page tables and EPT")                                                           \
+    X(SPEC_SPACE, "address spaces")                                                                \
+    X(SPEC_COPY, "user copies")                                                                    \
     X(SPEC_SERIAL, "serial, console, interrupt control")                                           \
     X(SPEC_VCPU, "VMCS: injection, windows, shadow")
 
@@ -107,7 +109,10 @@
     X(UCTX_INIT, SPEC_MODE, "uctx_get/uctx_set", SPEC_PANIC, "this CPU has finished boot")         \
     X(UCTX_CONTAINER, SPEC_MODE, "uctx_get/uctx_set", SPEC_PANIC, "cur's container is in use")     \
     X(UCTX_OFFSET, SPEC_MODE, "uctx_get/uctx_set", STATUS_INVALID, "it names a register")          \
-    X(UCTX_POINTER, SPEC_MODE, "uctx_set", STATUS_INVALID, "a pointer is the user's")
+    X(UCTX_UNSET, SPEC_MODE, "uctx_get", STATUS_STATE, "the register was set")                     \
+    X(UCTX_CHECKED, SPEC_MODE, "uctx_set", STATUS_DENIED, "it is no pointer")                      \
+    X(UCTX_PLAIN, SPEC_MODE, "uctx_set_pointer", STATUS_INVALID, "it is a pointer")                \
+    X(UCTX_POINTER, SPEC_MODE, "uctx_set_pointer", STATUS_INVALID, "the address is the user's")
 
 #define SPEC_RULES_PAGE(X)                                                                         \
     X(ALLOCATE_OWNER, SPEC_PAGE, "page alloc", STATUS_INVALID, "the owner is one that may own")    \
@@ -148,6 +153,31 @@
     X(TRANSLATE_MAPPED, SPEC_TABLE, "translate", STATUS_NOT_FOUND, "a leaf maps the address")      \
     X(NEXT_MAPPED, SPEC_TABLE, "next", STATUS_NOT_FOUND, "a leaf begins before the limit")
 
+#define SPEC_RULES_SPACE(X)                                                                        \
+    X(SPACE_INIT_QUOTA, SPEC_SPACE, "init", STATUS_QUOTA, "pages for the list and the root")       \
+    X(SPACE_DESTROY_PINS, SPEC_SPACE, "destroy", SPEC_PANIC, "nothing is pinned")                  \
+    X(SPACE_SIZE, SPEC_SPACE, "allocate", STATUS_INVALID, "not empty, as large as the area")       \
+    X(SPACE_GAP, SPEC_SPACE, "allocate, map", STATUS_NO_MEMORY, "a gap of that size")              \
+    X(SPACE_ROOM, SPEC_SPACE, "allocate, map", STATUS_NO_MEMORY, "the list has room")              \
+    X(SPACE_QUOTA, SPEC_SPACE, "allocate, map", STATUS_QUOTA, "pages for frames and tables")       \
+    X(SPACE_BLOCKS, SPEC_SPACE, "allocate", STATUS_NO_MEMORY, "a block for each 2 MiB page")       \
+    X(SPACE_AT_RANGE, SPEC_SPACE, "allocate_at", STATUS_INVALID,                                   \
+      "aligned, not empty, not 0, the user's")                                                     \
+    X(SPACE_AT_BUSY, SPEC_SPACE, "allocate_at", STATUS_BUSY, "it overlaps no region")              \
+    X(SPACE_BORROWED, SPEC_SPACE, "map_borrowed", STATUS_INVALID, "aligned, not empty")            \
+    X(SPACE_PHYSICAL, SPEC_SPACE, "map_borrowed", STATUS_INVALID, "physical memory that exists")   \
+    X(SPACE_FREE_REGION, SPEC_SPACE, "free", STATUS_NOT_FOUND, "it is just one region")            \
+    X(SPACE_FREE_KIND, SPEC_SPACE, "free", STATUS_DENIED, "the region is of that kind")            \
+    X(SPACE_FREE_PINS, SPEC_SPACE, "free", STATUS_BUSY, "it is not pinned")                        \
+    X(SPACE_PIN_REGION, SPEC_SPACE, "pin", STATUS_FAULT, "it lies in one region")                  \
+    X(SPACE_PIN_KIND, SPEC_SPACE, "pin", STATUS_DENIED, "a guest may use that region so")          \
+    X(SPACE_PIN_COUNT, SPEC_SPACE, "pin", STATUS_NO_MEMORY, "the pins can be counted")             \
+    X(SPACE_UNPIN, SPEC_SPACE, "unpin", SPEC_PANIC, "it is pinned")                                \
+    X(SPACE_TRANSLATE, SPEC_SPACE, "translate", STATUS_FAULT, "it is mapped for ring 3")           \
+    X(COPY_USER, SPEC_COPY, "user range", STATUS_FAULT, "it does not leave the user's half")       \
+    X(COPY_MAPPED, SPEC_COPY, "user range", STATUS_FAULT, "all of it is mapped")                   \
+    X(COPY_WRITABLE, SPEC_COPY, "user range", STATUS_FAULT, "all of it is writable")
+
 #define SPEC_RULES_SERIAL(X)                                                                       \
     X(PUTC_CHARACTER, SPEC_SERIAL, "serial_putc", STATUS_INVALID, "a character has 8 bits")        \
     X(PUTC_ALIVE, SPEC_SERIAL, "serial_putc", STATUS_DEAD, "the transmitter frees in time")        \
@@ -171,5 +201,6 @@
     SPEC_RULES_HANDLE(X)                                                                           \
     SPEC_RULES_QUEUE(X)                                                                            \
     SPEC_RULES_TABLE(X)                                                                            \
+    SPEC_RULES_SPACE(X)                                                                            \
     SPEC_RULES_SERIAL(X)                                                                           \
     SPEC_RULES_VCPU(X)

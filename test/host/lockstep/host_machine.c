@@ -168,11 +168,14 @@ void host_on_cpu(uint32_t cpu, void (*function)(void *argument), void *argument)
 {
     uint64_t stack = stack_slot_address(cpu * STACK_SLOTS_PER_CPU + IST_NMI);
     uint32_t sender = host_cpu;
+    uint64_t outer = caller_context; // where `function` is called by another one
 
     host_cpu = cpu;
     called = function;
+    __asan_unpoison_memory_region((void *)(uintptr_t)stack, KERNEL_STACK_SIZE); // what ended there
     kernel_stack_top_of(stack)->cpu = cpu_of(cpu);
     switch_context(&caller_context, context_prepare(kernel_stack_start(stack), call, argument));
+    caller_context = outer;
     host_cpu = sender;
 }
 

@@ -187,8 +187,15 @@ static enum spec_rule step_context(uint32_t cpu)
         machine.threads[current].stack_high = 0x5000;
         return SPEC_ALLOWED;
     }
-    return lockstep_chance(50) ? uctx_get_spec(&machine, cpu, thread, index, &value)
-                               : uctx_set_spec(&machine, cpu, thread, index, value, &machine);
+    switch (lockstep_below(3)) {
+    case 0:
+        return uctx_get_spec(&machine, cpu, thread, index, &value);
+    case 1:
+        return uctx_set_spec(&machine, cpu, thread, index, value, &machine);
+    default:
+        index = lockstep_chance(50) ? SPEC_RIP : index;
+        return uctx_set_pointer_spec(&machine, cpu, thread, index, value, &machine);
+    }
 }
 
 static enum spec_rule step_mode(uint32_t cpu)
