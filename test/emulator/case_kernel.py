@@ -172,6 +172,11 @@ def test_smp_checked_qemu():
     _smp(4, 4000, 20, image="gatehouse_checked.elf")
 
 
+def test_smp_mcs_qemu():
+    """CPUs queue for the kernel's locks as MCS has it, in parallel."""
+    _smp(4, 2000, 10, image="gatehouse_mcs.elf")
+
+
 def test_smp_bochs():
     """With guests: their memory is taken away from another CPU, and so are they."""
     _smp(2, 4000, 100, _bochs)
