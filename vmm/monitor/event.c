@@ -97,23 +97,38 @@ void event_deliver_interrupt(struct machine *machine)
     }
 }
 
+// Virtual-NMI blocking begins with an injection and ends with an IRET, which the NMI window tells.
+// What looks like it at other times is not this guest's: Bochs 2.7 keeps the blocking of the guest
+// before, whose handler a switch of threads interrupted.
+static void check_nmi_blocking(struct machine *machine)
+{
+    struct vcpu_page *page = machine->page;
+
+    if ((page->interruptibility & VCPU_BLOCKED_BY_NMI) == 0) {
+        machine->handles_nmi = machine->handles_nmi && (page->event.word & VCPU_EVENT_VALID) != 0;
+    } else if (!machine->handles_nmi) {
+        page->interruptibility &= ~VCPU_BLOCKED_BY_NMI;
+        page->dirty |= VCPU_GROUP_RIP;
+    }
+}
+
 static void deliver_nmi(struct machine *machine)
 {
     struct vcpu_page *page = machine->page;
     uint32_t blocking = VCPU_BLOCKED_BY_STI | VCPU_BLOCKED_BY_MOV_SS | VCPU_BLOCKED_BY_NMI;
 
-    if (!(machine->apic->attention & APIC_ATTENTION_NMI)) {
-        page->request_nmi_window = 0;
-    } else if ((page->event.word & VCPU_EVENT_VALID) || (page->interruptibility & blocking)) {
-        page->request_nmi_window = 1;
-    } else {
+    check_nmi_blocking(machine);
+    if ((machine->apic->attention & APIC_ATTENTION_NMI) != 0 &&
+        (page->event.word & VCPU_EVENT_VALID) == 0 && (page->interruptibility & blocking) == 0) {
         page->event = (struct vcpu_event){
             .word = VCPU_EVENT_VALID | (uint32_t)VCPU_EVENT_NMI | VECTOR_NMI,
         };
         machine->apic->attention &= ~APIC_ATTENTION_NMI;
-        page->request_nmi_window = 0;
+        machine->handles_nmi = true;
         page->halted = 0;
     }
+    page->request_nmi_window =
+        machine->handles_nmi || (machine->apic->attention & APIC_ATTENTION_NMI) != 0;
 }
 
 static bool has_vector(const struct machine *machine)
@@ -205,6 +220,7 @@ static void take_init(struct machine *machine)
     page->request_window = page->request_nmi_window = 0;
     page->halted = 1;
     machine->trap_due = false;
+    machine->handles_nmi = false;
     machine->waiting = true;
 }
 

@@ -74,6 +74,7 @@ struct machine {
     struct local_apic *apic;       // null: the processor is at the PIC
     const struct vcpu_page *reset; // with a local APIC: the registers after an INIT
     bool waiting;                  // for a start-up IPI
+    bool handles_nmi;              // one was injected, and its IRET has not been seen
 
     uint32_t need;            // groups, OUTCOME_FETCH
     bool bad_state;           // the first HLT spoils the registers: CONFIG_INTERCEPT_BAD_STATE
