@@ -182,8 +182,9 @@ void event_debug_register(void)
     }
 }
 
-// A selector of any value; the descriptor it names is of any content.
-static void load_segment(uint16_t selector)
+// A selector of any value; the descriptor it names is of any content. False after LTR: exceptions
+// find their stacks through TR, so nothing more is tried before it is repaired.
+static bool load_segment(uint16_t selector)
 {
     switch (random_below(7)) {
     case 0:
@@ -205,14 +206,15 @@ static void load_segment(uint16_t selector)
         __asm__ volatile("verr %0; lar %0, %%eax; lsl %0, %%eax" : : "r"(selector) : "eax");
         break;
     default:
-        __asm__ volatile("ltr %0" : : "r"(selector));
-        break;
+        __asm__ volatile("cli; ltr %0" : : "r"(selector));
+        return false;
     }
+    return true;
 }
 
 void event_segment(void)
 {
-    load_segment((uint16_t)random_wild());
+    (void)load_segment((uint16_t)random_wild());
 }
 
 // The kernel's own code segment stays where the vectors look for it.
@@ -228,7 +230,9 @@ void event_descriptor_table(void)
     garbage[1] = 0x00af9b000000ffff;
     __asm__ volatile("lgdt %0" : : "m"(gdtr));
     for (unsigned i = 0; i < 4; i++) {
-        load_segment((uint16_t)(random_below(2 * GARBAGE_GDT) * 4 + random_below(8)));
+        if (!load_segment((uint16_t)(random_below(2 * GARBAGE_GDT) * 4 + random_below(8)))) {
+            return;
+        }
     }
 }
 
