@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The kernel's event log: its entries, and how they leave the machine. Written by
+// The kernel's event log: its entries, and the pages in which they leave the machine. Written by
 // kernel/core/event_log.c; scripts/gatehouse/event_log.py makes files of it, which hold the entries
 // as they stand here, and test/replay checks those against the specification.
 #pragma once
@@ -78,19 +78,25 @@ struct event_entry {
     uint64_t value;
     uint64_t state; // of what it changed, afterwards, where the table above names it
 };
-static_assert(sizeof(struct event_entry) == 48, "event_log.py writes this layout");
+static_assert(sizeof(struct event_entry) == 48, "event_log.py knows this layout");
 static_assert(offsetof(struct event_entry, thread) == 16 &&
                   offsetof(struct event_entry, kind) == 22,
-              "event_log.py writes this layout");
+              "event_log.py knows this layout");
 
-// On the way out every byte has bit 7 set, as in the frames of the log of exits
-// (vmm/console/frame.h), which these come between. A number is one or more bytes with six bits
-// each, the lowest first; bit 6 is set in all but the last. A frame:
-//
-//   the four bytes of EVENT_FRAME_MARK
-//
-//   numbers of its head: CPU, frame of the run, bytes of the entries, how many these are, Adler-32
-//
-//   seven numbers for each entry: order and TSC, as differences from the entry before (the first
-//   of a frame: from 0), thread, kind, object, as a difference with the sign in bit 0, value, state
-#define EVENT_FRAME_MARK "\xb7\xd2\xe1\xca"
+// The log is a ring of pages in the machine's memory. Who runs the emulator looks into that from
+// outside: finds the pages by their heads, wherever they lie, and takes the entries as they come.
+// Entry n is in page n / EVENT_PAGE_ENTRIES % `count`; it is there once its `order` is n. A page is
+// not written over before the reader has taken it.
+#define EVENT_PAGE_MARK    0x6b5d2e4a97c1f38bull
+#define EVENT_PAGE_ENTRIES 64u // and the rest of the page is free
+
+struct event_page {
+    uint64_t mark;
+    uint16_t index;         // of this page
+    uint16_t count;         // of pages
+    _Atomic uint32_t taken; // by the reader: how often it has taken all entries of the page, or
+                            // those up to EVENT_END
+    struct event_entry entries[EVENT_PAGE_ENTRIES];
+};
+static_assert(sizeof(struct event_page) <= 4096 && offsetof(struct event_page, entries) == 16,
+              "event_log.py knows this layout");

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 // System calls of the device owner about the log and the end of the machine.
+#include "arch/x86/cpu/registers.h"
 #include "kernel/core/calls.h"
-#include "kernel/core/event_log.h"
 #include "kernel/core/log.h"
 #include "kernel/core/panic.h"
 
-#define CHUNK 512u // bytes of log text taken at a time
+#define CHUNK      512u // bytes of log text taken at a time
+#define DEBUG_PORT 0xe9 // of Bochs and QEMU
 
 SYSTEM_CALL(sys_log_read)
 {
@@ -34,7 +35,7 @@ SYSTEM_CALL(sys_debug_write)
         status = b <= sizeof(chunk) ? copy_from_user(caller_space(), chunk, a, b) : STATUS_INVALID;
     }
     if (status == STATUS_OK) {
-        debug_port_write(chunk, b);
+        port_write_string(DEBUG_PORT, chunk, b);
     }
     return call_error(status);
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The event log (event_log.h): a ring for each CPU, written by that CPU alone with interrupts off,
-// and the debug port, which one CPU at a time sends a ring through. The port's lock is taken last
-// of all and is not itself in the log.
+// The event log (event_log.h): one ring of pages for all CPUs. Whoever draws a number writes the
+// entry of that number; the reader outside of the machine follows.
 #include "kernel/core/event_log.h"
 #include <stdatomic.h>
 #include "arch/x86/cpu/cpu.h"
@@ -12,191 +11,106 @@
 #include "kernel/memory/page_allocator.h"
 #include "kernel/thread/thread.h"
 
-#define DEBUG_PORT    0xe9 // of Bochs and QEMU
-#define RING_ENTRIES  64u  // a power of two
-#define ENTRY_MAXIMUM 64u  // bytes on the way out: 5 words of 11 each, and two short ones
-#define PATIENCE      10000000u
-
-struct event_ring {
-    _Atomic uint64_t written; // by its CPU: entries since the log began
-    _Atomic uint64_t sent;    // by who holds the port
-    struct event_entry entries[RING_ENTRIES];
-};
-static_assert(sizeof(struct event_ring) <= PAGE_SIZE, "a ring is one page");
-static_assert(RING_ENTRIES * ENTRY_MAXIMUM <= 5000, "adler_32 takes them");
+#define BLOCKS      8u // of LARGE_PAGE_SIZE
+#define BLOCK_PAGES (LARGE_PAGE_SIZE / PAGE_SIZE)
+#define PAGES       (BLOCKS * BLOCK_PAGES)
+#define LAP         ((uint64_t)PAGES * EVENT_PAGE_ENTRIES)
+#define PATIENCE    200000000u // of who waits for the reader: seconds
 
 bool event_log_on;
-static struct event_ring *rings[CPU_MAXIMUM];
+static uint8_t *blocks[BLOCKS];
 static _Atomic uint64_t next_order;
-static _Atomic bool port_taken;
-static uint32_t frames; // guarded by port_taken
 
-// False: a CPU that was stopped holds it for ever.
-static bool take_port(void)
+static struct event_page *page_number(uint64_t number)
+{
+    return (void *)(blocks[number / BLOCK_PAGES % BLOCKS] + number % BLOCK_PAGES * PAGE_SIZE);
+}
+
+static struct event_page *page_of(uint64_t order)
+{
+    return page_number(order / EVENT_PAGE_ENTRIES);
+}
+
+// Waits until the reader has taken the page that often. If it does not, the log ends there.
+static void await_reader(const struct event_page *page, uint64_t times)
 {
     uint32_t patience = PATIENCE;
 
-    // Acquire: pairs with the release in give_port.
-    while (atomic_exchange_explicit(&port_taken, true, memory_order_acquire) && --patience) {
+    // Acquire: what was read is not overwritten before.
+    while (atomic_load_explicit(&page->taken, memory_order_acquire) != times && --patience) {
         __builtin_ia32_pause();
     }
-    return patience != 0;
-}
-
-static void give_port(void)
-{
-    atomic_store_explicit(&port_taken, false, memory_order_release);
-}
-
-// -- the way out (kernel/abi/event_log.h) ---------------------------------------------------------
-
-static uint8_t *put(uint8_t *out, uint64_t number)
-{
-    for (; number > 0x3f; number >>= 6) {
-        *out++ = (uint8_t)(0xc0 | number);
+    if (patience == 0) {
+        event_log_on = false;
     }
-    *out = (uint8_t)(0x80 | number);
-    return out + 1;
 }
 
-static uint8_t *put_entry(uint8_t *out, const struct event_entry *entry,
-                          const struct event_entry *before)
+// Returns the entry's number.
+static uint64_t write_entry(enum event_kind kind, uint64_t object, uint64_t value, uint64_t state)
 {
-    uint64_t object = entry->object - before->object;
+    const struct kernel_stack_top *top = kernel_stack_top();
+    uint64_t order = atomic_fetch_add_explicit(&next_order, 1, memory_order_relaxed);
+    struct event_page *page = page_of(order);
+    struct event_entry *entry = &page->entries[order % EVENT_PAGE_ENTRIES];
 
-    out = put(out, entry->order - before->order);
-    out = put(out, entry->tsc - before->tsc);
-    out = put(out, entry->thread);
-    out = put(out, entry->kind);
-    out = put(out, (object << 1) ^ (0 - (object >> 63)));
-    out = put(out, entry->value);
-    return put(out, entry->state);
-}
-
-// Of at most 5000 bytes, so that nothing overflows before the remainder.
-static uint32_t adler_32(const uint8_t *bytes, const uint8_t *end)
-{
-    uint32_t low = 1;
-    uint32_t high = 0;
-
-    while (bytes != end) {
-        low += *bytes++;
-        high += low;
-    }
-    return high % 65521 << 16 | low % 65521;
-}
-
-// Sends what a ring holds. The port is the caller's.
-static void send(uint32_t cpu)
-{
-    static const struct event_entry first;
-    static uint8_t head[40] = EVENT_FRAME_MARK;
-    static uint8_t entries[RING_ENTRIES * ENTRY_MAXIMUM];
-    struct event_ring *ring = rings[cpu];
-    uint64_t sent = atomic_load_explicit(&ring->sent, memory_order_relaxed);
-    // Acquire: pairs with the release in event_log_write.
-    uint64_t count = atomic_load_explicit(&ring->written, memory_order_acquire) - sent;
-    const struct event_entry *before = &first;
-    uint8_t *end = entries;
-
-    for (uint64_t i = 0; i < count; i++) {
-        const struct event_entry *entry = &ring->entries[(sent + i) % RING_ENTRIES];
-
-        end = put_entry(end, entry, before);
-        before = entry;
-    }
-    uint8_t *end_of_head = put(put(head + 4, cpu), frames++);
-    end_of_head = put(put(end_of_head, (uint64_t)(end - entries)), count);
-    end_of_head = put(end_of_head, adler_32(entries, end));
-    port_write_string(DEBUG_PORT, head, (uint64_t)(end_of_head - head));
-    port_write_string(DEBUG_PORT, entries, (uint64_t)(end - entries));
-    atomic_store_explicit(&ring->sent, sent + count, memory_order_release);
-}
-
-void debug_port_write(const uint8_t *bytes, size_t count)
-{
-    if (take_port()) {
-        port_write_string(DEBUG_PORT, bytes, count);
-        give_port();
-    }
+    await_reader(page, order / LAP);
+    entry->tsc = tsc_read();
+    entry->thread = top->thread ? top->thread->number : 0;
+    entry->cpu = (uint16_t)top->cpu->id;
+    entry->kind = (uint16_t)kind;
+    entry->object = object;
+    entry->value = value;
+    entry->state = state;
+    atomic_thread_fence(memory_order_release); // the number says to the reader that all is there
+    entry->order = order;
+    return order;
 }
 
 void event_log_write(enum event_kind kind, uint64_t object, uint64_t value, uint64_t state)
 {
-    const struct kernel_stack_top *top = kernel_stack_top();
-    uint32_t cpu = top->cpu->id;
-    struct event_ring *ring = rings[cpu];
-    uint64_t written = atomic_load_explicit(&ring->written, memory_order_relaxed);
-
-    ring->entries[written % RING_ENTRIES] = (struct event_entry){
-        .order = atomic_fetch_add_explicit(&next_order, 1, memory_order_relaxed),
-        .tsc = tsc_read(),
-        .thread = top->thread ? top->thread->number : 0,
-        .cpu = (uint16_t)cpu,
-        .kind = (uint16_t)kind,
-        .object = object,
-        .value = value,
-        .state = state,
-    };
-    atomic_store_explicit(&ring->written, ++written, memory_order_release);
-    if (written - atomic_load_explicit(&ring->sent, memory_order_acquire) >= RING_ENTRIES / 2 &&
-        take_port()) {
-        send(cpu);
-        give_port();
-    }
+    (void)write_entry(kind, object, value, state);
 }
 
-void event_log_drain(void)
+static bool allocate(void)
 {
-    if (event_log_on && take_port()) {
-        for (uint32_t cpu = 0; cpu < CPU_MAXIMUM; cpu++) {
-            send(cpu);
+    for (uint32_t i = 0; i < BLOCKS; i++) {
+        hpa_t block;
+
+        if (page_allocate(&kernel_pages, PAGE_OWNER_KERNEL, LARGE_PAGE_SIZE, PAGE_ZEROED, &block) !=
+            STATUS_OK) {
+            return false;
         }
-        give_port();
+        blocks[i] = memory_pointer(block);
     }
+    return true;
 }
 
 void event_log_start(void)
 {
-    hpa_t page;
-
     if (!command_line_has("events")) {
         return;
     }
-    for (uint32_t cpu = 0; cpu < CPU_MAXIMUM && command_line_has("emulator"); cpu++) {
-        if (page_allocate(&kernel_pages, PAGE_OWNER_KERNEL, PAGE_SIZE, PAGE_ZEROED, &page) ==
-            STATUS_OK) {
-            rings[cpu] = memory_pointer(page);
-        }
+    if (!allocate()) {
+        log_line(LOG_WARNING, "no event log: there is too little memory");
+        return;
     }
-    event_log_on = rings[CPU_MAXIMUM - 1] != NULL;
-    if (!event_log_on) {
-        log_line(LOG_WARNING, "no event log: it needs an emulator's debug port, and memory");
-    }
-    event_log(EVENT_BOOT, 0, 0, 0);
-}
+    event_log_on = true;
+    event_log(EVENT_BOOT, 0, 0, 0); // entry 0 is there before anybody can find its page
+    for (uint32_t i = 0; i < PAGES; i++) {
+        struct event_page *page = page_number(i);
 
-// Entries that are in their rings, sent or not.
-static uint64_t all_written(void)
-{
-    uint64_t sum = 0;
-
-    for (uint32_t cpu = 0; cpu < CPU_MAXIMUM; cpu++) {
-        sum += atomic_load_explicit(&rings[cpu]->written, memory_order_acquire);
+        page->index = (uint16_t)i;
+        page->count = PAGES;
+        page->mark = EVENT_PAGE_MARK;
     }
-    return sum;
 }
 
 void event_log_end(uint32_t status)
 {
-    uint32_t patience = PATIENCE / CPU_MAXIMUM;
+    if (event_log_on) {
+        // Others may write on; what follows the end counts for nothing.
+        uint64_t order = write_entry(EVENT_END, 0, status, 0);
 
-    if (!event_log_on) {
-        return;
+        await_reader(page_of(order), order / LAP + 1);
     }
-    event_log_write(EVENT_END, 0, status, 0);
-    while (all_written() < atomic_load_explicit(&next_order, memory_order_relaxed) && --patience) {
-        __builtin_ia32_pause();
-    }
-    event_log_drain();
 }

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
 // The kernel's event log, for runs whose command line says "events": what is done to locks,
 // threads, channels, containers and modes, in one order for all CPUs, so that test/replay can check
-// it against the specification. Each CPU writes into a ring of its own and sends it to the debug
-// port when it is half full. Off, an event costs one branch that is predicted.
+// it against the specification. It stays in memory, where the emulator's user reads it from outside
+// (kernel/abi/event_log.h). Off, an event costs one branch that is predicted.
 //
 // Order numbers come from one counter. What is done under a lock is numbered under it: owning after
 // it was taken, releasing before it is freed. So the order agrees with that of each lock.
 #pragma once
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 #include "kernel/abi/event_log.h"
+#include "kernel/lib/compiler.h"
 #include "kernel/lib/status.h"
 
 extern bool event_log_on; // set at boot, before a second CPU runs
@@ -47,12 +47,5 @@ static inline void event_log_of(enum event_kind kind, const void *object, uint64
 // Turns the log on if the command line asks for it. Once, when there is memory.
 void event_log_start(void);
 
-// Sends all rings.
-void event_log_drain(void);
-
-// Ends the log and sends what is left, for the end of the run: waits a bounded time for CPUs that
-// are in the middle of an event.
+// Ends the log, for the end of the run: waits a bounded time until the reader has all of it.
 void event_log_end(uint32_t status);
-
-// Writes bytes to the emulator's debug port, not between those of an event frame.
-void debug_port_write(const uint8_t *bytes, size_t count);

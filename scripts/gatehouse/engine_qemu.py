@@ -53,12 +53,13 @@ def nested_vmx():
 class Machine:
     """A started QEMU. See console.Session for what it offers."""
 
-    def __init__(self, folder, iso, megabytes, cpus, use_kvm, firmware=None, clock=None):
+    def __init__(self, folder, iso, megabytes, cpus, use_kvm, firmware=None, clock=None,
+                 tcg="tcg"):
         self.folder = pathlib.Path(folder)
         self.com1, self.com2 = console.Pty(), console.Pty()
         self.drains = []
         self._log_file = open(self.folder / "host.log", "wb")
-        accelerator = ["-accel", "kvm", "-cpu", "host"] if use_kvm else ["-accel", "tcg",
+        accelerator = ["-accel", "kvm", "-cpu", "host"] if use_kvm else ["-accel", tcg,
                                                                           "-cpu", TCG_MODEL]
         command = [
             "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-vga",

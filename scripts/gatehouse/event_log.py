@@ -1,34 +1,36 @@
 # SPDX-License-Identifier: MIT
-"""The kernel's log of events: from frames in the emulator's debug output to a file, and into words.
+"""The kernel's log of events: out of a running machine's memory to a file, and into words.
 
-kernel/abi/event_log.h says what the frames and the entries look like. The file is a line that names
-the format, a line of JSON, and the entries of all CPUs in their one order. test/replay reads it."""
-import dataclasses
-import json
+kernel/abi/event_log.h says how the entries and their pages look like. The file is a line that names
+the format, filled up with zeros to the size of an entry, and the entries of all CPUs in their one
+order. test/replay reads it."""
+import contextlib
+import os
+import pathlib
 import re
 import struct
 import subprocess
-import zlib
+import threading
 
 from gatehouse import paths, report
 
-TITLE = b"gatehouse event log 1\n"
 ENTRY = struct.Struct("<QQIHHQQQ")  # order, TSC, thread, CPU, kind, object, value, state
-_ORDER = struct.Struct("<Q")
-_MARK = b"\xb7\xd2\xe1\xca"
-_NUMBER = re.compile(rb"[\xc0-\xff]*[\x80-\xbf]")
-_FIELDS = 7  # numbers of an entry on the way out
-_MASK = (1 << 64) - 1
+TITLE = b"gatehouse event log 2\n".ljust(ENTRY.size, b"\0")
+_HEAD = struct.Struct("<QHHI")  # of a page: mark, index, count, taken
+_TAKEN = struct.Struct("<I")
+_TAKEN_AT = _HEAD.size - _TAKEN.size
+MARK = struct.pack("<Q", 0x6B5D2E4A97C1F38B)
+_PAGE = 4096
+_PAGE_ENTRIES = 64
+_PAGE_USED = _HEAD.size + _PAGE_ENTRIES * ENTRY.size
+_REGION = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) rw-p 00000000 00:00 0 *(?:\[anon.*)?$", re.MULTILINE)
+_REGION_MINIMUM = 8 << 20
+_PIECE = 1 << 20  # bytes looked through at a time
+_PAUSE = 0.02     # seconds, where there is nothing to take
+_START = 0.1      # seconds from the kernel's first words to its log
 _KIND = re.compile(r"^ {4}EVENT_(\w+),", re.MULTILINE)
 _CALL = re.compile(r"^ {4}(SYS_\w+),", re.MULTILINE)
 _CALL_BASE = 0x100
-
-
-@dataclasses.dataclass
-class Log:
-    """The entries, packed and in order, and what is known to be missing."""
-    entries: list
-    lost_frames: int = 0  # did not arrive whole
 
 
 def _enumerators(header, pattern):
@@ -40,101 +42,172 @@ def kinds():
     return [name.lower() for name in _enumerators("event_log.h", _KIND) if name != "KIND_COUNT"]
 
 
-class _Numbers(dict):
-    """From the bytes of a number on the way out to the number."""
+class _Memory:
+    """The memory of another process."""
 
-    def __missing__(self, token):
-        number = sum((byte & 0x3F) << 6 * place for place, byte in enumerate(token))
-        if len(token) <= 2:
-            self[token] = number
-        return number
+    def __init__(self, process):
+        self._regions = pathlib.Path(f"/proc/{process}/maps")
+        self._file = open(f"/proc/{process}/mem", "r+b", buffering=0)
+        self._descriptor = self._file.fileno()
+        self._piece = bytearray(_PIECE)
 
+    def read(self, address, size):
+        """Bytes there; none when the process has ended or has nothing there."""
+        try:
+            return os.pread(self._descriptor, size, address)
+        except OSError:
+            return b""
 
-_NUMBERS = _Numbers()
+    def write(self, address, data):
+        """Writes the bytes there, unless the process has ended."""
+        with contextlib.suppress(OSError):
+            os.pwrite(self._descriptor, data, address)
 
+    def pages(self, mark):
+        """The pages that begin with a mark: (address, their heads)."""
+        for first, last in _REGION.findall(self._regions.read_text(encoding="ascii")):
+            first, last = int(first, 16), int(last, 16)
+            for start in range(first, last, _PIECE) if last - first >= _REGION_MINIMUM else ():
+                yield from self._pages_of_piece(start, min(_PIECE, last - start), mark)
 
-def _frame_at(wire, start):
-    """The frame there as (CPU, sequence, numbers of its entries, end), or None."""
-    head = [match for _, match in zip(range(5), _NUMBER.finditer(wire, start + len(_MARK)))]
-    if len(head) < 5:
-        return None
-    cpu, sequence, length, count, checksum = (_NUMBERS[match[0]] for match in head)
-    payload = wire[head[-1].end():head[-1].end() + length]
-    if zlib.adler32(payload) != checksum:
-        return None
-    numbers = list(map(_NUMBERS.__getitem__, _NUMBER.findall(payload)))
-    if len(numbers) != count * _FIELDS:
-        return None
-    return cpu, sequence, numbers, head[-1].end() + length
+    def _pages_of_piece(self, start, size, mark):
+        try:
+            size = os.preadv(self._descriptor, [memoryview(self._piece)[:size]], start)
+        except OSError:
+            return
+        at = self._piece.find(mark, 0, size)
+        while at >= 0:
+            if at % _PAGE == 0:
+                yield start + at, _HEAD.unpack_from(self._piece, at)
+            at = self._piece.find(mark, at + 1, size)
 
-
-def split(wire):
-    """The frames in a debug output without other bytes than those with bit 7, as [(CPU, sequence,
-    numbers)], and what is left between them, which is the log of exits. A frame is whole: the
-    kernel writes it at once, though perhaps in the middle of one of those."""
-    found, rest, position = [], [], 0
-    start = wire.find(_MARK)
-    while start >= 0:
-        frame = _frame_at(wire, start)
-        if frame:
-            found.append(frame[:3])
-            rest.append(wire[position:start])
-            position = frame[3]
-        start = wire.find(_MARK, position if frame else start + 1)
-    return found, b"".join(rest) + wire[position:]
-
-
-def _entries(cpu, numbers):
-    order = tsc = subject = 0
-    fields = iter(numbers)
-    for step, ticks, thread, kind, change, value, state in zip(*[fields] * _FIELDS):
-        order, tsc = order + step, tsc + ticks
-        subject = subject + (change >> 1 ^ -(change & 1)) & _MASK
-        yield ENTRY.pack(order, tsc, thread, cpu, kind, subject, value, state)
+    def close(self):
+        """Gives the file back."""
+        self._file.close()
 
 
-def decode(output):
-    """The log in the bytes of a debug output."""
-    log = Log([])
-    found, _ = split(output.translate(None, bytes(range(128))))
-    for expected, (cpu, sequence, numbers) in enumerate(found):
-        log.lost_frames = sequence - expected
-        log.entries += _entries(cpu, numbers)
-    log.entries.sort(key=_ORDER.unpack_from)
-    return log
+class Reader(threading.Thread):
+    """Takes the log out of the memory of an engine's machine while it runs, to a file."""
+
+    def __init__(self, machine, path):
+        super().__init__(daemon=True)
+        self._machine = machine
+        self._stopping = threading.Event()
+        self._file = open(path, "wb")
+        self._file.write(TITLE)
+        self._end_kind = kinds().index("end")
+        self._pages = []
+        self._count = 0  # of entries taken
+        self.ended = False  # the last of them says that the log ends
+        self.problem = None
+        self.start()
+
+    def run(self):
+        try:
+            self._wait_for_kernel()
+            memory = _Memory(self._machine.process.pid)
+        except OSError as error:
+            self.problem = str(error)
+            return
+        while not self.ended and not self._stopping.wait(0 if self._take(memory) else _PAUSE):
+            pass
+        while self._take(memory):
+            pass
+        memory.close()
+
+    def _wait_for_kernel(self):
+        """Until the kernel has said its first words: before that there is nothing to look for."""
+        log = self._machine.folder / "host.log"
+        while not log.stat().st_size and not self._stopping.wait(_PAUSE):
+            pass
+        self._stopping.wait(_START)
+
+    def _find(self, memory):
+        """Where the pages are; none when they are not all there."""
+        found = {}
+        count = 0
+        for address, (_, index, count, _) in memory.pages(MARK):
+            found[index] = address
+        return [found[index] for index in range(count)] if 0 < len(found) == count else []
+
+    def _take(self, memory):
+        """Takes what is there of one page; whether that was all of the page."""
+        if self.ended:
+            return False
+        self._pages = self._pages or self._find(memory)
+        if not self._pages:
+            return False
+        page, first = divmod(self._count, _PAGE_ENTRIES)
+        lap, page = divmod(page, len(self._pages))
+        address = self._pages[page]
+        end = first + self._complete(memory.read(address, _PAGE_USED), first)
+        if end == first:
+            return False
+        # What was there at the first look is whole at the second.
+        data = memory.read(address + _HEAD.size + first * ENTRY.size, (end - first) * ENTRY.size)
+        self._file.write(data)
+        self._count += len(data) // ENTRY.size
+        self.ended = self._end_kind in _column(data, "H", 11)
+        if end == _PAGE_ENTRIES or self.ended:
+            memory.write(address + _TAKEN_AT, _TAKEN.pack(lap + 1))
+        return end == _PAGE_ENTRIES
+
+    def _complete(self, page, first):
+        """How many entries of the page are there, from `first` on."""
+        orders = _column(page[_HEAD.size:], "Q", 0)[first:]
+        if orders == list(range(self._count, self._count + len(orders))):
+            return len(orders)
+        return next((at for at, order in enumerate(orders) if order != self._count + at), 0)
+
+    def finish(self):
+        """Takes the rest, before the engine is stopped, and closes the file."""
+        self._stopping.set()
+        self.join()
+        self._file.close()
+
+    def report(self, path):
+        """Says what came out of it. Raises Failure where nothing could."""
+        if self.problem:
+            raise report.Failure(report.HOST_LACKS, "the log of events cannot be read from the "
+                                 f"emulator's memory: {self.problem}")
+        report.say(f"{path}: {self._count} events; scripts/replay checks them")
+        if not self.ended:
+            report.message(f"{path} is not complete: it has no end")
 
 
-def write(path, log):
-    """Writes a log to a file."""
-    about = {"entries": len(log.entries), "lost_frames": log.lost_frames}
-    with open(path, "wb") as file:
-        file.write(TITLE + json.dumps(about).encode() + b"\n" + b"".join(log.entries))
-
-
-def save(output_path, path):
-    """Makes the log file from an engine's debug output, and says what came out."""
+@contextlib.contextmanager
+def taken(machine, path):
+    """Takes the log of a started machine to a file, for as long as the context lasts. Without a
+    path: no log."""
+    reader = Reader(machine, path) if path else None
     try:
-        output = output_path.read_bytes()
-    except FileNotFoundError:
-        output = b""
-    log = decode(output)
-    write(path, log)
-    report.say(f"{path}: {len(log.entries)} events; scripts/replay checks them")
-    if log.lost_frames:
-        report.message(f"{path} is not complete: {log.lost_frames} frames did not arrive whole")
+        yield reader
+    finally:
+        if reader:
+            reader.finish()
+
+
+def _column(entries, code, place):
+    """One field of all entries, by its type and its place among fields of that type."""
+    words = memoryview(entries).cast(code)
+    return words[place::ENTRY.size // words.itemsize].tolist()
+
+
+def write(path, entries):
+    """Writes a log to a file."""
+    with open(path, "wb") as file:
+        file.write(TITLE + b"".join(entries))
 
 
 def read(path):
     """The packed entries of a log file. Raises Failure where it is none."""
     try:
-        with open(path, "rb") as file:
-            data = file.read()
+        data = pathlib.Path(path).read_bytes()
     except OSError as error:
         raise report.Failure(report.BAD_IMAGE, f"{path}: {error.strerror}") from error
-    head, _, rest = data[len(TITLE):].partition(b"\n")
-    if not data.startswith(TITLE) or not head.startswith(b"{") or len(rest) % ENTRY.size:
+    if not data.startswith(TITLE) or len(data) % ENTRY.size:
         raise report.Failure(report.BAD_IMAGE, f"{path}: not a log of events")
-    return [rest[at:at + ENTRY.size] for at in range(0, len(rest), ENTRY.size)]
+    return [data[at:at + ENTRY.size] for at in range(ENTRY.size, len(data), ENTRY.size)]
 
 
 def replay(path):

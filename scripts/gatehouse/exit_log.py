@@ -8,7 +8,7 @@ import dataclasses
 import json
 import struct
 
-from gatehouse import event_log, report
+from gatehouse import report
 
 TITLE = b"gatehouse exit log 1\n"
 MAGIC = 0x9EC4A7E5
@@ -112,7 +112,7 @@ def _frame_at(wire, start):
 def frames(output):
     """The frames in a debug output as [(VM, sequence, payload)], and how many pieces of it are
     damaged."""
-    wire = event_log.split(output.translate(None, LOW_BYTES))[1]
+    wire = output.translate(None, LOW_BYTES)
     found, damaged, position = [], 0, 0
     while position < len(wire):
         start = wire.find(_PREFIX, position)

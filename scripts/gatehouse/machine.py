@@ -148,15 +148,15 @@ def _print_statistics(log):
         report.message("no statistics: no guest came to its end")
 
 
-def _observed(arguments, session, folder):
+def _observed(arguments, session, folder, events):
     """What --stats, --exit-log and --event-log asked for, once the engine has ended."""
     if arguments.stats:
         _print_statistics(session.log)
     if arguments.exit_log:
         names = {int(number): name for number, name in session.log.started.items()}
         exit_log.save(folder / "debug.out", arguments.exit_log, names)
-    if arguments.event_log:
-        event_log.save(folder / "debug.out", arguments.event_log)
+    if events:
+        events.report(arguments.event_log)
 
 
 def run(arguments, terminal, interactive):
@@ -181,10 +181,11 @@ def run(arguments, terminal, interactive):
                 reader = post_mortem.Reader(arguments.guests)
                 session = console.Session(machine, arguments.timeout, interactive,
                                           complete=reader.read)
-                status = session.run()
+                with event_log.taken(machine, arguments.event_log) as events:
+                    status = session.run()
             finally:
                 machine.stop()
-            _observed(arguments, session, folder)
+            _observed(arguments, session, folder, events)
             return _conclude(session, machine, status, arguments)
 
 

@@ -6,8 +6,8 @@ import os
 import re
 import time
 
-from gatehouse import build, console, engine_bochs, engine_qemu, iso, machine, paths
-from support import Run, check_debug_output, seed
+from gatehouse import build, console, engine_bochs, engine_qemu, event_log, iso, machine, paths
+from support import Run, check_events, seed
 
 USAGE = 64
 BAD_IMAGE = 66
@@ -41,10 +41,11 @@ def _boot(start, words="", modules=None, limit=120, image="gatehouse.elf", event
         started = start(place, disc)
         try:
             session = console.Session(started, limit, False, capture=True)
-            status = session.run()
+            with event_log.taken(started, place / "events" if events else None):
+                status = session.run()
         finally:
             started.stop()
-        check_debug_output(place, mistake)
+        check_events(place / "events", mistake)
     return Run(status, bytes(session.captured), "\n".join(session.log.lines),
                time.monotonic() - began)
 
@@ -141,20 +142,18 @@ def _all_panic(result, cpus):
 
 
 def _smp(cpus, messages, rounds, start=_qemu, limit=240, image="gatehouse.elf"):
-    """Runs the checks on several CPUs; their first line says the seed. Without a log of events, for
-    which their time limits leave no time."""
+    """Runs the checks on several CPUs; their first line says the seed."""
     number = seed()
     _passed(_boot(_on(cpus, start), modules={f"console smp {number} {messages} {rounds}":
-                                             "user_smoke.elf"}, limit=limit, image=image,
-                  events=False),
+                                             "user_smoke.elf"}, limit=limit, image=image),
             SMP_TESTS)
 
 
 def long_test_a_million_system_calls():
     """Random ones, by children whose seeds count up from the seed of the test."""
     number = seed()
-    _passed(_boot(_qemu, modules={f"console fuzz {number} 34": "user_smoke.elf"}, limit=900,
-                  events=False), ("fuzz",))
+    _passed(_boot(_qemu, modules={f"console fuzz {number} 34": "user_smoke.elf"}, limit=900),
+            ("fuzz",))
 
 
 def test_smp_four_qemu():
@@ -184,8 +183,7 @@ def test_smp_bochs():
 
 def test_smp_limited_qemu():
     """The command line can leave processors off."""
-    result = _boot(_on(8), "cpus=3", {"console smp 1 900 5": "user_smoke.elf"}, limit=240,
-                   events=False)
+    result = _boot(_on(8), "cpus=3", {"console smp 1 900 5": "user_smoke.elf"}, limit=240)
     _passed(result.expect(0, "CPUs: 3 of 8 run", "smp: 3 CPUs"), SMP_TESTS)
 
 

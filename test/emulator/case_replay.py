@@ -2,6 +2,8 @@
 """What the replay of the kernel's events would see: logs of real runs, spoilt at random places."""
 import random
 import subprocess
+import sys
+import types
 
 from gatehouse import event_log, paths
 from support import folder, guest, run, seed
@@ -31,12 +33,11 @@ def test_corrupted_log_is_refused():
         said = subprocess.run([paths.ROOT / "scripts" / "replay", log], stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, timeout=200, check=False)
         assert said.returncode == 0 and "all allowed" in said.stdout, said.stdout + said.stderr
-        event_log.write(place / "cut", event_log.Log(event_log.read(log)[:5000]))
+        event_log.write(place / "cut", event_log.read(log)[:5000])
         status, words = event_log.replay(place / "cut")
         assert status == 0 and "has no end" in words and "5000 events, all" in words, words
-        whole = log.read_bytes()
-        start = whole.index(b"\n", len(event_log.TITLE)) + 1 + 1000 * event_log.ENTRY.size
-        log.write_bytes(whole[:start] + whole[start + event_log.ENTRY.size:])
+        entries = event_log.read(log)
+        event_log.write(log, entries[:1000] + entries[1001:])
         said = subprocess.run([paths.ROOT / "scripts" / "replay", log], stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, timeout=200, check=False)
         assert said.returncode == 1 and "event 1001, CPU " in said.stdout, said.stdout
@@ -45,12 +46,56 @@ def test_corrupted_log_is_refused():
 
 def test_noise_is_not_a_log():
     with folder() as place:
-        for content in (b"", b"gatehouse event log 1\n{}\nx", random.randbytes(5000)):
+        for content in (b"", event_log.TITLE + b"x", random.randbytes(4800)):
             (place / "log").write_bytes(content)
             assert event_log.replay(place / "log")[0] == 2, content[:30]
 
 
-def test_decoder_of_noise():
-    """Frames are found between other bytes, and damaged ones are not believed."""
-    for _ in range(50):
-        assert not event_log.decode(random.randbytes(20000)).entries
+# A process whose memory has what a kernel's has: PAGES pages of a ring, in no order, and pages that
+# only look like them. It writes entries, the later ones of a few before the earlier ones, and waits
+# for the reader where the kernel does.
+WRITER = """
+import mmap, random, struct, sys, time
+PAGES, ENTRIES, TOTAL, END, MARK = 5, 64, 5000, int(sys.argv[1]), int(sys.argv[2])
+memory = mmap.mmap(-1, 32 << 20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+places = random.sample(range(0, 32 << 20, 4096), PAGES)
+def entry(order, kind=7):
+    return struct.pack("<QIHHQQQ", order * 10, order % 7, order % 4, kind, order ** 3, ~order & 255, order)
+def write(order):
+    page = places[order // ENTRIES % PAGES]
+    while struct.unpack_from("<I", memory, page + 12)[0] != order // ENTRIES // PAGES:
+        time.sleep(0.001)
+    at = page + 16 + order % ENTRIES * 48
+    memory[at + 8:at + 48] = entry(order, END if order == TOTAL - 1 else 7)
+    memory[at:at + 8] = struct.pack("<Q", order)
+write(0)
+memory[7 * 4096 + 8:7 * 4096 + 16] = struct.pack("<Q", MARK)
+for index, place in enumerate(places):
+    memory[place:place + 12] = struct.pack("<QHH", MARK, index, PAGES)
+open(sys.argv[3], "w").write("awake")
+for first in range(1, TOTAL, 7):
+    orders = list(range(first, min(first + 7, TOTAL)))
+    random.shuffle(orders)
+    for order in sorted(orders, key=lambda order: order // ENTRIES):
+        write(order)
+while struct.unpack_from("<I", memory, places[(TOTAL - 1) // ENTRIES % PAGES] + 12)[0] != (
+        TOTAL - 1) // ENTRIES // PAGES + 1:
+    time.sleep(0.001)
+"""
+
+
+def test_log_is_taken_from_memory():
+    """The reader takes each entry once and in order, however they come, and the writer can end."""
+    with folder() as place:
+        command = [sys.executable, "-c", WRITER, str(event_log.kinds().index("end")),
+                   str(int.from_bytes(event_log.MARK, "little")), str(place / "host.log")]
+        (place / "host.log").touch()
+        with subprocess.Popen(command) as process:
+            machine = types.SimpleNamespace(process=process, folder=place)
+            with event_log.taken(machine, place / "log") as reader:
+                assert process.wait(60) == 0
+        entries = event_log.read(place / "log")
+        assert reader.ended and len(entries) == 5000, len(entries)
+        for order, packed in enumerate(entries):
+            words = event_log.ENTRY.unpack(packed)
+            assert (words[0], words[1], words[-1]) == (order, order * 10, order), (order, words)

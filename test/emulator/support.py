@@ -53,11 +53,6 @@ def _as_run(session, status, start):
                time.monotonic() - start)
 
 
-def logs_events(arguments):
-    """True for runs of test kernels. A Linux guest takes several times as long with the log."""
-    return any(str(word).endswith((".elf", ".bin")) for word in arguments)
-
-
 def check_events(path, mistake=None):
     """Fails unless the specification allows the log of events, if there is one; with `mistake`,
     unless the replay complains in these words."""
@@ -65,12 +60,6 @@ def check_events(path, mistake=None):
         status, words = event_log.replay(path)
         assert status == (1 if mistake else 0) and (mistake or "") in words, (
             f"replay of the kernel's events: status {status}\n{words[:6000]}")
-
-
-def check_debug_output(place, mistake=None):
-    """The same for the log that a machine of a case's own left in its folder."""
-    event_log.write(place / "events", event_log.decode((place / "debug.out").read_bytes()))
-    check_events(place / "events", mistake)
 
 
 def boot(start_machine, kernel=None, limit=120):
@@ -84,12 +73,13 @@ def boot(start_machine, kernel=None, limit=120):
         started = start_machine(place, image)
         try:
             session = console.Session(started, limit, False, capture=True)
-            status = session.run()
+            with event_log.taken(started, place / "events"):
+                status = session.run()
             if status is None:
                 session.log.lines.append(started.post_mortem())
         finally:
             started.stop()
-        check_debug_output(place)
+        check_events(place / "events")
     assert status != report.TIMEOUT, "\n".join(["time limit", *session.log.lines[-20:],
                                                repr(bytes(session.captured[-1000:]))])
     return _as_run(session, status, start)
@@ -121,9 +111,7 @@ def run(*arguments, **options):
     if {"--iso", "--event-log"} & set(arguments):
         return _run(*arguments, **options)
     with folder() as place:
-        if logs_events(arguments):
-            arguments = (*arguments, "--event-log", place / "events")
-        result = _run(*arguments, **options)
+        result = _run(*arguments, "--event-log", place / "events", **options)
         check_events(place / "events")
     return result
 
@@ -193,10 +181,9 @@ class Person:
         self.before = termios.tcgetattr(slave)
         self._slave = slave
         self._place = pathlib.Path(tempfile.mkdtemp(prefix="gatehouse-test-"))
-        if logs_events(arguments):
-            arguments = (*arguments, "--event-log", self._place / "events")
-        self.process = subprocess.Popen([RUN, *map(str, arguments)], stdin=slave, stdout=slave,
-                                        stderr=slave, start_new_session=True)
+        command = [RUN, *map(str, arguments), "--event-log", str(self._place / "events")]
+        self.process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave,
+                                        start_new_session=True)
         self.seen = b""
 
     def wait_for(self, text, seconds=120):

@@ -182,6 +182,5 @@ int main(int count, char **words)
     int status = places ? run(&log, places, trials, seed) : 2;
 
     free(places);
-    free(log.entries);
     return status;
 }

@@ -11,5 +11,5 @@ struct log {
     size_t count;
 };
 
-// Reads the file. On failure, says why on standard error and returns false.
+// Reads the file, which stays in memory. On failure, says why on standard error and returns false.
 bool log_read(const char *path, struct log *log);

@@ -3,7 +3,6 @@
 // allowed; 1: not, and the first event that is not is named, with the state before it; 2: the log
 // cannot be read.
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include "test/replay/replay.h"
 
@@ -94,6 +93,5 @@ int main(int count, char **words)
     } else {
         status = complain(&log, done, &replay);
     }
-    free(log.entries);
     return status;
 }
