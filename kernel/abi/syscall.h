@@ -40,7 +40,8 @@ enum system_call {
     SYS_MODULE_INFO,     // (module handle, struct module_info *)
     SYS_MODULE_MAP,      // (module handle): maps it read-only; returns its address
     SYS_PROCESS_CREATE,  // (struct process_arguments *): handle of a new process, running
-    SYS_PROCESS_BIND,    // (process handle, bit): its end sets this event bit of the caller
+    SYS_PROCESS_BIND,    // (process handle, bit): its end sets this event bit of the caller, which
+                         // is another process: else nobody would learn of it
     SYS_PROCESS_STATUS,  // (process handle, struct process_status *)
     SYS_PROCESS_DESTROY, // (process handle): ends it, returns everything, closes the handle
     // -- channels -------------------------------------------------------------------------

@@ -136,7 +136,7 @@ SYSTEM_CALL(sys_process_create)
 
 HANDLE_CALL(sys_process_bind)
 {
-    if (b >= EVENT_BIT_LIMIT) {
+    if (b >= EVENT_BIT_LIMIT || handle->object == current_process()) {
         return call_error(STATUS_INVALID);
     }
     process_watch(handle->object, (uint32_t)b);

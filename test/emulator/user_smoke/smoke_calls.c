@@ -68,6 +68,7 @@ static void check_handles(void)
     expect("close own container", handle_close(HANDLE_SELF_CONTAINER), STATUS_INVALID);
     expect("revoke own container", container_revoke(HANDLE_SELF_CONTAINER), STATUS_INVALID);
     expect("destroy itself", process_destroy(HANDLE_SELF_PROCESS), STATUS_INVALID);
+    expect("watch itself", process_bind(HANDLE_SELF_PROCESS, 1), STATUS_INVALID);
 }
 
 static void check_channel(void)
