@@ -3,7 +3,7 @@
 import hashlib
 import time
 
-from support import Person, folder, run, without_escapes
+from support import Person, calibrates_nothing, folder, run, without_escapes
 
 BOCHS = ("--engine", "bochs")
 BOOT_SECONDS = 90
@@ -14,8 +14,11 @@ def _shell(commands, *arguments, limit=300):
 
 
 def test_shell():
-    result = _shell("uname -a\necho $((6*7)) is the answer\ncat /proc/cmdline\npoweroff -f\n")
+    result = _shell("uname -a\necho $((6*7)) is the answer\ncat /proc/cmdline\n"
+                    "dmesg | grep -iE 'tsc|calibrat'\npoweroff -f\n")
     result.expect(0).printed("Linux (none) 6.", "42 is the answer", "console=ttyS0")
+    calibrates_nothing(without_escapes(result.output))
+    assert b"PCI: Fatal" not in result.output
     assert result.seconds < BOOT_SECONDS, f"{result.seconds} s"
 
 

@@ -2,7 +2,7 @@
 """Guests with several virtual CPUs: local APICs, I/O APIC, start-up, and Debian's kernel."""
 import hashlib
 
-from support import guest, run, without_escapes
+from support import calibrates_nothing, guest, run, without_escapes
 
 BOCHS = ("--engine", "bochs")
 SUM = hashlib.md5("".join(f"{number}\n" for number in range(1, 2001)).encode()).hexdigest()
@@ -29,10 +29,11 @@ def test_one_processor_with_apic():
 def test_debian_with_four_processors():
     result = run(*BOCHS, "--vcpus", "4", limit=400, stdin=(
         b"echo there are $(nproc); grep timer /proc/interrupts\n"
-        b"for i in 1 2 3 4; do (seq 1 2000 | md5sum) & done; wait\npoweroff -f\n"))
+        b"for i in 1 2 3 4; do (seq 1 2000 | md5sum) & done; wait\ndmesg | grep -iE 'tsc|calibrat'\npoweroff -f\n"))
     result.expect(0).printed("there are 4", "IO-APIC")
     text = without_escapes(result.output)
     assert text.count(SUM) == 4, text
+    calibrates_nothing(text)
 
 
 def test_four_processors_on_two_cpus():

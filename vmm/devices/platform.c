@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The wiring of the machine, top to bottom: every device, its interrupt input and its ports. No
-// PCI, no display, no DMA controller: their ports float.
+// display, no DMA controller: their ports float. PCI is a host bridge alone.
 #include "vmm/devices/platform.h"
 
 #include <stddef.h>
@@ -36,6 +36,7 @@ static enum status init_devices(struct platform *platform, const struct platform
     test_device_init(&platform->test_device);
     fw_cfg_init(&platform->fw_cfg, config->memory_bytes,
                 config->processors > 0 ? config->processors : 1);
+    pci_host_init(&platform->pci, &platform->keyboard.device, KBC_RESET);
     enum status status = uart_init(&platform->uart, clock, &host);
     if (status == STATUS_OK)
         status = pit_init(&platform->pit, clock);
@@ -129,8 +130,8 @@ static enum status attach_ports(struct platform *platform)
         {pm, ACPI_PM_BASE, ACPI_PM_BASE + PM_TIMER - 1, 0, BUS_BYTE | BUS_WORD},
         {pm, ACPI_PM_BASE + PM_TIMER, ACPI_PM_BASE + ACPI_PM_PORTS - 1, PM_TIMER,
          BUS_BYTE | BUS_WORD | BUS_DWORD},
-        // A dword access to the PCI configuration address beside it must not reset the machine.
-        {keyboard, 0xcf9, 0xcf9, KBC_RESET, BUS_BYTE | BUS_WHOLE},
+        {&platform->pci.device, PCI_HOST_PORT, PCI_HOST_PORT + PCI_HOST_PORTS - 1, 0,
+         BUS_BYTE | BUS_WORD | BUS_DWORD},
         {exercise, TEST_DEVICE_LINES_PORT, TEST_DEVICE_LINES_PORT + TEST_DEVICE_LINES - 1,
          TEST_DEVICE_LINE, BUS_BYTE},
         {test, 0x8900, 0x8900, TEST_PORT_SHUTDOWN, BUS_BYTE},
@@ -213,7 +214,7 @@ void platform_reset(struct platform *platform)
         &platform->pic.device,         &platform->pit.device,    &platform->keyboard.device,
         &platform->rtc.device,         &platform->uart.device,   &platform->acpi_pm.device,
         &platform->test_ports.device,  &platform->fw_cfg.device, &platform->test_device.ports,
-        &platform->test_device.memory,
+        &platform->test_device.memory, &platform->pci.device,
     };
     platform->control = (struct machine_control){MACHINE_RUNS, 0};
     for (unsigned i = 0; i < ARRAY_COUNT(devices); i++)

@@ -16,6 +16,7 @@
 #include "vmm/devices/bus.h"
 #include "vmm/devices/clock.h"
 #include "vmm/devices/fw_cfg.h"
+#include "vmm/devices/pci_host.h"
 #include "vmm/devices/io_apic.h"
 #include "vmm/devices/keyboard_controller.h"
 #include "vmm/devices/local_apic.h"
@@ -66,6 +67,7 @@ struct platform {
     struct io_apic io_apic;
     struct platform_processor processor[APIC_BUS_PROCESSORS];
     struct fw_cfg fw_cfg;
+    struct pci_host pci;
     struct port_bus ports;          // it holds 64 KiB
     struct test_device test_device; // the same
 };

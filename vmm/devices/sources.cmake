@@ -17,6 +17,7 @@ set(SOURCES
     test_ports.c
     test_device.c
     fw_cfg.c
+    pci_host.c
     acpi_pm.c
     acpi_tables.c
     platform.c)

@@ -38,13 +38,42 @@ static void what_is_not_there_floats(void **state)
 {
     struct machine *m = *state;
     static const uint16_t ports[] = {0x00,  0x3f,  0x62,  0x2f8, 0x3c0, 0x3d5, 0x170, 0x1f7,
-                                     0xcf8, 0xcfc, 0x512, 0xe8,  0x5ff, 0x60c, 0xffff};
+                                     0xcf7, 0xd00, 0x512, 0xe8,  0x5ff, 0x60c, 0xffff};
     for (size_t i = 0; i < ARRAY_COUNT(ports); i++) {
         out(m, ports[i], 0);
         assert_int_equal(in(m, ports[i]), 0xff);
     }
-    assert_int_equal(platform_port_read(&m->platform, 0xcf8, 4), 0xffffffff);
-    assert_int_equal(platform_port_read(&m->platform, 0xcfc, 2), 0xffff);
+    assert_int_equal(platform_port_read(&m->platform, 0xcf4, 4), 0xffffffff);
+    assert_int_equal(platform_port_read(&m->platform, 0xd00, 2), 0xffff);
+}
+
+// A word of PCI configuration space.
+static uint32_t config(struct machine *m, uint32_t address, unsigned offset, unsigned size)
+{
+    platform_port_write(&m->platform, 0xcf8, 4, address);
+    return platform_port_read(&m->platform, (uint16_t)(0xcfc + offset), size);
+}
+
+static void empty_pci_bus(void **state)
+{
+    struct machine *m = *state;
+    out(m, 0xcfb, 1); // as some systems begin
+    assert_int_equal(config(m, 0x80000000, 0, 4), 0x12378086);
+    assert_int_equal(platform_port_read(&m->platform, 0xcf8, 4), 0x80000000);
+    assert_int_equal(config(m, 0x80000000, 2, 2), 0x1237);
+    assert_int_equal(config(m, 0x80000008, 3, 1), 6); // a bridge
+    assert_int_equal(config(m, 0x80000008, 2, 2), 0x0600);
+    assert_int_equal(config(m, 0x8000000f, 2, 1), 0); // header type; bits 1:0 are the data port's
+    assert_int_equal(platform_port_read(&m->platform, 0xcf8, 4), 0x8000000c);
+    for (uint32_t function = 1; function <= 0xffff; function++)
+        assert_int_equal(config(m, 0x80000000 | function << 8, 0, 4), 0xffffffff);
+    assert_int_equal(config(m, 0, 0, 4), 0xffffffff); // not enabled
+    (void)config(m, 0x80000004, 0, 2);
+    platform_port_write(&m->platform, 0xcfc, 2, 0xffff);
+    assert_int_equal(config(m, 0x80000004, 0, 4), 0); // read-only
+    platform_reset(&m->platform);
+    assert_int_equal(platform_port_read(&m->platform, 0xcf8, 4), 0);
+    assert_int_equal(platform_port_read(&m->platform, 0xcf8, 2), 0xffff);
 }
 
 static void test_exit(void **state)
@@ -302,6 +331,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refuses_bad_configurations),
         MACHINE_TEST(what_is_not_there_floats),
+        MACHINE_TEST(empty_pci_bus),
         MACHINE_TEST(test_exit),
         MACHINE_TEST(shutdown_word),
         MACHINE_TEST(debug_and_post_ports),
