@@ -31,7 +31,8 @@ enum system_call {
     SYS_MEMORY_FREE,      // (address, bytes): exactly what MEMORY_ALLOCATE returned
     SYS_CONTAINER_SPLIT,  // (container handle, pages, weight): handle of a new child with that
                           // quota. weight 0: its threads live on the parent's share of the CPU; 1
-                          // to 1000: on one of their own, root only (the first process has 100)
+                          // to 1000: on one of their own, root only (the first process has 100);
+                          // 255 such containers at a time
     SYS_CONTAINER_INFO,   // (container handle, struct container_info *)
     SYS_CONTAINER_REVOKE, // (container handle): ends what is charged to the child, returns its
                           // quota

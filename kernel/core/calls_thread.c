@@ -85,11 +85,13 @@ HANDLE_CALL(sys_container_split)
     }
     // A container that has a child is not revoked: it is still the one that the handle names.
     status = container_handle_check(handle);
+    if (status == STATUS_OK) {
+        status = scheduler_set_share(child, (uint32_t)handle->value, (uint32_t)c);
+    }
     if (status != STATUS_OK) {
         ASSERT(container_revoke(&kernel_containers, child) == STATUS_OK);
         return call_error(status);
     }
-    scheduler_set_share(child, (uint32_t)handle->value, (uint32_t)c);
     return call_new_handle(HANDLE_CONTAINER, container_handle(child).object);
 }
 

@@ -143,7 +143,8 @@ NORETURN void kernel_main(const struct boot_information *boot)
     start_virtualisation();
     processors_start(boot, &acpi);
     module_init(boot);
-    container_tree_init(&kernel_containers, page_free_count(&kernel_pages) - KERNEL_RESERVE);
+    container_tree_init(&kernel_containers, page_free_count(&kernel_pages) - KERNEL_RESERVE,
+                        CONTAINER_MAXIMUM);
     serial_port_start(local_apic_id());
     system_calls_install();
     mode_start(cpu);

@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: MIT
-// The quota tree of container.h: an array of slots, each naming its parent. Host-tested.
+// The quota tree of container.h: an array of slots, each naming its parent. The free ones form a
+// chain. Host-tested.
 #include "kernel/memory/container.h"
 #include "kernel/core/event_log.h"
 #include "kernel/lib/string.h"
 
 struct container_tree kernel_containers;
 
-void container_tree_init(struct container_tree *tree, uint64_t quota)
+void container_tree_init(struct container_tree *tree, uint64_t quota, uint32_t slots)
 {
     memset(tree, 0, sizeof(*tree));
     lock_initialize(&tree->lock, LOCK_CONTAINERS);
-    tree->slots[CONTAINER_ROOT] =
-        (struct container){.quota = quota, .parent = CONTAINER_ROOT, .generation = 1, .used = 1};
+    for (uint32_t id = slots; --id > CONTAINER_ROOT; tree->free = id) {
+        tree->slots[id].children = tree->free;
+    }
+    tree->slots[CONTAINER_ROOT] = (struct container){
+        .quota = quota, .parent = CONTAINER_ROOT, .generation = 1, .used = 1, .depth = 1};
     event_log(EVENT_SPLIT, CONTAINER_ROOT, quota, CONTAINER_ROOT);
 }
 
@@ -40,35 +44,11 @@ static bool container_has_room(const struct container *container, uint64_t pages
     return pages <= container->quota - container->usage;
 }
 
-/*@
-  requires container_tree_valid(tree);
-  terminates \true;
-  assigns \nothing;
-  ensures CONTAINER_ROOT < \result <= CONTAINER_MAXIMUM;
-  ensures \result < CONTAINER_MAXIMUM ==> !container_used(tree, \result);
-  ensures \forall integer id; 0 <= id < \result ==> container_used(tree, id);
-*/
-static uint32_t container_free_slot(const struct container_tree *tree)
-{
-    uint32_t id = CONTAINER_ROOT + 1;
-
-    /*@
-      loop invariant CONTAINER_ROOT < id <= CONTAINER_MAXIMUM;
-      loop invariant \forall integer i; 0 <= i < id ==> container_used(tree, i);
-      loop assigns id;
-      loop variant CONTAINER_MAXIMUM - id;
-    */
-    while (id < CONTAINER_MAXIMUM && tree->slots[id].used) {
-        id++;
-    }
-    return id;
-}
-
 // The public functions take the lock; what they do under it is in the functions called ..._locked.
 /*@
   requires container_tree_valid(tree) && \valid(child) && \separated(tree, child);
   terminates \true;
-  assigns tree->slots[0 .. CONTAINER_MAXIMUM - 1], *child;
+  assigns tree->slots[0 .. CONTAINER_MAXIMUM - 1], tree->free, *child;
   ensures container_tree_valid(tree);
   ensures \result == STATUS_OK || (container_all_same{Pre, Post}(tree) && *child == \old(*child));
   ensures \result == STATUS_NOT_FOUND <==> !container_used{Pre}(tree, parent_id);
@@ -76,12 +56,13 @@ static uint32_t container_free_slot(const struct container_tree *tree)
   ensures \result == STATUS_QUOTA <==> container_used{Pre}(tree, parent_id) &&
     quota > \old(tree->slots[parent_id].quota) - \old(tree->slots[parent_id].usage);
   ensures \result == STATUS_NO_MEMORY ==>
-    \forall integer id; 0 <= id < CONTAINER_MAXIMUM ==> container_used{Pre}(tree, id);
+    \old(tree->free) == 0 || \old(tree->slots[parent_id].depth) >= CONTAINER_DEPTH;
   ensures \result == STATUS_OK ==> !container_used{Pre}(tree, *child) &&
     0 < *child < CONTAINER_MAXIMUM;
   ensures \result == STATUS_OK ==> container_others_same{Pre, Post}(tree, parent_id, *child);
   ensures \result == STATUS_OK ==>
     tree->slots[parent_id].usage == \old(tree->slots[parent_id].usage) + quota &&
+    tree->slots[parent_id].lent == \old(tree->slots[parent_id].lent) + quota &&
     tree->slots[parent_id].children == \old(tree->slots[parent_id].children) + 1;
   ensures \result == STATUS_OK ==>
     tree->slots[*child].quota == quota && tree->slots[*child].usage == 0 &&
@@ -94,7 +75,7 @@ static enum status container_split_locked(struct container_tree *tree, uint32_t 
                                           uint64_t quota, uint32_t *child)
 {
     struct container *parent = container_find(tree, parent_id);
-    uint32_t id = container_free_slot(tree);
+    uint32_t id = tree->free;
 
     if (!parent) {
         return STATUS_NOT_FOUND;
@@ -105,7 +86,7 @@ static enum status container_split_locked(struct container_tree *tree, uint32_t 
     if (!container_has_room(parent, quota)) {
         return STATUS_QUOTA;
     }
-    if (id == CONTAINER_MAXIMUM) {
+    if (id == 0 || parent->depth >= CONTAINER_DEPTH) {
         return STATUS_NO_MEMORY;
     }
     /*@
@@ -120,12 +101,15 @@ static enum status container_split_locked(struct container_tree *tree, uint32_t 
       for (uint32_t end = 0; end < CONTAINER_MAXIMUM; end++) {
       }
     */
+    tree->free = tree->slots[id].children;
     parent->usage += quota;
+    parent->lent += quota;
     parent->children++;
     tree->slots[id] = (struct container){.quota = quota,
                                          .parent = parent_id,
                                          .generation = tree->slots[id].generation + 1,
-                                         .used = 1};
+                                         .used = 1,
+                                         .depth = (uint16_t)(parent->depth + 1)};
     //@ assert container_others_same{Pre, Here}(tree, parent_id, id);
     *child = id;
     //@ assert container_others_same{Pre, Here}(tree, parent_id, id);
@@ -217,42 +201,6 @@ enum status container_alloc(struct container_tree *tree, uint32_t id, uint64_t p
     return status;
 }
 
-// What is charged to the container itself, its children left out.
-/*@
-  requires container_tree_valid(tree) && container_used(tree, id);
-  terminates \true;
-  assigns \nothing;
-  ensures \result == container_own(tree, id);
-*/
-static uint64_t container_own_usage(const struct container_tree *tree, uint32_t id)
-{
-    uint64_t own = tree->slots[id].usage;
-
-    /*@
-      ghost
-      /@
-        loop invariant 0 <= end <= CONTAINER_MAXIMUM;
-        loop invariant container_sums_sane{Here}(tree, end);
-        loop assigns end;
-        loop variant CONTAINER_MAXIMUM - end;
-      @/
-      for (uint32_t end = 0; end < CONTAINER_MAXIMUM; end++) {
-      }
-    */
-    /*@
-      loop invariant CONTAINER_ROOT < i <= CONTAINER_MAXIMUM;
-      loop invariant own == tree->slots[id].usage - container_lent(tree, id, i);
-      loop assigns i, own;
-      loop variant CONTAINER_MAXIMUM - i;
-    */
-    for (uint32_t i = CONTAINER_ROOT + 1; i < CONTAINER_MAXIMUM && tree->slots[id].children; i++) {
-        if (tree->slots[i].used && tree->slots[i].parent == id) {
-            own -= tree->slots[i].quota;
-        }
-    }
-    return own;
-}
-
 /*@
   requires container_tree_valid(tree);
   terminates \true;
@@ -273,21 +221,9 @@ static enum status container_free_locked(struct container_tree *tree, uint32_t i
     if (!container) {
         return STATUS_NOT_FOUND;
     }
-    //@ assert container_own{Here}(tree, id) == container_own{Pre}(tree, id);
-    if (pages > container_own_usage(tree, id)) {
+    if (pages > container->usage - container->lent) {
         return STATUS_STATE;
     }
-    /*@
-      ghost
-      /@
-        loop invariant 0 <= end <= CONTAINER_MAXIMUM;
-        loop invariant container_sums_sane{Here}(tree, end);
-        loop assigns end;
-        loop variant CONTAINER_MAXIMUM - end;
-      @/
-      for (uint32_t end = 0; end < CONTAINER_MAXIMUM; end++) {
-      }
-    */
     container->usage -= pages;
     /*@
       ghost
@@ -321,7 +257,7 @@ enum status container_free(struct container_tree *tree, uint32_t id, uint64_t pa
 /*@
   requires container_tree_valid(tree);
   terminates \true;
-  assigns tree->slots[0 .. CONTAINER_MAXIMUM - 1];
+  assigns tree->slots[0 .. CONTAINER_MAXIMUM - 1], tree->free;
   ensures container_tree_valid(tree);
   ensures \result == STATUS_OK || container_all_same{Pre, Post}(tree);
   ensures \result == STATUS_NOT_FOUND <==> !container_used{Pre}(tree, id);
@@ -365,8 +301,11 @@ static enum status container_revoke_locked(struct container_tree *tree, uint32_t
     //@ assert container->parent != id;
     struct container *parent = &tree->slots[container->parent];
     parent->usage -= container->quota;
+    parent->lent -= container->quota;
     parent->children--;
     container->used = 0;
+    container->children = tree->free;
+    tree->free = id;
     /*@
       ghost
       /@

@@ -5,6 +5,9 @@
 //
 // Invariants after every call: used children are in range and point back to their parent;
 // usage <= quota; the sum of the children's quotas <= usage; the parent of a used slot is used.
+// Splitting, charging, giving back and ending one container take the same few steps however many
+// there are. Nesting has a limit, so that who looks for an ancestor does not hold the lock for
+// long.
 #pragma once
 
 #include <stdbool.h>
@@ -13,21 +16,26 @@
 #include "kernel/lib/compiler.h"
 #include "kernel/lock/lock.h"
 
-#define CONTAINER_MAXIMUM 256u
+#define CONTAINER_MAXIMUM 16384u
 #define CONTAINER_ROOT    0u
+#define CONTAINER_DEPTH   32u // of the lowest ones; the root's is 1
 
 struct container {
     uint64_t quota; // pages
     uint64_t usage; // pages: own ones and the quotas of the children
+    uint64_t lent;  // pages: the quotas of the children
     uint32_t parent;
-    uint32_t children;   // how many
+    uint32_t children;   // how many; of a free slot: the next free one, 0: none
     uint32_t generation; // counts the lives of the slot, to tell a stale handle from a fresh one
-    uint32_t used;       // 1: this slot is a container
+    uint16_t used;       // 1: this slot is a container
+    uint16_t depth;
 };
 
 struct container_tree {
     struct lock lock;
-    struct container slots[CONTAINER_MAXIMUM]; // guarded by lock
+    // Guarded by lock.
+    uint32_t free; // the first of the chain of free slots, 0: none
+    struct container slots[CONTAINER_MAXIMUM];
 };
 
 extern struct container_tree kernel_containers;
@@ -53,9 +61,22 @@ extern struct container_tree kernel_containers;
     tree->slots[id].usage <= tree->slots[id].quota &&
     container_used(tree, tree->slots[id].parent) &&
     tree->slots[id].children == container_count(tree, id, CONTAINER_MAXIMUM) &&
-    container_lent(tree, id, CONTAINER_MAXIMUM) <= tree->slots[id].usage;
+    tree->slots[id].lent == container_lent(tree, id, CONTAINER_MAXIMUM) &&
+    tree->slots[id].lent <= tree->slots[id].usage;
+
+  // The chain of the free slots: each is free, and follows at most one.
+  predicate container_is_free{L}(struct container_tree *tree, integer id) =
+    CONTAINER_ROOT < id < CONTAINER_MAXIMUM && tree->slots[id].used == 0;
+  predicate container_chain_valid{L}(struct container_tree *tree) =
+    (tree->free != 0 ==> container_is_free(tree, tree->free)) &&
+    (\forall integer id; container_is_free(tree, id) && tree->slots[id].children != 0 ==>
+       container_is_free(tree, tree->slots[id].children) &&
+       tree->slots[id].children != tree->free) &&
+    (\forall integer a, b; container_is_free(tree, a) && container_is_free(tree, b) && a != b &&
+       tree->slots[a].children != 0 ==> tree->slots[a].children != tree->slots[b].children);
+
   predicate container_tree_valid{L}(struct container_tree *tree) =
-    \valid(tree) && container_used(tree, CONTAINER_ROOT) &&
+    \valid(tree) && container_used(tree, CONTAINER_ROOT) && container_chain_valid(tree) &&
     \forall integer id; container_used(tree, id) ==> container_slot_valid(tree, id);
 
   // What an owner of `id` itself uses, its children left out.
@@ -65,10 +86,12 @@ extern struct container_tree kernel_containers;
   // From A to B nothing of slot `id` but its usage changed, or not even that.
   predicate container_same_family{A, B}(struct container_tree *tree, integer id) =
     \at(tree->slots[id].quota, A) == \at(tree->slots[id].quota, B) &&
+    \at(tree->slots[id].lent, A) == \at(tree->slots[id].lent, B) &&
     \at(tree->slots[id].parent, A) == \at(tree->slots[id].parent, B) &&
     \at(tree->slots[id].children, A) == \at(tree->slots[id].children, B) &&
     \at(tree->slots[id].generation, A) == \at(tree->slots[id].generation, B) &&
-    \at(tree->slots[id].used, A) == \at(tree->slots[id].used, B);
+    \at(tree->slots[id].used, A) == \at(tree->slots[id].used, B) &&
+    \at(tree->slots[id].depth, A) == \at(tree->slots[id].depth, B);
   predicate container_same{A, B}(struct container_tree *tree, integer id) =
     container_same_family{A, B}(tree, id) &&
     \at(tree->slots[id].usage, A) == \at(tree->slots[id].usage, B);
@@ -103,12 +126,14 @@ extern struct container_tree kernel_containers;
          tree->slots[i].quota <= container_lent(tree, p, end));
 */
 
-// Makes a tree whose root may use `quota` pages.
-void container_tree_init(struct container_tree *tree, uint64_t quota);
+// Makes a tree of up to `slots` containers (at most CONTAINER_MAXIMUM) whose root may use `quota`
+// pages.
+void container_tree_init(struct container_tree *tree, uint64_t quota, uint32_t slots);
 
 // Makes a child of `parent` with a quota of `quota` pages, taken from the parent. STATUS_NOT_FOUND:
 // no such parent; STATUS_INVALID: quota 0; STATUS_QUOTA: more than the parent has left;
-// STATUS_NO_MEMORY: no slot left. `*child` is written on success only.
+// STATUS_NO_MEMORY: no slot left, or the parent is one of the lowest that there may be. `*child` is
+// written on success only.
 MUST_CHECK enum status container_split(struct container_tree *tree, uint32_t parent, uint64_t quota,
                                        uint32_t *child);
 

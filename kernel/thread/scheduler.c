@@ -21,7 +21,8 @@ static struct {
     uint16_t share;
     uint16_t weight; // 0: the default
 } container_shares[CONTAINER_MAXIMUM];
-static_assert(SHARE_URGENT >= CONTAINER_MAXIMUM, "containers come first");
+static _Atomic uint32_t
+    share_owners[SHARE_URGENT]; // the container that took it last; 0's is its own
 
 void scheduler_init(uint64_t slice, void (*arm_timer)(uint64_t tsc))
 {
@@ -73,13 +74,35 @@ void scheduler_give_place(uint32_t cpu)
     atomic_fetch_sub_explicit(&schedulers[cpu].places, 1, memory_order_relaxed);
 }
 
-void scheduler_set_share(uint32_t container, uint32_t parent, uint32_t weight)
+// True while the container that took the share last lives.
+static bool is_taken(uint32_t share, uint32_t owner)
+{
+    struct container container;
+
+    return container_shares[owner].share == share &&
+           container_get(&kernel_containers, owner, &container);
+}
+
+enum status scheduler_set_share(uint32_t container, uint32_t parent, uint32_t weight)
 {
     container_shares[container] = container_shares[parent];
-    if (weight > 0) {
-        container_shares[container].share = (uint16_t)container;
+    for (uint32_t share = 1; weight > 0; share++) {
+        if (share == SHARE_URGENT) {
+            return STATUS_NO_MEMORY;
+        }
+        uint32_t owner = atomic_load_explicit(&share_owners[share], memory_order_relaxed);
+        if (is_taken(share, owner)) {
+            continue;
+        }
+        container_shares[container].share = (uint16_t)share;
         container_shares[container].weight = (uint16_t)weight;
+        // Who else wants this one finds it taken from here on.
+        if (atomic_compare_exchange_strong_explicit(&share_owners[share], &owner, container,
+                                                    memory_order_acq_rel, memory_order_relaxed)) {
+            break;
+        }
     }
+    return STATUS_OK;
 }
 
 void scheduler_assign_share(struct thread *thread)

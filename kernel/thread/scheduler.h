@@ -62,8 +62,9 @@ static inline bool scheduler_has_woken(const struct scheduler *scheduler)
 }
 
 // Says where the threads of a container run: on a share of its own with `weight` (1 to
-// SHARE_WEIGHT_MAXIMUM), or, with weight 0, on its parent's. Before it has any.
-void scheduler_set_share(uint32_t container, uint32_t parent, uint32_t weight);
+// SHARE_WEIGHT_MAXIMUM), or, with weight 0, on its parent's. Before it has any. STATUS_NO_MEMORY:
+// no share is left; only with a weight.
+MUST_CHECK enum status scheduler_set_share(uint32_t container, uint32_t parent, uint32_t weight);
 
 // The share and the weight of a new thread.
 void scheduler_assign_share(struct thread *thread);

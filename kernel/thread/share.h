@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include "kernel/thread/run_queue.h"
 
-#define SHARE_COUNT          257u // one for each container, and:
+#define SHARE_COUNT          257u // containers' own ones, and:
 #define SHARE_URGENT         256u // of all threads with a priority above 0
 #define SHARE_WEIGHT_DEFAULT 100u
 #define SHARE_WEIGHT_MAXIMUM 1000u

@@ -67,7 +67,7 @@ static void bench_pages(void)
 
 // -- threads --------------------------------------------------------------------------------------
 
-static void *objects[MAXIMUM]; // threads or channels
+static void *objects[MAXIMUM]; // threads, channels, or ids of containers
 static bool stop;
 
 static struct thread *start(void (*entry)(void *))
@@ -169,21 +169,30 @@ static void charge_page(uint32_t container)
     }
 }
 
+static void split_and_revoke(void)
+{
+    uint32_t child;
+
+    if (container_split(&kernel_containers, CONTAINER_ROOT, 1, &child) == STATUS_OK) {
+        (void)!container_revoke(&kernel_containers, child);
+    }
+}
+
 static void bench_containers(uint32_t count)
 {
     uint32_t last = CONTAINER_ROOT;
     uint32_t made = 0;
-    uint32_t ids[CONTAINER_MAXIMUM];
 
-    while (made < count && made < CONTAINER_MAXIMUM &&
+    while (made < count &&
            container_split(&kernel_containers, CONTAINER_ROOT, 2, &last) == STATUS_OK) {
-        ids[made++] = last;
+        objects[made++] = (void *)(uintptr_t)last;
     }
     if (made == count) {
         print_point("container_charge_free", count, TICKS_OF(charge_page(last)));
+        print_point("container_split_revoke", count, TICKS_OF(split_and_revoke()));
     }
     while (made > 0) {
-        (void)!container_revoke(&kernel_containers, ids[--made]);
+        (void)!container_revoke(&kernel_containers, (uint32_t)(uintptr_t)objects[--made]);
     }
 }
 

@@ -75,6 +75,16 @@ static bool any_free(const struct spec_containers *containers)
     return false;
 }
 
+static uint32_t depth_of(const struct spec_containers *containers, uint32_t id)
+{
+    uint32_t depth = 1;
+
+    for (; id != 0; id = containers->slots[id].parent) {
+        depth++;
+    }
+    return depth;
+}
+
 static void begin(const struct spec_containers *now, struct spec_containers *next)
 {
     if (next != now) {
@@ -96,6 +106,9 @@ enum spec_rule container_split_spec(const struct spec_containers *now, uint32_t 
     }
     if (!any_free(now)) {
         return SPLIT_SLOT;
+    }
+    if (depth_of(now, parent) == SPEC_DEPTH) {
+        return SPLIT_DEPTH;
     }
     if (child == 0 || child >= SPEC_CONTAINERS || now->slots[child].used) {
         return SPLIT_CHILD;

@@ -4,7 +4,8 @@
 
 #include "test/spec/rule.h"
 
-#define SPEC_CONTAINERS 256u
+#define SPEC_CONTAINERS 256u // at a time; the kernel's own tree has more slots, and uses low ones
+#define SPEC_DEPTH      32u  // of the lowest ones; the root's is 1
 
 struct spec_container {
     bool used;

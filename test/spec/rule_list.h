@@ -25,6 +25,7 @@
     X(SPLIT_QUOTA_ZERO, SPEC_CONTAINER, "split", STATUS_INVALID, "the quota is not 0")             \
     X(SPLIT_QUOTA, SPEC_CONTAINER, "split", STATUS_QUOTA, "the parent has that much left")         \
     X(SPLIT_SLOT, SPEC_CONTAINER, "split", STATUS_NO_MEMORY, "a slot is free")                     \
+    X(SPLIT_DEPTH, SPEC_CONTAINER, "split", STATUS_NO_MEMORY, "the child is not too far down")     \
     X(SPLIT_CHILD, SPEC_CONTAINER, "split", SPEC_PANIC, "the child's slot was free")               \
     X(ALLOC_CONTAINER, SPEC_CONTAINER, "alloc", STATUS_NOT_FOUND, "the container is in use")       \
     X(ALLOC_QUOTA, SPEC_CONTAINER, "alloc", STATUS_QUOTA, "usage stays within quota")              \

@@ -28,6 +28,7 @@
 #include "kernel/vm/vm.h"
 #include "test/host/lockstep/host_processor.h"
 #include "test/host/lockstep/lockstep.h"
+#include "test/spec/container.h"
 
 static int ram; // a file, so that stacks and direct map are the same memory
 static struct page_table space;
@@ -255,7 +256,7 @@ static void start_memory(void *unused)
                           &source) != STATUS_OK) {
         lockstep_fail("no machine");
     }
-    container_tree_init(&kernel_containers, page_free_count(&kernel_pages));
+    container_tree_init(&kernel_containers, page_free_count(&kernel_pages), SPEC_CONTAINERS);
 }
 
 void host_machine_start(uint32_t cpus)

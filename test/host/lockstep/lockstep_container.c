@@ -9,12 +9,15 @@ static struct container_tree tree;
 static struct container_tree before;
 static struct spec_containers spec;
 
-static_assert(SPEC_CONTAINERS == CONTAINER_MAXIMUM, "the same slots");
+static_assert(SPEC_CONTAINERS <= CONTAINER_MAXIMUM && SPEC_DEPTH == CONTAINER_DEPTH, "as many");
+
+// Of the tree, what the slots that it may use are.
+#define TREE_BYTES offsetof(struct container_tree, slots[SPEC_CONTAINERS])
 
 // The kernel's tree is what the specification says, counters and sums included.
 static void compare(void)
 {
-    for (uint32_t i = 0; i < CONTAINER_MAXIMUM; i++) {
+    for (uint32_t i = 0; i < SPEC_CONTAINERS; i++) {
         const struct container *product = &tree.slots[i];
         const struct spec_container *slot = &spec.slots[i];
 
@@ -22,6 +25,7 @@ static void compare(void)
         lockstep_equal("generation", product->generation, slot->generation);
         if (slot->used) {
             lockstep_equal("parent", product->parent, slot->parent);
+            lockstep_equal("depth", product->depth, i ? tree.slots[slot->parent].depth + 1 : 1);
             lockstep_equal("quota", product->quota, slot->quota);
             lockstep_equal("usage", product->usage, slot->usage);
         }
@@ -35,35 +39,36 @@ static void compare(void)
 
 static void snapshot(void)
 {
-    before = tree;
+    memcpy(&before, &tree, TREE_BYTES);
 }
 
-// Slots `a` and `b` may have changed, or none with SPEC_NONE.
+// Slots `a` and `b` may have changed, and with `a` the chain of free ones; or none with SPEC_NONE.
 static void only(const char *what, uint32_t a, uint32_t b)
 {
-    struct lockstep_field fields[3] = {LOCKSTEP_FIELD(tree.lock)};
+    struct lockstep_field fields[4] = {LOCKSTEP_FIELD(tree.lock)};
     size_t count = 1;
 
     if (a != SPEC_NONE) {
+        fields[count++] = (struct lockstep_field)LOCKSTEP_FIELD(tree.free);
         fields[count++] = (struct lockstep_field)LOCKSTEP_FIELD(tree.slots[a]);
     }
     if (b != SPEC_NONE) {
         fields[count++] = (struct lockstep_field)LOCKSTEP_FIELD(tree.slots[b]);
     }
-    lockstep_only(what, &tree, &before, sizeof(tree), fields, count);
+    lockstep_only(what, &tree, &before, TREE_BYTES, fields, count);
     compare();
 }
 
 // A container id: mostly in use, now and then any number.
 static uint32_t any_id(void)
 {
-    uint32_t id = lockstep_below(CONTAINER_MAXIMUM);
+    uint32_t id = lockstep_below(SPEC_CONTAINERS);
 
     if (lockstep_chance(2)) {
-        return (uint32_t)lockstep_boundary(CONTAINER_MAXIMUM);
+        return (uint32_t)lockstep_boundary(SPEC_CONTAINERS);
     }
     for (uint32_t i = 0; i < 8 && !spec.slots[id].used; i++) {
-        id = lockstep_below(1 + lockstep_below(CONTAINER_MAXIMUM));
+        id = lockstep_below(1 + lockstep_below(SPEC_CONTAINERS));
     }
     return id;
 }
@@ -72,7 +77,7 @@ static uint64_t any_pages(uint32_t id)
 {
     uint64_t left = 100;
 
-    if (id < CONTAINER_MAXIMUM && spec.slots[id].used) {
+    if (id < SPEC_CONTAINERS && spec.slots[id].used) {
         left = spec.slots[id].quota - spec.slots[id].usage;
     }
     return lockstep_chance(80) ? lockstep_below(1 + (uint32_t)(left / 4)) : lockstep_boundary(left);
@@ -119,7 +124,7 @@ static void uncharge(uint32_t id, uint64_t pages)
 
 static void revoke(uint32_t id)
 {
-    uint32_t parent = id < CONTAINER_MAXIMUM ? spec.slots[id].parent : SPEC_NONE;
+    uint32_t parent = id < SPEC_CONTAINERS ? spec.slots[id].parent : SPEC_NONE;
 
     snapshot();
     enum status status = container_revoke(&tree, id);
@@ -135,7 +140,7 @@ static enum spec_rule revoke_all_spec(uint32_t id)
 
     for (bool progress = true; progress && rule == REVOKE_EMPTY;) {
         progress = false;
-        for (uint32_t i = CONTAINER_MAXIMUM; i-- > 1;) {
+        for (uint32_t i = SPEC_CONTAINERS; i-- > 1;) {
             progress |= i != id && container_is_within_spec(&spec, i, id) &&
                         container_revoke_spec(&spec, i, &spec) == SPEC_ALLOWED;
         }
@@ -146,11 +151,11 @@ static enum spec_rule revoke_all_spec(uint32_t id)
 
 static void give_back_below(uint32_t id)
 {
-    for (uint32_t i = 0; i < CONTAINER_MAXIMUM; i++) {
+    for (uint32_t i = 0; i < SPEC_CONTAINERS; i++) {
         if (container_is_within_spec(&spec, i, id)) {
             uint64_t lent = 0;
 
-            for (uint32_t k = 1; k < CONTAINER_MAXIMUM; k++) {
+            for (uint32_t k = 1; k < SPEC_CONTAINERS; k++) {
                 lent += spec.slots[k].used && spec.slots[k].parent == i ? spec.slots[k].quota : 0;
             }
             uncharge(i, spec.slots[i].usage - lent);
@@ -193,10 +198,26 @@ static void look(uint32_t id, uint32_t other)
     only("getters", SPEC_NONE, SPEC_NONE);
 }
 
+// A chain of children that goes as far down as it may, and one too far.
+static void go_down(void)
+{
+    uint32_t id = CONTAINER_ROOT;
+
+    for (uint64_t quota = 2 * CONTAINER_DEPTH; spec.slots[id].quota > 1; quota--) {
+        uint32_t slot = tree.free;
+
+        split(id, quota);
+        if (!spec.slots[slot].used || spec.slots[slot].parent != id) {
+            return;
+        }
+        id = slot;
+    }
+}
+
 // All slots in use: a split has nowhere to go.
 static void fill_slots(void)
 {
-    for (uint32_t i = 0; i < CONTAINER_MAXIMUM; i++) {
+    for (uint32_t i = 0; i < SPEC_CONTAINERS; i++) {
         split(CONTAINER_ROOT, 1);
     }
 }
@@ -212,11 +233,13 @@ static void start(void)
 {
     uint64_t quota = lockstep_chance(10) ? UINT64_MAX : 1000 + lockstep_below(100000);
 
-    container_tree_init(&tree, quota);
+    container_tree_init(&tree, quota, SPEC_CONTAINERS);
     spec_containers_init(&spec, quota);
     compare();
     if (lockstep_chance(20)) {
         fill_slots();
+    } else {
+        go_down();
     }
     check_choice_of_slot();
 }

@@ -297,7 +297,7 @@ static void check_spawn(const struct actor *order)
 static void order_spawn(struct actor *order)
 {
     order->target = free_actor();
-    order->bits = lockstep_chance(90) ? CONTAINER_ROOT : lockstep_below(CONTAINER_MAXIMUM);
+    order->bits = lockstep_chance(90) ? CONTAINER_ROOT : lockstep_below(SPEC_CONTAINERS);
     order->count = lockstep_below(PRIORITY_COUNT);
     order->cpu = lockstep_chance(50) ? CPU_ANY : lockstep_below(WORLD_CPUS);
     order->cpu = lockstep_chance(3) ? WORLD_CPUS + lockstep_below(100) : order->cpu;

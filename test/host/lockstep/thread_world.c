@@ -95,7 +95,7 @@ static void compare_channel(uint32_t i)
 
 static void compare_containers(void)
 {
-    for (uint32_t i = 0; i < CONTAINER_MAXIMUM; i++) {
+    for (uint32_t i = 0; i < SPEC_CONTAINERS; i++) {
         const struct container *product = &kernel_containers.slots[i];
         const struct spec_container *model = &spec.containers.slots[i];
 
