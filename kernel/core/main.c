@@ -93,6 +93,16 @@ static void start_interrupts(const struct boot_information *boot)
     log_line(LOG_INFO, "clock: %lu kHz; local APIC %u", time_base_tsc_hz() / 1000, local_apic_id());
 }
 
+// Containers share all memory but what is the kernel's, and what other CPUs than that which asks
+// may keep at hand: within its quota nobody is refused a page.
+static void start_containers(void)
+{
+    uint64_t kept = (processor_count() - 1) * (uint64_t)CPU_FREE_PAGES;
+
+    container_tree_init(&kernel_containers, page_free_count(&kernel_pages) - KERNEL_RESERVE - kept,
+                        CONTAINER_MAXIMUM);
+}
+
 static void start_virtualisation(void)
 {
     if (virt_init() != STATUS_OK) {
@@ -143,8 +153,7 @@ NORETURN void kernel_main(const struct boot_information *boot)
     start_virtualisation();
     processors_start(boot, &acpi);
     module_init(boot);
-    container_tree_init(&kernel_containers, page_free_count(&kernel_pages) - KERNEL_RESERVE,
-                        CONTAINER_MAXIMUM);
+    start_containers();
     serial_port_start(local_apic_id());
     system_calls_install();
     mode_start(cpu);

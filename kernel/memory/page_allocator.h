@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The page allocator: 4 KiB pages and 2 MiB blocks of RAM, each with exactly one owner.
 // Memory is managed by 2 MiB block; single pages come from blocks already broken, so that whole
-// blocks stay whole. Pure but for the lock, which each public function takes itself: memory is
-// reached through the direct-map base that it was given. Charging a container is done one layer
-// up, in kernel/memory/memory.h.
+// blocks stay whole. Each CPU keeps a few single pages of its allocator at hand
+// (arch/x86/cpu/cpu.h), so that most calls take no lock; in their blocks they count as given out.
+// Memory is reached through the direct-map base that the allocator was given. Charging a container
+// is done one layer up, in kernel/memory/memory.h.
 #pragma once
 
 #include <stdbool.h>
@@ -18,9 +19,10 @@
 #define PAGES_PER_BLOCK 512u
 
 // Owners: container ids, and two of the allocator's own.
-#define PAGE_OWNER_FREE     0xffffu
-#define PAGE_OWNER_RESERVED 0xfffeu // not RAM, firmware, kernel image, boot modules, descriptors
-#define PAGE_OWNER_KERNEL   0xfffdu // allocated by the kernel for itself
+#define PAGE_OWNER_FREE     0x7fffu
+#define PAGE_OWNER_RESERVED 0x7ffeu // not RAM, firmware, kernel image, boot modules, descriptors
+#define PAGE_OWNER_KERNEL   0x7ffdu // allocated by the kernel for itself
+#define PAGE_OWNER_LARGE    0x8000u // with the owner's number, inside: one of the 512 of 2 MiB
 
 enum page_fill {
     PAGE_ZEROED,        // what leaves the kernel, and page tables
@@ -34,45 +36,38 @@ struct page_range { // bytes, host physical; [start, end)
 
 struct page_block {
     uint64_t free_bits[PAGES_PER_BLOCK / 64]; // bit set: page is free
-    struct queue_node node;                   // in the queue that `state` names
-    uint16_t free_count;
-    uint8_t state; // enum page_block_state
-    uint8_t reserved[5];
-};
-
-enum page_block_state {
-    BLOCK_WHOLE,   // all free, in queue `whole`
-    BLOCK_PARTIAL, // some free, in queue `partial`
-    BLOCK_FULL,    // none free, in no queue
-    BLOCK_LARGE,   // given out as one 2 MiB page, in no queue
+    struct queue_node node;                   // in a queue of the allocator's, or in none
+    uint64_t free_count;
 };
 
 struct page_allocator {
-    struct lock lock;
-    // All below is guarded by lock; the pointers and block_count are constant after initialising.
+    // Constant after initialising.
     uint8_t *memory; // where host-physical address 0 is mapped
     struct page_block *blocks;
-    uint16_t *owners; // of each page
-    uint32_t block_count;
-    struct queue whole;
-    struct queue partial;
-    uint64_t total_pages; // usable pages, the descriptors' own not counted
-    uint64_t free_pages;
+    _Atomic uint16_t *owners; // of each page: what is written here is up to its owner's calls
+    uint64_t page_count;      // of `owners`
+    uint64_t total_pages;     // usable pages, the descriptors' own not counted
+
+    struct lock lock;
+    // Guarded by lock, as is what `blocks` points to.
+    struct queue whole;   // blocks with all pages free
+    struct queue partial; // blocks with some
+    uint64_t free_pages;  // but for those that CPUs keep
 };
 
 extern struct page_allocator kernel_pages;
 
 // Takes over RAM. `usable` are the ranges of RAM that nobody uses, in any order, not overlapping;
 // the descriptors are put into one of them. `memory` is where host-physical 0 is mapped.
-// STATUS_INVALID: a range is reversed or not page aligned; STATUS_NO_MEMORY: no range can hold the
-// descriptors.
+// STATUS_INVALID: a range is reversed, not page aligned or above 16 TiB; STATUS_NO_MEMORY: no range
+// can hold the descriptors.
 MUST_CHECK enum status page_allocator_init(struct page_allocator *allocator,
                                            const struct page_range *usable, size_t count,
                                            void *memory);
 
 // Gives out one aligned page of `size` bytes, PAGE_SIZE or LARGE_PAGE_SIZE, to `owner`.
-// STATUS_NO_MEMORY; STATUS_INVALID: another size, or `owner` is PAGE_OWNER_FREE or
-// PAGE_OWNER_RESERVED.
+// STATUS_NO_MEMORY: none is left but what other CPUs keep, CPU_FREE_PAGES each at most;
+// STATUS_INVALID: another size, or `owner` is PAGE_OWNER_FREE or PAGE_OWNER_RESERVED.
 MUST_CHECK enum status page_allocate(struct page_allocator *allocator, uint32_t owner,
                                      uint64_t size, enum page_fill fill, hpa_t *page);
 
@@ -82,7 +77,7 @@ MUST_CHECK enum status page_free(struct page_allocator *allocator, uint32_t owne
                                  uint64_t size);
 
 // The owner of the page that holds `address`; PAGE_OWNER_RESERVED outside RAM.
-uint32_t page_owner(struct page_allocator *allocator, hpa_t address);
+uint32_t page_owner(const struct page_allocator *allocator, hpa_t address);
 
-// Free pages now, those in whole blocks included.
+// Free pages now, those in whole blocks and those that CPUs keep included.
 uint64_t page_free_count(struct page_allocator *allocator);

@@ -22,13 +22,13 @@ void spec_pages_add(struct spec_pages *pages, uint64_t first, uint64_t end)
     }
 }
 
-// Blocks whose number of free pages lies in [least, most].
-static uint32_t blocks_with(const struct spec_pages *now, uint32_t least, uint32_t most)
+// Blocks with at least so many free pages.
+static uint32_t blocks_with(const struct spec_pages *now, uint32_t least)
 {
     uint32_t count = 0;
 
     for (uint32_t i = 0; i < SPEC_BLOCKS; i++) {
-        count += now->free[i] >= least && now->free[i] <= most;
+        count += now->free[i] >= least;
     }
     return count;
 }
@@ -56,9 +56,6 @@ static enum spec_rule choice_check(const struct spec_pages *now, uint64_t size, 
     if (now->owner[address / SMALL] != SPEC_OWNER_FREE) {
         return ALLOCATE_CHOICE;
     }
-    if (now->free[block] == SPEC_BLOCK_PAGES && blocks_with(now, 1, SPEC_BLOCK_PAGES - 1) != 0) {
-        return ALLOCATE_WHOLE;
-    }
     return SPEC_ALLOWED;
 }
 
@@ -71,7 +68,7 @@ enum spec_rule page_allocate_spec(const struct spec_pages *now, uint32_t owner, 
     if (size != SMALL && size != LARGE) {
         return ALLOCATE_SIZE;
     }
-    if (blocks_with(now, size == LARGE ? SPEC_BLOCK_PAGES : 1, SPEC_BLOCK_PAGES) == 0) {
+    if (blocks_with(now, size == LARGE ? SPEC_BLOCK_PAGES : 1) == 0) {
         return ALLOCATE_NONE;
     }
     enum spec_rule rule = choice_check(now, size, address);

@@ -8,9 +8,9 @@
 #define SPEC_BLOCK_PAGES   512u // of a 2 MiB block
 #define SPEC_BLOCKS        16u
 #define SPEC_PAGES         (SPEC_BLOCKS * SPEC_BLOCK_PAGES)
-#define SPEC_OWNER_FREE    0xffffu
-#define SPEC_OWNER_NONE    0xfffeu // not RAM, or the kernel's for ever
-#define SPEC_OWNER_MAXIMUM 0xfffdu
+#define SPEC_OWNER_FREE    0x7fffu
+#define SPEC_OWNER_NONE    0x7ffeu // not RAM, or the kernel's for ever
+#define SPEC_OWNER_MAXIMUM 0x7ffdu
 
 struct spec_pages {
     uint16_t owner[SPEC_PAGES];
@@ -22,8 +22,7 @@ struct spec_pages {
 void spec_pages_init(struct spec_pages *pages);
 void spec_pages_add(struct spec_pages *pages, uint64_t first, uint64_t end);
 
-// `address`: what the kernel chose. Any free page of the size is right, but a block that is wholly
-// free is broken only when no broken one has a page left.
+// `address`: what the kernel chose. Any free page of the size is right.
 enum spec_rule page_allocate_spec(const struct spec_pages *now, uint32_t owner, uint64_t size,
                                   uint64_t address, struct spec_pages *next);
 enum spec_rule page_free_spec(const struct spec_pages *now, uint32_t owner, uint64_t address,

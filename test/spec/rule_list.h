@@ -120,7 +120,6 @@
     X(ALLOCATE_SIZE, SPEC_PAGE, "page alloc", STATUS_INVALID, "4 KiB or 2 MiB")                    \
     X(ALLOCATE_NONE, SPEC_PAGE, "page alloc", STATUS_NO_MEMORY, "a page of that size is free")     \
     X(ALLOCATE_CHOICE, SPEC_PAGE, "page alloc", SPEC_PANIC, "the page given out was free")         \
-    X(ALLOCATE_WHOLE, SPEC_PAGE, "page alloc", SPEC_PANIC, "a broken block is used up first")      \
     X(PAGE_FREE_SIZE, SPEC_PAGE, "page free", STATUS_INVALID, "4 KiB or 2 MiB")                    \
     X(PAGE_FREE_ADDRESS, SPEC_PAGE, "page free", STATUS_INVALID, "aligned, and in RAM")            \
     X(PAGE_FREE_NOBODY, SPEC_PAGE, "page free", STATUS_INVALID, "the owner is one that may own")   \

@@ -12,7 +12,8 @@
 #include "arch/x86/paging/layout.h"
 #include "kernel/lib/compiler.h"
 
-#define CPU_MAXIMUM 64u
+#define CPU_MAXIMUM    64u
+#define CPU_FREE_PAGES 31u // that a CPU keeps at hand, at most
 
 // Segment selectors, in the order that SYSENTER and SYSEXIT demand: SYSENTER_CS, +8 for SS, +32 and
 // +40 for 64-bit user CS and SS.
@@ -79,6 +80,10 @@ struct cpu {
     enum cpu_mode mode;
     uint32_t in_interrupt; // nesting of interrupt handlers
     void *kernel;          // the kernel's own per-CPU data
+
+    // Owned by the page allocator: numbers of free pages. Other CPUs read how many.
+    _Atomic uint64_t free_page_count;
+    uint32_t free_pages[CPU_FREE_PAGES];
 };
 static_assert(offsetof(struct cpu, tss) % 8 == 4, "tss.rsp[0] is aligned to 8");
 

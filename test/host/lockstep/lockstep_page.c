@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: MIT
-// Lock-step: kernel/memory/page_allocator.c and the specification of the page allocator.
+// Lock-step: kernel/memory/page_allocator.c, called by several CPUs, and the specification of the
+// page allocator, which does not know what CPUs keep at hand.
 #include <stdlib.h>
 #include <string.h>
+#include "arch/x86/cpu/cpu.h"
 #include "kernel/memory/page_allocator.h"
+#include "test/host/lockstep/host_machine.h"
 #include "test/host/lockstep/lockstep.h"
 #include "test/spec/page.h"
 
 #define RAM_BYTES (SPEC_BLOCKS * LARGE_PAGE_SIZE)
+#define CPUS      2u
 
 static struct page_allocator allocator;
 static struct spec_pages spec;
 static uint8_t *ram;
+static uint32_t cpu; // that makes the calls
 
 // Everything of the allocator, as it was before a call.
 static struct page_allocator before;
@@ -21,43 +26,117 @@ static void snapshot(void)
 {
     before = allocator;
     memcpy(blocks_before, allocator.blocks, sizeof(blocks_before));
-    memcpy(owners_before, allocator.owners, sizeof(owners_before));
+    memcpy(owners_before, (const void *)allocator.owners, sizeof(owners_before));
+}
+
+// -- calls, on the CPU ----------------------------------------------------------------------------
+
+struct call {
+    uint32_t owner;
+    uint64_t size;
+    enum page_fill fill;
+    hpa_t page;
+    enum status status;
+};
+
+static void call_allocate(void *argument)
+{
+    struct call *call = argument;
+
+    call->status = page_allocate(&allocator, call->owner, call->size, call->fill, &call->page);
+}
+
+static void call_free(void *argument)
+{
+    struct call *call = argument;
+
+    call->status = page_free(&allocator, call->owner, call->page, call->size);
+}
+
+static void call_free_count(void *count)
+{
+    *(uint64_t *)count = page_free_count(&allocator);
+}
+
+// -- what CPUs keep -------------------------------------------------------------------------------
+
+// How many pages of a block they keep.
+static uint32_t kept_of(uint32_t block)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < CPUS; i++) {
+        for (uint32_t k = 0; k < cpu_of(i)->free_page_count; k++) {
+            count += cpu_of(i)->free_pages[k] / SPEC_BLOCK_PAGES == block;
+        }
+    }
+    return count;
+}
+
+// What is free to a CPU: all but what others keep.
+static struct spec_pages free_to(uint32_t caller)
+{
+    struct spec_pages pages = spec;
+
+    for (uint32_t i = 0; i < CPUS; i++) {
+        for (uint32_t k = 0; i != caller && k < cpu_of(i)->free_page_count; k++) {
+            uint32_t number = cpu_of(i)->free_pages[k];
+
+            pages.owner[number] = SPEC_OWNER_NONE;
+            pages.free[number / SPEC_BLOCK_PAGES]--;
+        }
+    }
+    return pages;
 }
 
 // -- comparing ----------------------------------------------------------------------------------
 
-static uint32_t state_of(uint32_t block)
+enum block_state { BLOCK_WHOLE, BLOCK_PARTIAL, BLOCK_FULL };
+
+static enum block_state state_of(uint32_t block)
 {
-    if (spec.large[block]) {
-        return BLOCK_LARGE;
-    }
-    if (spec.free[block] == 0) {
+    uint32_t free = spec.free[block] - kept_of(block);
+
+    if (free == 0) {
         return BLOCK_FULL;
     }
-    return spec.free[block] == SPEC_BLOCK_PAGES ? BLOCK_WHOLE : BLOCK_PARTIAL;
+    return free == SPEC_BLOCK_PAGES ? BLOCK_WHOLE : BLOCK_PARTIAL;
 }
 
-// The block's bitmap, count and queue are what the owners of its pages say.
+static bool is_kept(uint32_t page)
+{
+    for (uint32_t i = 0; i < CPUS; i++) {
+        for (uint32_t k = 0; k < cpu_of(i)->free_page_count; k++) {
+            if (cpu_of(i)->free_pages[k] == page) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+// The block's bitmap, count and queue are what the owners of its pages, and what CPUs keep, say.
 static void compare_block(uint32_t index)
 {
     const struct page_block *block = &allocator.blocks[index];
     const struct queue *queue = block->node.queue;
 
-    lockstep_equal("free pages of a block", block->free_count, spec.free[index]);
-    lockstep_equal("state of a block", block->state, state_of(index));
+    lockstep_equal("free pages of a block", block->free_count, spec.free[index] - kept_of(index));
     lockstep_equal("in the queue of whole blocks", queue == &allocator.whole,
-                   block->state == BLOCK_WHOLE);
+                   state_of(index) == BLOCK_WHOLE);
     lockstep_equal("in the queue of broken blocks", queue == &allocator.partial,
-                   block->state == BLOCK_PARTIAL);
+                   state_of(index) == BLOCK_PARTIAL);
     for (uint32_t i = 0; i < SPEC_BLOCK_PAGES; i++) {
+        uint32_t page = index * SPEC_BLOCK_PAGES + i;
+
         lockstep_equal("a bit of the map", block->free_bits[i / 64] >> (i % 64) & 1,
-                       spec.owner[index * SPEC_BLOCK_PAGES + i] == SPEC_OWNER_FREE);
+                       spec.owner[page] == SPEC_OWNER_FREE && !is_kept(page));
     }
 }
 
 static void compare_queues(void)
 {
-    uint32_t count[4] = {0};
+    uint32_t count[BLOCK_FULL + 1] = {0};
 
     for (uint32_t i = 0; i < SPEC_BLOCKS; i++) {
         count[state_of(i)]++;
@@ -69,37 +148,47 @@ static void compare_queues(void)
 
 static void compare_all(void)
 {
+    uint64_t count;
+
     for (uint32_t i = 0; i < SPEC_BLOCKS; i++) {
         compare_block(i);
     }
-    lockstep_equal("free pages", page_free_count(&allocator), page_free_count_spec(&spec));
+    host_on_cpu(cpu, call_free_count, &count);
+    lockstep_equal("free pages", count, page_free_count_spec(&spec));
 }
 
-// Of the allocator only counters, the pages [first, first + count) and their block changed, and of
-// other blocks the links of the queues. With count 0 nothing but the lock.
+// The owners are the specification's, and say in which size a page was given out.
+static void compare_owners(const char *what)
+{
+    for (uint32_t i = 0; i < SPEC_PAGES; i++) {
+        uint32_t large = spec.large[i / SPEC_BLOCK_PAGES] ? PAGE_OWNER_LARGE : 0;
+
+        if (allocator.owners[i] != (spec.owner[i] | large)) {
+            lockstep_fail("%s: page %u has owner 0x%x and not 0x%x", what, i, allocator.owners[i],
+                          spec.owner[i] | large);
+        }
+    }
+}
+
+// Of the allocator only the pages [first, first + count) changed and, with the lock taken, blocks,
+// their queues and counters.
 static void only(const char *what, uint64_t first, uint64_t count)
 {
+    bool locked = allocator.lock.last != before.lock.last;
     const struct lockstep_field changed[] = {
         LOCKSTEP_FIELD(allocator.lock), LOCKSTEP_FIELD(allocator.whole),
         LOCKSTEP_FIELD(allocator.partial), LOCKSTEP_FIELD(allocator.free_pages)};
-    const struct lockstep_field pages = {&allocator.owners[first], count * sizeof(uint16_t)};
-    struct lockstep_field blocks[SPEC_BLOCKS + 1];
+    const struct lockstep_field pages = {(void *)&allocator.owners[first],
+                                         count * sizeof(uint16_t)};
+    const struct lockstep_field blocks = {allocator.blocks, sizeof(blocks_before)};
 
-    for (uint32_t i = 0; i < SPEC_BLOCKS; i++) {
-        blocks[i] = (struct lockstep_field)LOCKSTEP_FIELD(allocator.blocks[i].node);
-    }
-    blocks[SPEC_BLOCKS] =
-        (struct lockstep_field)LOCKSTEP_FIELD(allocator.blocks[first / SPEC_BLOCK_PAGES]);
     lockstep_only(what, &allocator, &before, sizeof(before), changed,
-                  count != 0 ? ARRAY_COUNT(changed) : 1);
-    lockstep_only(what, allocator.owners, owners_before, sizeof(owners_before), &pages, count != 0);
-    lockstep_only(what, allocator.blocks, blocks_before, sizeof(blocks_before), blocks,
-                  count != 0 ? ARRAY_COUNT(blocks) : 0);
-    if (memcmp(allocator.owners, spec.owner, sizeof(spec.owner)) != 0) {
-        lockstep_fail("%s: the owners are not those of the specification", what);
-    }
-    compare_queues();
-    if (count != 0) {
+                  locked ? ARRAY_COUNT(changed) : 0);
+    lockstep_only(what, (const void *)allocator.owners, owners_before, sizeof(owners_before),
+                  &pages, count != 0);
+    lockstep_only(what, allocator.blocks, blocks_before, sizeof(blocks_before), &blocks, locked);
+    if (locked) {
+        compare_queues();
         compare_block((uint32_t)(first / SPEC_BLOCK_PAGES));
     }
 }
@@ -138,19 +227,26 @@ static void check_neighbour(uint64_t address, uint64_t kept)
 static void allocate(uint32_t owner, uint64_t size)
 {
     enum page_fill fill = lockstep_chance(60) ? PAGE_ZEROED : PAGE_CONTENTS_KEPT;
-    hpa_t page = hpa(1);
+    struct call call = {owner, size, fill, hpa(1), STATUS_OK};
 
     snapshot();
-    enum status status = page_allocate(&allocator, owner, size, fill, &page);
-    enum spec_rule rule = page_allocate_spec(&spec, owner, size, page.value, &spec);
-    if (status != STATUS_OK) {
-        lockstep_same("allocate", rule, status);
+    host_on_cpu(cpu, call_allocate, &call);
+    hpa_t page = call.page;
+    if (call.status != STATUS_OK) {
+        struct spec_pages mine = free_to(cpu);
+
+        lockstep_same("allocate", page_allocate_spec(&mine, owner, size, page.value, &mine),
+                      call.status);
         lockstep_equal("the page that was not given", page.value, 1);
         only("allocate refused", 0, 0);
         return;
     }
-    lockstep_same("allocate", rule, status);
+    lockstep_same("allocate", page_allocate_spec(&spec, owner, size, page.value, &spec),
+                  call.status);
     only("allocate", page.value / PAGE_SIZE, size / PAGE_SIZE);
+    if (size == PAGE_SIZE && allocator.whole.length < before.whole.length) {
+        lockstep_equal("broken blocks when a whole one is broken", before.partial.length, 0);
+    }
     if (fill == PAGE_ZEROED && !is_zero(page.value, size)) {
         lockstep_fail("a page was given out with its last owner's bytes");
     }
@@ -163,11 +259,13 @@ static void allocate(uint32_t owner, uint64_t size)
 
 static void release(uint32_t owner, uint64_t address, uint64_t size)
 {
+    struct call call = {owner, size, PAGE_ZEROED, hpa(address), STATUS_OK};
+
     snapshot();
-    enum status status = page_free(&allocator, owner, hpa(address), size);
-    lockstep_same("free", page_free_spec(&spec, owner, address, size, &spec), status);
+    host_on_cpu(cpu, call_free, &call);
+    lockstep_same("free", page_free_spec(&spec, owner, address, size, &spec), call.status);
     only("free", address / PAGE_SIZE % (uint64_t)SPEC_PAGES,
-         status == STATUS_OK ? size / PAGE_SIZE : 0);
+         call.status == STATUS_OK ? size / PAGE_SIZE : 0);
 }
 
 // Mostly a page that is in use, with its owner and size.
@@ -234,6 +332,9 @@ static void start(void)
     };
 
     memset(ram, 0xa5, RAM_BYTES);
+    for (uint32_t i = 0; i < CPUS; i++) {
+        cpu_of(i)->free_page_count = 0; // they were another allocator's
+    }
     if (page_allocator_init(&allocator, usable, 2, ram) != STATUS_OK) {
         lockstep_fail("the allocator does not start");
     }
@@ -250,6 +351,8 @@ static void start(void)
 static void step(uint64_t number)
 {
     uint32_t grow = number / 10000 % 2 == 0 ? 92 : 20;
+
+    cpu = lockstep_below(CPUS);
     uint64_t size = lockstep_chance(3) ? LARGE_PAGE_SIZE : PAGE_SIZE;
 
     if (lockstep_chance(5)) {
@@ -270,11 +373,15 @@ int main(int argc, char **argv)
     if (ram == NULL) {
         lockstep_fail("no memory for the test");
     }
+    host_machine_start(CPUS);
     for (uint64_t i = 0; lockstep_more(); i++) {
         if (i % 50000 == 0) {
             start();
         }
         step(i);
+        if (i % 20 == 0) {
+            compare_owners("after some steps");
+        }
         if (i % 200 == 0) {
             compare_all();
             check_choice();
