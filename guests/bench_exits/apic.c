@@ -2,6 +2,7 @@
 // What operations of the local APIC cost. See apic.h.
 #include "guests/bench_exits/apic.h"
 
+#include "guests/library/machine.h"
 #include "guests/library/traps.h"
 
 #define MSR_APIC_BASE    0x1bu
@@ -35,30 +36,6 @@ __asm__("apic_self_handler:\n\t"
         "mov $0x80b, %ecx\n\txor %eax, %eax\n\txor %edx, %edx\n\twrmsr\n\t"
         "pop %rdx\n\tpop %rcx\n\tpop %rax\n\tiretq\n");
 
-static inline uint64_t read_tsc(void)
-{
-    uint32_t low, high;
-
-    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
-    return low | (uint64_t)high << 32;
-}
-
-static inline void write_msr(uint32_t number, uint64_t value)
-{
-    __asm__ volatile("wrmsr"
-                     :
-                     : "c"(number), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
-                     : "memory");
-}
-
-static inline uint64_t read_msr(uint32_t number)
-{
-    uint32_t low, high;
-
-    __asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(number));
-    return low | (uint64_t)high << 32;
-}
-
 static void set_handler(unsigned vector, void (*handler)(void))
 {
     uintptr_t address = (uintptr_t)handler;
@@ -70,17 +47,16 @@ static void set_handler(unsigned vector, void (*handler)(void))
 
 bool apic_start(void)
 {
-    uint32_t eax = 1, ebx, ecx = 0, edx;
+    uint32_t features = cpuid(1, 0).ecx;
 
-    __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
-    if ((ecx & FEATURE_X2APIC) == 0 || (ecx & FEATURE_DEADLINE) == 0) {
+    if ((features & FEATURE_X2APIC) == 0 || (features & FEATURE_DEADLINE) == 0) {
         return false;
     }
     set_handler(VECTOR_SELF, apic_self_handler);
     set_handler(VECTOR_TIMER, apic_timer_handler);
-    write_msr(MSR_APIC_BASE, read_msr(MSR_APIC_BASE) | BASE_X2APIC);
-    write_msr(MSR_SPURIOUS, SPURIOUS_ENABLE | VECTOR_SPURIOUS);
-    write_msr(MSR_LVT_TIMER, TIMER_DEADLINE | VECTOR_TIMER);
+    msr_write(MSR_APIC_BASE, msr_read(MSR_APIC_BASE) | BASE_X2APIC);
+    msr_write(MSR_SPURIOUS, SPURIOUS_ENABLE | VECTOR_SPURIOUS);
+    msr_write(MSR_LVT_TIMER, TIMER_DEADLINE | VECTOR_TIMER);
     return true;
 }
 
@@ -119,18 +95,18 @@ uint32_t measure_x2apic_self_ipi(void)
 
 uint32_t measure_tsc_deadline(void)
 {
-    uint32_t ticks = time_wrmsr(MSR_TSC_DEADLINE, read_tsc() + (1ull << 40));
+    uint32_t ticks = time_wrmsr(MSR_TSC_DEADLINE, tsc_read() + (1ull << 40));
 
-    write_msr(MSR_TSC_DEADLINE, 0);
+    msr_write(MSR_TSC_DEADLINE, 0);
     return ticks;
 }
 
 uint32_t measure_halt_wake(void)
 {
-    uint64_t deadline = read_tsc() + HALT_TICKS;
+    uint64_t deadline = tsc_read() + HALT_TICKS;
 
     woken = 0;
-    write_msr(MSR_TSC_DEADLINE, deadline);
+    msr_write(MSR_TSC_DEADLINE, deadline);
     while (woken == 0) {
         __asm__ volatile("sti; hlt; cli" : : : "memory");
     }

@@ -3,7 +3,7 @@
 // across a page's end, code that changes itself, random bytes in ring 3 and in ring 0; and the ways
 // to end the machine.
 #include "guests/hostile/hostile.h"
-#include "guests/hostile/instructions.h"
+#include "guests/library/machine.h"
 #include "guests/library/guest.h"
 
 #define RETURN     0xc3u
@@ -208,7 +208,7 @@ void event_end_by(uint32_t way)
         port_out32(0xf4, (uint32_t)random_next());
         break;
     case 4: // a page table where no memory is
-        write_cr3(0x7f00000000ull);
+        cr3_write(0x7f00000000ull);
         break;
     case 5: // descriptor tables in a device
         __asm__ volatile("lidt %0" : : "m"((const struct table_register){0xfff, 0xff000000}));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Events that reach devices: ports, strings, memory-mapped registers, IPIs, timers.
 #include "guests/hostile/hostile.h"
-#include "guests/hostile/instructions.h"
+#include "guests/library/machine.h"
 #include "guests/library/guest.h"
 
 #define LOCAL_APIC     0xfee00000u

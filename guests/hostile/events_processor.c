@@ -2,7 +2,7 @@
 // Events at the processor itself: MSRs, CPUID, control and debug registers, VMX instructions,
 // segments, descriptor tables, page tables.
 #include "guests/hostile/hostile.h"
-#include "guests/hostile/instructions.h"
+#include "guests/library/machine.h"
 #include "guests/library/guest.h"
 
 #define MSR_ICR     0x830u
@@ -38,9 +38,9 @@ void event_msr(void)
     uint32_t index = random_msr();
 
     if (random_below(2)) {
-        (void)rdmsr(index);
+        (void)msr_read(index);
     } else if (index != MSR_ICR) {
-        wrmsr(index, random_wild());
+        msr_write(index, random_wild());
     }
 }
 
@@ -125,16 +125,16 @@ void event_control_register(void)
 
     switch (random_below(8)) {
     case 0:
-        write_cr0(value | CR0_PE_PG);
+        cr0_write(value | CR0_PE_PG);
         break;
     case 1:
-        write_cr4(value | CR4_PAE);
+        cr4_write(value | CR4_PAE);
         break;
     case 2:
-        write_cr4((read_cr4() ^ 1ull << random_below(24)) | CR4_PAE);
+        cr4_write((cr4_read() ^ 1ull << random_below(24)) | CR4_PAE);
         break;
     case 3:
-        write_cr8(value);
+        cr8_write(value);
         break;
     case 4:
         __asm__ volatile("lmsw %w0" : : "r"((uint32_t)value));
@@ -146,7 +146,7 @@ void event_control_register(void)
         __asm__ volatile("wbinvd");
         break;
     default:
-        write_cr3(read_cr3());
+        cr3_write(cr3_read());
         break;
     }
 }
@@ -157,21 +157,21 @@ void event_debug_register(void)
 
     switch (random_below(6)) {
     case 0:
-        write_dr0(address);
+        dr0_write(address);
         break;
     case 1:
-        write_dr1(address);
+        dr1_write(address);
         break;
     case 2:
-        write_dr6(random_wild());
+        dr6_write(random_wild());
         break;
     case 3:
-        write_dr7(random_wild());
-        write_dr2((uintptr_t)window_page(WINDOW_DATA)); // #DB where general detection is on
+        dr7_write(random_wild());
+        dr2_write((uintptr_t)window_page(WINDOW_DATA)); // #DB where general detection is on
         *window_page(WINDOW_DATA) = 1;
         break;
     case 4:
-        (void)(read_dr6() + read_dr7());
+        (void)(dr6_read() + dr7_read());
         break;
     default: // single steps over instructions that exit
         __asm__ volatile("pushfq; orl $0x100, (%%rsp); popfq; cpuid; in $0x80, %%al; nop"

@@ -2,7 +2,7 @@
 // The net under the hostile events: descriptor tables, vectors, page tables, and what is put back
 // after each event. See hostile.h.
 #include "guests/hostile/hostile.h"
-#include "guests/hostile/instructions.h"
+#include "guests/library/machine.h"
 #include "guests/library/guest.h"
 
 #define VECTORS           256u
@@ -137,16 +137,16 @@ static void load_segments(void)
 
 void trap_repair(void)
 {
-    write_dr7(0x400);
-    write_cr0(home_cr0);
-    write_cr4(home_cr4);
-    write_cr3(home_cr3);
+    dr7_write(0x400);
+    cr0_write(home_cr0);
+    cr4_write(home_cr4);
+    cr3_write(home_cr3);
     load_tables();
     load_segments();
-    write_cr8(0);
-    wrmsr(MSR_EFER, EFER_LONG);
-    wrmsr(MSR_APIC_BASE, LOCAL_APIC | 0x900);
-    wrmsr(MSR_DEBUG_CONTROL, 0);
+    cr8_write(0);
+    msr_write(MSR_EFER, EFER_LONG);
+    msr_write(MSR_APIC_BASE, LOCAL_APIC | 0x900);
+    msr_write(MSR_DEBUG_CONTROL, 0);
 }
 
 uint32_t machine_try(void (*event)(void))
@@ -199,7 +199,7 @@ bool trap_interrupt(uint64_t vector, uint64_t cs)
     if (vector < EXCEPTIONS) {
         return true;
     }
-    if ((rdmsr(MSR_APIC_BASE) & 0xc00) == 0x800) {
+    if ((msr_read(MSR_APIC_BASE) & 0xc00) == 0x800) {
         end_interrupt(vector);
     }
     return storms() || user; // in ring 3: the watchdog
@@ -239,7 +239,7 @@ static void make_descriptors(void)
 
 static void make_window(void)
 {
-    uint64_t *level4 = (uint64_t *)(uintptr_t)read_cr3(); // identity mapped
+    uint64_t *level4 = (uint64_t *)(uintptr_t)cr3_read(); // identity mapped
     uint64_t *level3 = (uint64_t *)(uintptr_t)(level4[0] & ~0xfffull);
 
     level4[0] |= 4;
@@ -262,9 +262,9 @@ void machine_init(uint64_t ram_bytes)
     make_gates();
     make_descriptors();
     make_window();
-    home_cr0 = read_cr0();
-    home_cr3 = read_cr3();
-    home_cr4 = read_cr4();
+    home_cr0 = cr0_read();
+    home_cr3 = cr3_read();
+    home_cr4 = cr4_read();
     trap_repair();
     *(volatile uint32_t *)(uintptr_t)(LOCAL_APIC + 0xf0) = 0x1ff;
 }

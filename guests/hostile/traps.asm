@@ -5,14 +5,12 @@
 bits 64
 default rel
 
+%include "guests/library/trap_stubs.inc"
+
 extern trap_interrupt           ; bool trap_interrupt(uint64_t vector, uint64_t cs): end the event?
 extern trap_repair              ; void trap_repair(void)
-global trap_stubs
 global trap_attempt
 global trap_enter_user
-
-%define HAS_ERROR_CODE(n) ((n) == 8 || ((n) >= 10 && (n) <= 14) || (n) == 17 || (n) == 21 || \
-                           (n) == 29 || (n) == 30)
 
 section .text
 trap_attempt:
@@ -34,42 +32,17 @@ trap_attempt:
     pop rbx
     ret
 
-%assign vector 0
-%rep 256
-stub_ %+ vector:
-%if !HAS_ERROR_CODE(vector)
-    push qword 0
-%endif
-    push qword vector
-    jmp stub_common
-%assign vector vector + 1
-%endrep
+    TRAP_STUBS 256
 
 stub_common:                         ; on the stack: vector, error code, RIP, CS, ...
-    push rax
-    push rcx
-    push rdx
-    push rsi
-    push rdi
-    push r8
-    push r9
-    push r10
-    push r11
+    SAVE_VOLATILE
     mov rdi, [rsp + 72]
     mov rsi, [rsp + 96]
     cld
     call trap_interrupt
     test al, al
     jnz .ends
-    pop r11
-    pop r10
-    pop r9
-    pop r8
-    pop rdi
-    pop rsi
-    pop rdx
-    pop rcx
-    pop rax
+    RESTORE_VOLATILE
     add rsp, 16
     iretq
 .ends:
@@ -105,12 +78,7 @@ trap_enter_user:                ; rdi: 15 registers, then SS, RSP, RFLAGS, CS, R
 
 section .rodata
 align 8
-trap_stubs:                     ; const uintptr_t trap_stubs[256]
-%assign vector 0
-%rep 256
-    dq stub_ %+ vector
-%assign vector vector + 1
-%endrep
+    TRAP_STUB_TABLE 256
 
 section .bss nobits alloc write align=8
 recovery_stack: resq 1

@@ -128,11 +128,6 @@ static void check_devices(void)
     check("segment not present, error code", trap_last.error_code, SELECTOR(ENTRY_ABSENT));
 }
 
-struct PACKED table_register {
-    uint16_t limit;
-    uint32_t base;
-};
-
 // A 16-bit LGDT takes 24 bits of the base.
 static void check_tables(void)
 {

@@ -6,11 +6,6 @@
 #define GATE_TASK        0x8500u
 #define TRAP_EXIT_STATUS 2u
 
-struct PACKED table_register {
-    uint16_t limit;
-    uint32_t base;
-};
-
 extern const uint32_t trap_stubs[TRAP_VECTORS];
 uint32_t trap_handle(struct trap_frame *frame); // where to go on; 0: back
 

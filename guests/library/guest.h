@@ -36,6 +36,13 @@ static_assert(sizeof(struct multiboot_module) == 16, "multiboot1 layout");
 
 #define MULTIBOOT_BOOTLOADER_MAGIC 0x2badb002u
 
+// What LGDT, SGDT, LIDT and SIDT load and store.
+struct PACKED table_register {
+    uint16_t limit; // bytes - 1
+    uintptr_t base;
+};
+static_assert(sizeof(struct table_register) == 2 + sizeof(uintptr_t), "GDTR and IDTR layout");
+
 // Each guest's C entry. The meaning of both values depends on its start-up code: a multiboot
 // kernel gets EAX and EBX as the loader left them, an ELF64 kernel 0 and RSI.
 NORETURN void guest_main(uint32_t magic, uintptr_t information);

@@ -7,12 +7,6 @@
 #define RFLAGS_TF        (1ull << 8)
 #define TRAP_EXIT_STATUS 2u
 
-struct PACKED table_register {
-    uint16_t limit;
-    uint64_t base;
-};
-static_assert(sizeof(struct table_register) == 10, "IDTR layout");
-
 extern const uintptr_t trap_stubs[TRAP_VECTORS];
 void trap_handle(struct trap_frame *frame);
 

@@ -6,11 +6,6 @@
 #include "guests/library/traps.h"
 #include "guests/suite/suite_subjects.h"
 
-struct PACKED table_register {
-    uint16_t limit;
-    uint64_t base;
-};
-
 // "64-bit TSS": the part that interrupts use.
 struct PACKED task_segment {
     uint32_t reserved0;

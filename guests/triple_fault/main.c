@@ -2,11 +2,6 @@
 // Dies of a triple fault: an invalid opcode without any interrupt descriptor table.
 #include "guests/library/guest.h"
 
-struct PACKED table_register {
-    uint16_t limit;
-    uint32_t base;
-};
-
 void guest_main(uint32_t magic, uintptr_t information)
 {
     static const struct table_register no_table = {0, 0};
