@@ -49,15 +49,30 @@ def _initramfs():
     return initramfs.default([("bin/mark", initramfs.REGULAR, mark_program())])
 
 
-def _ticks_between(folder, image, megabytes, entry, passes=1):
-    """Ticks from the `passes`th execution of linear address `entry` to the mark."""
-    debugger = [f"lb {entry:#x}"] + ["c"] * passes + ["bpd 1", f"lb {MARK + 120:#x}", "c"]
-    emulator = engine_bochs.Machine(folder, image, megabytes, ips=engine_bochs.BENCHMARK_IPS,
+def run(folder, image, debugger=("c",), seconds=SECONDS):
+    """Runs the machine from a disc to its end: (status, session, machine, which has stopped)."""
+    emulator = engine_bochs.Machine(folder, image, MEGABYTES, ips=engine_bochs.BENCHMARK_IPS,
                                     debugger=debugger)
+    session = console.Session(emulator, seconds, False, capture=True)
     try:
-        console.Session(emulator, SECONDS, False, capture=True).run()
+        return session.run(), session, emulator
     finally:
         emulator.stop()
+
+
+def _run_whole(folder, image, what):
+    """The session of a run that has to end with status 0."""
+    status, session, _ = run(folder, image)
+    if status != 0:
+        raise report.Failure(report.HOST_PANIC, f"{what} ended with status {status}:\n"
+                             + "\n".join(session.log.lines[-10:]))
+    return session
+
+
+def _ticks_between(folder, image, entry, passes=1):
+    """Ticks from the `passes`th execution of linear address `entry` to the mark."""
+    debugger = [f"lb {entry:#x}"] + ["c"] * passes + ["bpd 1", f"lb {MARK + 120:#x}", "c"]
+    emulator = run(folder, image, debugger)[2]
     stops = [int(tick) for tick in _STOP.findall((folder / "display.out").read_bytes())]
     if len(stops) < 2 + passes:  # power-on, passes, mark
         raise report.Failure(report.HOST_PANIC, "the measured run did not reach its end:\n"
@@ -75,7 +90,7 @@ def native_boot(append, unpacked=True):
         image = folder / "native.iso"
         menu = ["set timeout=0", "linux /boot/vmlinuz " + append, "initrd /boot/initrd", "boot"]
         iso.write(image, {"vmlinuz": kernel, "initrd": _initramfs()}, menu, folder)
-        return _ticks_between(folder, image, MEGABYTES, NATIVE_ENTRY, 2 if unpacked else 1)
+        return _ticks_between(folder, image, NATIVE_ENTRY, 2 if unpacked else 1)
 
 
 def _guest_entry():
@@ -96,7 +111,7 @@ def guest_boot(append, **options):
     with machine.run_folder(None) as folder:
         image = folder / "guest.iso"
         machine.write_image(image, [guest], folder, False, True)
-        return _ticks_between(folder, image, MEGABYTES, _guest_entry())
+        return _ticks_between(folder, image, _guest_entry())
 
 
 def boot():
@@ -113,15 +128,7 @@ def _measure(guest):
     with machine.run_folder(None) as folder:
         image = folder / "bench.iso"
         machine.write_image(image, [guest], folder, False, True)
-        emulator = engine_bochs.Machine(folder, image, MEGABYTES, ips=engine_bochs.BENCHMARK_IPS)
-        session = console.Session(emulator, SECONDS, False, capture=True)
-        try:
-            status = session.run()
-        finally:
-            emulator.stop()
-        if status != 0:
-            raise report.Failure(report.HOST_PANIC, f"the measuring guest ended with status "
-                                 f"{status}:\n" + "\n".join(session.log.lines[-10:]))
+        session = _run_whole(folder, image, "the measuring guest")
     rows = re.findall(rb"^(\w+) (\d+)\r?$", bytes(session.captured), re.MULTILINE)
     return {name.decode(): int(ticks) for name, ticks in rows}
 
@@ -172,16 +179,8 @@ def _boot_kernel(what, words, modules, image):
     with machine.run_folder(None) as folder:
         disc = folder / "bench.iso"
         iso.write(disc, files, [*menu, "boot"], folder)
-        emulator = engine_bochs.Machine(folder, disc, MEGABYTES, ips=engine_bochs.BENCHMARK_IPS)
-        session = console.Session(emulator, SECONDS, False, capture=True)
         report.say(f"measuring {what}")
-        try:
-            status = session.run()
-        finally:
-            emulator.stop()
-    if status != 0:
-        raise report.Failure(report.HOST_PANIC, f"the measured kernel ended with status {status}:\n"
-                             + "\n".join(session.log.lines[-10:]))
+        session = _run_whole(folder, disc, "the measured kernel")
     return "\n".join(session.log.lines)
 
 

@@ -3,7 +3,7 @@
 machine, its own KVM modules, and guests/linux/kvm_bench.c as init with the same guest."""
 import re
 
-from gatehouse import bench, build, console, engine_bochs, initramfs, iso, linux, machine, paths, report
+from gatehouse import bench, build, initramfs, iso, linux, machine, paths, report
 
 # Without mitigations: KVM's best case.
 APPEND = "console=ttyS0 quiet mitigations=off cryptomgr.notests nokaslr"
@@ -32,13 +32,7 @@ def exits():
         image = folder / "kvm.iso"
         menu = ["set timeout=0", "linux /boot/vmlinuz " + APPEND, "initrd /boot/initrd", "boot"]
         iso.write(image, {"vmlinuz": linux.kernel(), "initrd": archive}, menu, folder)
-        emulator = engine_bochs.Machine(folder, image, bench.MEGABYTES,
-                                        ips=engine_bochs.BENCHMARK_IPS)
-        session = console.Session(emulator, SECONDS, False, capture=True)
-        try:
-            session.run()
-        finally:
-            emulator.stop()
+        session = bench.run(folder, image, seconds=SECONDS)[1]
     text = bytes(session.captured).decode(errors="replace")
     if "kvm_bench: done" not in text:
         raise report.Failure(report.HOST_PANIC, "Linux KVM did not finish the benchmark; the end of "

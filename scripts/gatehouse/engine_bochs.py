@@ -6,13 +6,11 @@ is read and kept for --keep. The debugger build starts only with a command file.
 """
 import fcntl
 import os
-import pathlib
 import re
-import signal
 import subprocess
 import termios
 
-from gatehouse import console, exit_log, packages, report
+from gatehouse import console, engine, exit_log, packages, report
 
 NAME = "bochs"
 PACKAGES = packages.BOCHS
@@ -49,20 +47,21 @@ log: {log}
 """
 
 
-class Machine:
+class Machine(engine.Machine):
     """A started Bochs. See console.Session for what it offers."""
 
     def __init__(self, folder, iso, megabytes, cpus=1, ips=IPS, model=MODEL, debugger=("c",),
                  firmware=FIRMWARE, clock=None):
-        self.folder = pathlib.Path(folder)
-        self.com1, self.com2, self._display = console.Pty(), console.Pty(), console.Pty()
+        super().__init__(folder)
+        self._display = console.Pty()
         self.drains = [self._display.master]
-        self._log_file = open(self.folder / "host.log", "wb")
         self._display_file = open(self.folder / "display.out", "wb")
         self._debug_file = open(self.folder / "debug.out", "wb")
+        self.opened += [self._display, self._display_file, self._debug_file]
         (self.folder / "bochsrc").write_text(_BOCHSRC.format(
             model=model, cpus=cpus, ips=ips, megabytes=megabytes, iso=iso, com1=self.com1.path,
-            com2=self.com2.path, firmware=firmware, clock="local" if clock is None else clock, log=self.folder / "bochs.log"), encoding="utf-8")
+            com2=self.com2.path, firmware=firmware, clock="local" if clock is None else clock,
+            log=self.folder / "bochs.log"), encoding="utf-8")
         # Whatever stops the emulation ends Bochs: the debugger would wait for a command.
         (self.folder / "debugger").write_text("\n".join([*debugger, "quit", ""]), encoding="utf-8")
         self.process = self._start()
@@ -76,11 +75,6 @@ class Machine:
             stdin=self._display.slave, stdout=self._display.slave, stderr=self._display.slave,
             env=environment, start_new_session=True, preexec_fn=console.die_with_parent)
 
-    def keep_log(self, data):
-        """Keeps what came from COM2."""
-        self._log_file.write(data)
-        self._log_file.flush()
-
     def keep_display(self, data):
         """Keeps what Bochs wrote to its display: screen and debugger output; and apart from it the
         frames from port 0xe9, which have bit 7 set in each byte."""
@@ -88,19 +82,6 @@ class Machine:
             self._debug_file.write(data.translate(None, exit_log.LOW_BYTES))
             data = data.translate(None, exit_log.HIGH_BYTES)
         self._display_file.write(data)
-
-    def stop(self):
-        """Ends Bochs if it still runs and closes everything. May be called twice."""
-        if self.process.poll() is None:
-            for number in (signal.SIGCONT, signal.SIGKILL):
-                os.killpg(self.process.pid, number)
-            self.process.wait()
-        if not self._log_file.closed:
-            self._log_file.close()
-            self._display_file.close()
-            self._debug_file.close()
-            for terminal in (self.com1, self.com2, self._display):
-                terminal.close()
 
     def post_mortem(self):
         """The last lines Bochs logged, for the message about a run without a status."""

@@ -5,11 +5,10 @@ import datetime
 import fcntl
 import os
 import pathlib
-import signal
 import struct
 import subprocess
 
-from gatehouse import console, packages, report
+from gatehouse import console, engine, packages, report
 
 NAME = "qemu"
 PACKAGES = packages.QEMU
@@ -50,15 +49,12 @@ def nested_vmx():
         return False, f"/dev/kvm cannot be used: {error.strerror}"
 
 
-class Machine:
+class Machine(engine.Machine):
     """A started QEMU. See console.Session for what it offers."""
 
     def __init__(self, folder, iso, megabytes, cpus, use_kvm, firmware=None, clock=None,
                  tcg="tcg"):
-        self.folder = pathlib.Path(folder)
-        self.com1, self.com2 = console.Pty(), console.Pty()
-        self.drains = []
-        self._log_file = open(self.folder / "host.log", "wb")
+        super().__init__(folder)
         accelerator = ["-accel", "kvm", "-cpu", "host"] if use_kvm else ["-accel", tcg,
                                                                           "-cpu", TCG_MODEL]
         command = [
@@ -79,24 +75,8 @@ class Machine:
                                             stderr=log, start_new_session=True,
                                             preexec_fn=console.die_with_parent)
 
-    def keep_log(self, data):
-        """Keeps what came from COM2."""
-        self._log_file.write(data)
-        self._log_file.flush()
-
     def keep_display(self, data):
         """QEMU has no display here."""
-
-    def stop(self):
-        """Ends QEMU if it still runs and closes everything. May be called twice."""
-        if self.process.poll() is None:
-            for number in (signal.SIGCONT, signal.SIGKILL):
-                os.killpg(self.process.pid, number)
-            self.process.wait()
-        if not self._log_file.closed:
-            self._log_file.close()
-            self.com1.close()
-            self.com2.close()
 
     def post_mortem(self):
         """What QEMU said, for the message about a run without a status."""

@@ -5,7 +5,7 @@ import bisect
 import re
 import subprocess
 
-from gatehouse import bench, build, console, engine_bochs, machine, paths, report
+from gatehouse import bench, build, machine, paths, report
 
 # Runs of the operation before the traced one: by then nothing happens for the first time.
 PASSES = 400
@@ -41,12 +41,7 @@ def _trace(operation):
     with machine.run_folder(None) as folder:
         image = folder / "bench.iso"
         machine.write_image(image, [guest], folder, False, True)
-        emulator = engine_bochs.Machine(folder, image, bench.MEGABYTES,
-                                        ips=engine_bochs.BENCHMARK_IPS, debugger=debugger)
-        try:
-            console.Session(emulator, bench.SECONDS, False, capture=True).run()
-        finally:
-            emulator.stop()
+        bench.run(folder, image, debugger)
         return address, _TRACED.findall((folder / "display.out").read_bytes())
 
 
