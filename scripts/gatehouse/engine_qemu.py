@@ -50,13 +50,17 @@ def nested_vmx():
 
 
 class Machine(engine.Machine):
-    """A started QEMU. See console.Session for what it offers."""
+    """A started QEMU. See console.Session for what it offers.
+
+    `in_turns`: emulated CPUs share one thread and take turns, at PAUSE and HLT too; else each has
+    its own, which is true parallelism, and slow where they wait for each other and outnumber the
+    computer's."""
 
     def __init__(self, folder, iso, megabytes, cpus, use_kvm, firmware=None, clock=None,
-                 tcg="tcg"):
+                 in_turns=False):
         super().__init__(folder)
-        accelerator = ["-accel", "kvm", "-cpu", "host"] if use_kvm else ["-accel", tcg,
-                                                                          "-cpu", TCG_MODEL]
+        accelerator = ["-accel", "kvm", "-cpu", "host"] if use_kvm else [
+            "-accel", "tcg,thread=single" if in_turns else "tcg", "-cpu", TCG_MODEL]
         command = [
             "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-vga",
             "std", *accelerator, "-m", str(megabytes), "-smp", str(cpus), "-no-reboot",

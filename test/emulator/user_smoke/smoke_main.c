@@ -99,11 +99,11 @@ uint64_t smoke_number(const char *text)
     return number;
 }
 
-// Reads "smp SEED MESSAGES ROUNDS"; false when that is not what the words are.
+// Reads "smp SEED MESSAGES ROUNDS LIVES"; false when that is not what the words are.
 static bool smp_words(void)
 {
     const char *at = smoke_words();
-    uint64_t *const numbers[] = {&smp.seed, &smp.messages, &smp.rounds};
+    uint64_t *const numbers[] = {&smp.seed, &smp.messages, &smp.rounds, &smp.lives};
 
     if (memcmp(at, "smp ", 4) != 0) {
         return false;
@@ -123,8 +123,9 @@ static unsigned run_smp(void)
 {
     char line[100];
 
-    (void)format_text(line, sizeof(line), "smp: %u CPUs, seed %lu, %lu messages, %lu rounds\n",
-                      smp.cpus, smp.seed, smp.messages, smp.rounds);
+    (void)format_text(line, sizeof(line),
+                      "smp: %u CPUs, seed %lu, %lu messages, %lu rounds, %lu lives\n", smp.cpus,
+                      smp.seed, smp.messages, smp.rounds, smp.lives);
     print(line);
     return run("wakes", test_smp_wakes) + run("shootdown", test_smp_shootdown) +
            run("messages", test_smp_messages) + run("guests", test_smp_guests) +

@@ -122,7 +122,7 @@ static void start_member(struct member *member, struct process_arguments *argume
 static void finish_member(const struct member *member)
 {
     struct process_status status = {0};
-    uint64_t limit = tsc_now() + smoke_info->tsc_hz * 600;
+    uint64_t limit = tsc_now() + smoke_info->tsc_hz * 3600;
 
     do {
         expect("status", process_status_get(member->process, &status), STATUS_OK);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Checks on several CPUs, booted with "smp SEED MESSAGES ROUNDS" behind the module's name.
+// Checks on several CPUs, booted with "smp SEED MESSAGES ROUNDS LIVES" behind the module's name.
 #pragma once
 
 #include <stdatomic.h>
@@ -11,7 +11,8 @@
 struct smp_options {
     uint64_t seed;
     uint64_t messages;
-    uint64_t rounds;
+    uint64_t rounds; // of wake-ups and shootdowns
+    uint64_t lives;  // of each of the containers that come and go at a time
     uint32_t cpus;
 };
 

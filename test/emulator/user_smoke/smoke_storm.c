@@ -8,8 +8,7 @@
 
 #define STORM_PAGES   1600u
 #define STORM_THREADS 3u
-#define DRIVERS       2u // containers at a time
-#define ROUNDS        4u
+#define DRIVERS       4u // containers at a time
 
 // -- in the container -----------------------------------------------------------------------------
 
@@ -106,7 +105,7 @@ static void driver(uint64_t index)
 {
     uint64_t state = smp.seed + index;
 
-    for (uint32_t i = 0; i < ROUNDS; i++) {
+    for (uint32_t i = 0; i < smp.lives; i++) {
         one_life(&state);
     }
     atomic_fetch_add(&drivers_done, 1);
