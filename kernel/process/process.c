@@ -125,6 +125,7 @@ static void announce_end(struct process *process)
 {
     lock_acquire(&tree_lock);
     queue_remove(&process->alive);
+    process->doomed = true; // nothing that comes now changes the status
     process->status.ended = 1;
     event_send(&process->watcher);
     condition_wake_all(&process->ended);

@@ -147,6 +147,13 @@ static int64_t role_threads(void)
     return 9;
 }
 
+// Ends with its last thread, not by a call of its own.
+static int64_t role_quit(void)
+{
+    (void)thread_exit();
+    return 1;
+}
+
 // Keeps a value of its own in XMM7 while others do the same.
 static int64_t role_fpu(void)
 {
@@ -232,13 +239,27 @@ static const struct {
     const char *name;
     int64_t (*run)(void);
 } roles[] = {
-    {"echo", role_echo},         {"null", role_null},          {"write-text", role_write_text},
-    {"run-data", role_run_data}, {"kernel", role_read_kernel}, {"cli", role_cli},
-    {"port", role_port},         {"syscall", role_syscall},    {"bad-return", role_bad_return},
-    {"divide", role_divide},     {"spin", role_spin},          {"sleep", role_sleep},
-    {"send", role_send},         {"fill", role_fill},          {"threads", role_threads},
-    {"mesh", role_mesh},         {"storm", role_storm},        {"machine", role_machine},
-    {"fpu", role_fpu},           {"powers", role_powers},
+    {"echo", role_echo},
+    {"null", role_null},
+    {"write-text", role_write_text},
+    {"run-data", role_run_data},
+    {"kernel", role_read_kernel},
+    {"cli", role_cli},
+    {"port", role_port},
+    {"syscall", role_syscall},
+    {"bad-return", role_bad_return},
+    {"divide", role_divide},
+    {"spin", role_spin},
+    {"sleep", role_sleep},
+    {"send", role_send},
+    {"fill", role_fill},
+    {"threads", role_threads},
+    {"quit", role_quit},
+    {"mesh", role_mesh},
+    {"storm", role_storm},
+    {"machine", role_machine},
+    {"fpu", role_fpu},
+    {"powers", role_powers},
 };
 
 int64_t child_main(const char *role)

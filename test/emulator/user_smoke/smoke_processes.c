@@ -225,6 +225,7 @@ void test_processes(void)
     check_kill("send");
     check_revoke();
     check_code("threads", CHILD_PAGES, 9);
+    check_code("quit", CHILD_PAGES, 0);
     check_code("fill", 3000, 5);
     check_code("powers", CHILD_PAGES, 8);
     check_refused_creation();
