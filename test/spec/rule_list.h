@@ -17,6 +17,7 @@
     X(SPEC_TABLE, "page tables and EPT")                                                           \
     X(SPEC_SPACE, "address spaces")                                                                \
     X(SPEC_COPY, "user copies")                                                                    \
+    X(SPEC_PROCESS, "processes, handles, device owner")                                            \
     X(SPEC_SERIAL, "serial, console, interrupt control")                                           \
     X(SPEC_VCPU, "VMCS: injection, windows, shadow")
 
@@ -178,6 +179,37 @@
     X(COPY_MAPPED, SPEC_COPY, "user range", STATUS_FAULT, "all of it is mapped")                   \
     X(COPY_WRITABLE, SPEC_COPY, "user range", STATUS_FAULT, "all of it is writable")
 
+#define SPEC_RULES_PROCESS(X)                                                                      \
+    X(TAKE_USED, SPEC_PROCESS, "handle", STATUS_NOT_FOUND, "the number is in use")                 \
+    X(TAKE_KIND, SPEC_PROCESS, "handle", STATUS_DENIED, "it is of that kind")                      \
+    X(TAKE_REVOKED, SPEC_PROCESS, "handle", STATUS_DEAD, "its container was not revoked")          \
+    X(NEW_HANDLE_ROOM, SPEC_PROCESS, "new handle", STATUS_NO_MEMORY, "a number is free")           \
+    X(CLOSE_OWN, SPEC_PROCESS, "handle_close", STATUS_INVALID, "not a process's first two")        \
+    X(CLOSE_USED, SPEC_PROCESS, "handle_close", STATUS_NOT_FOUND, "the number is in use")          \
+    X(OWNER_ONLY, SPEC_PROCESS, "device owner", STATUS_DENIED, "cur is the device owner")          \
+    X(OWNER_PORT, SPEC_PROCESS, "device owner", STATUS_NOT_FOUND, "there is such a port")          \
+    X(MODULE_EXISTS, SPEC_PROCESS, "module_open", STATUS_NOT_FOUND, "there is such a module")      \
+    X(MODULE_BUFFER, SPEC_PROCESS, "module_open", STATUS_FAULT, "the buffer is writable")          \
+    X(CHANNEL_QUOTA, SPEC_PROCESS, "channel_create", STATUS_QUOTA, "two pages are left")           \
+    X(THREAD_CPU, SPEC_PROCESS, "thread_create", STATUS_INVALID, "there is such a CPU")            \
+    X(THREAD_POINTERS, SPEC_PROCESS, "thread_create", STATUS_INVALID, "entry, stack: the user's")  \
+    X(THREAD_QUOTA, SPEC_PROCESS, "thread_create", STATUS_QUOTA, "pages for thread and stack")     \
+    X(CREATE_ARGUMENTS, SPEC_PROCESS, "process_create", STATUS_FAULT, "arguments to read")         \
+    X(CREATE_LIMITS, SPEC_PROCESS, "process_create", STATUS_INVALID, "each within its limit")      \
+    X(CREATE_PRIORITY, SPEC_PROCESS, "process_create", STATUS_INVALID, "at most the caller's")     \
+    X(CREATE_TEXT, SPEC_PROCESS, "process_create", STATUS_FAULT, "the text can be read")           \
+    X(CREATE_PASSED, SPEC_PROCESS, "process_create", STATUS_DENIED, "of a kind to pass on")        \
+    X(CREATE_PROGRAM, SPEC_PROCESS, "process_create", STATUS_MALFORMED, "it is a program")         \
+    X(CREATE_CPU, SPEC_PROCESS, "process_create", STATUS_INVALID, "there is such a CPU")           \
+    X(CREATE_QUOTA, SPEC_PROCESS, "process_create", STATUS_QUOTA, "pages for all of it")           \
+    X(DESTROY_SELF, SPEC_PROCESS, "process_destroy", STATUS_INVALID, "it is another one")          \
+    X(SIGNAL_BITS, SPEC_PROCESS, "event_signal", STATUS_INVALID, "bits 0 to 62")                   \
+    X(WEIGHT_RANGE, SPEC_PROCESS, "container_split", STATUS_INVALID, "a weight up to 1000")        \
+    X(WEIGHT_OWNER, SPEC_PROCESS, "container_split", STATUS_DENIED, "only the first gives one")    \
+    X(MAKE_ZERO, SPEC_PROCESS, "container_split", STATUS_INVALID, "the quota is not 0")            \
+    X(MAKE_QUOTA, SPEC_PROCESS, "container_split", STATUS_QUOTA, "the parent has that much left")  \
+    X(END_OWN, SPEC_PROCESS, "container_revoke", STATUS_INVALID, "the caller is outside")
+
 #define SPEC_RULES_SERIAL(X)                                                                       \
     X(PUTC_CHARACTER, SPEC_SERIAL, "serial_putc", STATUS_INVALID, "a character has 8 bits")        \
     X(PUTC_ALIVE, SPEC_SERIAL, "serial_putc", STATUS_DEAD, "the transmitter frees in time")        \
@@ -202,5 +234,6 @@
     SPEC_RULES_QUEUE(X)                                                                            \
     SPEC_RULES_TABLE(X)                                                                            \
     SPEC_RULES_SPACE(X)                                                                            \
+    SPEC_RULES_PROCESS(X)                                                                          \
     SPEC_RULES_SERIAL(X)                                                                           \
     SPEC_RULES_VCPU(X)

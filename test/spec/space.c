@@ -9,8 +9,7 @@
 #define WRITE_BACK  6u
 #define NEW_FRAMES  UINT64_MAX // in place of an address: the kernel chooses them
 
-// -- looking
-// ----------------------------------------------------------------------------------------
+// -- looking -------------------------------------------------------------------------------------
 
 // The region that holds `address`; `count` when none does.
 static uint32_t region_at(const struct spec_space *now, uint64_t address)
@@ -71,8 +70,7 @@ static uint32_t page_permissions(uint32_t permission)
            (permission & SPEC_USER_EXECUTE ? SPEC_EXECUTE : 0);
 }
 
-// -- the invariant
-// ----------------------------------------------------------------------------------
+// -- the invariant -------------------------------------------------------------------------------
 
 // The leaves from *at on map the region, and no more; *at: behind them.
 static bool is_mapped(const struct spec_space *space, const struct spec_region *region,
@@ -120,8 +118,7 @@ const char *spec_space_invariant(const struct spec_space *space)
                : "the charge is the list, the tables and the frames";
 }
 
-// -- adding
-// -----------------------------------------------------------------------------------------
+// -- adding --------------------------------------------------------------------------------------
 
 static void begin(const struct spec_space *now, struct spec_space *next)
 {
@@ -299,8 +296,7 @@ void space_frame_spec(struct spec_space *space, uint8_t *ram, uint64_t address, 
     }
 }
 
-// -- taking away and pinning
-// ------------------------------------------------------------------------
+// -- taking away and pinning ---------------------------------------------------------------------
 
 enum spec_rule space_destroy_spec(const struct spec_space *now, struct spec_space *next)
 {
@@ -385,8 +381,7 @@ enum spec_rule space_unpin_spec(const struct spec_space *now, uint64_t address,
     return SPEC_ALLOWED;
 }
 
-// -- bytes
-// ------------------------------------------------------------------------------------------
+// -- bytes ---------------------------------------------------------------------------------------
 
 enum spec_rule space_translate_spec(const struct spec_space *now, uint64_t address,
                                     struct spec_leaf *leaf)

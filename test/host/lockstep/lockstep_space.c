@@ -16,8 +16,7 @@
 static uint8_t buffer[BUFFER];
 static uint8_t expected[BUFFER];
 
-// -- calls, on CPU 0
-// --------------------------------------------------------------------------------
+// -- calls, on CPU 0 -----------------------------------------------------------------------------
 
 static void call_init(void *container)
 {
@@ -115,8 +114,7 @@ static void run_stopping(void (*function)(void *))
     host_on_cpu(0, call_stops, &function);
 }
 
-// -- what is asked for
-// ------------------------------------------------------------------------------
+// -- what is asked for ---------------------------------------------------------------------------
 
 static uint64_t any_address(const struct side *side)
 {
@@ -166,8 +164,7 @@ static void change_supply(struct side *side)
                                                : lockstep_below(20 + 500 * lockstep_below(3)));
 }
 
-// -- steps
-// ------------------------------------------------------------------------------------------
+// -- steps ---------------------------------------------------------------------------------------
 
 // A region was asked for: as specified, and its new frames are zero.
 static void added(const char *what, struct side *side, enum spec_rule rule, uint64_t address)
@@ -379,8 +376,7 @@ static void check_range(struct side *side)
                  user_range_spec(&side->spec, order.address, order.bytes, order.writable), false);
 }
 
-// -- beginning and end of an address space
-// ----------------------------------------------------------
+// -- beginning and end of an address space -------------------------------------------------------
 
 static void begin_space(struct side *side)
 {

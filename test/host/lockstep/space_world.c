@@ -22,8 +22,7 @@ static uint64_t blocks;       // that are whole when no side has one
 static hpa_t held_blocks[64]; // of these, those that the test keeps for itself
 static uint32_t held_block_count;
 
-// -- comparing
-// --------------------------------------------------------------------------------------
+// -- comparing -----------------------------------------------------------------------------------
 
 static struct address_space space_before;
 static struct region_list list_before;
@@ -152,8 +151,7 @@ void side_compare(const char *what, struct side *side, enum spec_rule rule, bool
     }
 }
 
-// -- what there is
-// ----------------------------------------------------------------------------------
+// -- what there is -------------------------------------------------------------------------------
 
 struct spec_supply side_supply(const struct side *side)
 {
@@ -210,8 +208,7 @@ void space_leave_blocks(uint32_t left)
     host_on_cpu(0, leave_blocks, &left);
 }
 
-// -- the machine
-// ------------------------------------------------------------------------------------
+// -- the machine ---------------------------------------------------------------------------------
 
 // Single pages come from BROKEN_BLOCKS blocks, one page of each of which is never given back.
 static void break_blocks(void)
