@@ -24,11 +24,6 @@ uint32_t ring_count(const struct ring *ring)
                                      : ring->size - ring->read + ring->write;
 }
 
-uint32_t ring_space(const struct ring *ring)
-{
-    return ring->size - 1 - ring_count(ring);
-}
-
 bool ring_push(struct ring *ring, uint8_t byte)
 {
     uint32_t after = next(ring, ring->write);

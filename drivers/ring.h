@@ -54,14 +54,6 @@ void ring_initialize(struct ring *ring, uint8_t *slots, uint32_t size);
 */
 uint32_t ring_count(const struct ring *ring); // bytes stored
 
-/*@
-  requires ring_valid(ring);
-  terminates \true;
-  assigns \nothing;
-  ensures \result + ring_length(ring) == ring->size - 1;
-*/
-uint32_t ring_space(const struct ring *ring); // bytes that still fit
-
 // Appends a byte; false, and nothing changed, when full.
 /*@
   requires ring_valid(ring);

@@ -44,14 +44,51 @@ static_assert(sizeof(struct elf_program_header) == 56, "ELF64 program header");
 #define ELF_FLAG_EXECUTE     1u
 #define ELF_FLAG_WRITE       2u
 
+/*@
+  predicate elf_headers_inside{L}(struct elf_header *header, integer size) =
+    header->program_offset + header->program_count * sizeof(struct elf_program_header) <= size;
+
+  // What is kept of a program header.
+  predicate elf_is_segment_of{L}(struct elf_segment *segment, struct elf_program_header *program) =
+    segment->address == program->virtual_address && segment->memory_size == program->memory_size &&
+    segment->file_offset == program->offset && segment->file_size == program->file_size &&
+    (segment->writable != 0 <==> (program->flags & ELF_FLAG_WRITE) != 0) &&
+    (segment->executable != 0 <==> (program->flags & ELF_FLAG_EXECUTE) != 0);
+
+  predicate elf_same_segment{A, B}(struct elf_segment *segment) =
+    \at(segment->address, A) == \at(segment->address, B) &&
+    \at(segment->memory_size, A) == \at(segment->memory_size, B) &&
+    \at(segment->file_offset, A) == \at(segment->file_offset, B) &&
+    \at(segment->file_size, A) == \at(segment->file_size, B) &&
+    \at(segment->writable, A) == \at(segment->writable, B) &&
+    \at(segment->executable, A) == \at(segment->executable, B);
+*/
+
 // "\x7fELF", 64-bit, little endian, version 1.
 static const uint8_t elf_magic[7] = {0x7f, 'E', 'L', 'F', 2, 1, 1};
 
 // Each check_ function returns null, or the rule that is broken.
+/*@
+  requires \valid_read(header);
+  terminates \true;
+  assigns \result \from header, *header, size;
+  ensures \result == \null <==>
+    (\forall integer i; 0 <= i < 7 ==> header->identification[i] == elf_magic[i]) &&
+    header->type == ELF_TYPE_EXECUTABLE && header->machine == ELF_MACHINE_X86_64 &&
+    header->program_size == sizeof(struct elf_program_header) && elf_headers_inside(header, size);
+*/
 static const char *check_header(const struct elf_header *header, size_t size)
 {
-    if (memcmp(header->identification, elf_magic, sizeof(elf_magic)) != 0) {
-        return "no little-endian ELF64 magic";
+    /*@
+      loop invariant 0 <= i <= 7;
+      loop invariant \forall integer k; 0 <= k < i ==> header->identification[k] == elf_magic[k];
+      loop assigns i;
+      loop variant 7 - i;
+    */
+    for (uint32_t i = 0; i < sizeof(elf_magic); i++) {
+        if (header->identification[i] != elf_magic[i]) {
+            return "no little-endian ELF64 magic";
+        }
     }
     if (header->type != ELF_TYPE_EXECUTABLE || header->machine != ELF_MACHINE_X86_64) {
         return "not a static x86-64 executable";
@@ -96,6 +133,32 @@ static const char *check_segment(const struct elf_program_header *program, size_
 }
 
 // Segments must come in ascending order and not share a page with the one before.
+/*@
+  requires \valid(image) && \valid_read(program) && \separated(image, program);
+  requires image->segment_count <= ELF_SEGMENT_MAXIMUM && program->memory_size > 0;
+  requires program->virtual_address + program->memory_size <= UINT64_MAX;
+  requires \forall integer i; 0 <= i < image->segment_count ==>
+    0 < image->segments[i].memory_size &&
+    image->segments[i].address + image->segments[i].memory_size <= UINT64_MAX;
+  terminates \true;
+  assigns image->segment_count, image->segments[0 .. ELF_SEGMENT_MAXIMUM - 1];
+  ensures \forall integer i; 0 <= i < \old(image->segment_count) ==>
+    elf_same_segment{Pre, Post}(&image->segments[i]);
+  ensures image->segment_count <= ELF_SEGMENT_MAXIMUM &&
+    image->segment_count == \old(image->segment_count) + (\result == \null ? 1 : 0);
+  ensures \result == \null ==>
+    elf_is_segment_of(&image->segments[\old(image->segment_count)], program);
+  behavior fits:
+    assumes image->segment_count < ELF_SEGMENT_MAXIMUM && (image->segment_count == 0 ||
+      elf_last_page(&image->segments[image->segment_count - 1]) < program->virtual_address / 4096);
+    ensures \result == \null;
+  behavior refused:
+    assumes image->segment_count == ELF_SEGMENT_MAXIMUM || (image->segment_count > 0 &&
+      elf_last_page(&image->segments[image->segment_count - 1]) >= program->virtual_address / 4096);
+    ensures \result != \null;
+  complete behaviors;
+  disjoint behaviors;
+*/
 static const char *add_segment(struct elf_image *image, const struct elf_program_header *program)
 {
     if (image->segment_count == ELF_SEGMENT_MAXIMUM) {
@@ -104,22 +167,33 @@ static const char *add_segment(struct elf_image *image, const struct elf_program
     if (image->segment_count > 0) {
         const struct elf_segment *before = &image->segments[image->segment_count - 1];
 
-        if (align_down(program->virtual_address, PAGE_SIZE) <
-            align_up(before->address + before->memory_size, PAGE_SIZE)) {
+        if (program->virtual_address / PAGE_SIZE <=
+            (before->address + before->memory_size - 1) / PAGE_SIZE) {
             return "two segments share a page, or are not in order";
         }
     }
-    image->segments[image->segment_count++] = (struct elf_segment){
-        .address = program->virtual_address,
-        .memory_size = program->memory_size,
-        .file_offset = program->offset,
-        .file_size = program->file_size,
-        .writable = (program->flags & ELF_FLAG_WRITE) != 0,
-        .executable = (program->flags & ELF_FLAG_EXECUTE) != 0,
-    };
+    struct elf_segment *segment = &image->segments[image->segment_count++];
+    segment->address = program->virtual_address;
+    segment->memory_size = program->memory_size;
+    segment->file_offset = program->offset;
+    segment->file_size = program->file_size;
+    segment->writable = (program->flags & ELF_FLAG_WRITE) != 0;
+    segment->executable = (program->flags & ELF_FLAG_EXECUTE) != 0;
     return NULL;
 }
 
+/*@
+  requires \valid(image) && \valid_read(program) && \separated(image, program);
+  requires elf_segments_valid(image, size, lowest, end);
+  terminates \true;
+  assigns image->segment_count, image->segments[0 .. ELF_SEGMENT_MAXIMUM - 1];
+  ensures elf_segments_valid(image, size, lowest, end);
+  ensures program->type == ELF_PROGRAM_DYNAMIC || program->type == ELF_PROGRAM_INTERPRE ==>
+    \result != \null;
+  ensures \result == \null && program->type == ELF_PROGRAM_LOAD && program->memory_size > 0 ==>
+    image->segment_count == \old(image->segment_count) + 1 &&
+    elf_is_segment_of(&image->segments[\old(image->segment_count)], program);
+*/
 static const char *check_program(struct elf_image *image, const struct elf_program_header *program,
                                  size_t size, uint64_t lowest, uint64_t end)
 {
@@ -137,9 +211,7 @@ static const char *check_program(struct elf_image *image, const struct elf_progr
   requires \valid_read(image) && image->segment_count <= ELF_SEGMENT_MAXIMUM;
   terminates \true;
   assigns \nothing;
-  ensures \result <==> \exists integer i; 0 <= i < image->segment_count &&
-    image->segments[i].executable != 0 && image->segments[i].address <= image->entry <
-    image->segments[i].address + image->segments[i].memory_size;
+  ensures \result <==> elf_entry_is_code(image);
 */
 static bool entry_is_code(const struct elf_image *image)
 {
@@ -162,21 +234,63 @@ static bool entry_is_code(const struct elf_image *image)
     return false;
 }
 
-static const char *parse(const uint8_t *file, size_t size, uint64_t lowest, uint64_t end,
-                         struct elf_image *image)
+// What lies at a place of the file, which need not be aligned.
+/*@
+  requires \valid_read(at + (0 .. sizeof(struct elf_header) - 1));
+  terminates \true;
+  assigns \result \from at[0 .. sizeof(struct elf_header) - 1];
+*/
+static struct elf_header header_at(const uint8_t *at)
 {
     struct elf_header header;
 
-    if (size < sizeof(header)) {
+    memcpy(&header, at, sizeof(header));
+    return header;
+}
+
+/*@
+  requires \valid_read(at + (0 .. sizeof(struct elf_program_header) - 1));
+  terminates \true;
+  assigns \result \from at[0 .. sizeof(struct elf_program_header) - 1];
+*/
+static struct elf_program_header program_at(const uint8_t *at)
+{
+    struct elf_program_header program;
+
+    memcpy(&program, at, sizeof(program));
+    return program;
+}
+
+/*@
+  requires \valid_read(file + (0 .. size - 1)) && \valid(image);
+  requires \separated(image, file + (0 .. size - 1)) && image->segment_count == 0;
+  terminates \true;
+  assigns image->entry, image->segment_count, image->segments[0 .. ELF_SEGMENT_MAXIMUM - 1];
+  ensures \result == \null ==>
+    elf_segments_valid(image, size, lowest, end) && elf_entry_is_code(image);
+*/
+static const char *parse(const uint8_t *file, size_t size, uint64_t lowest, uint64_t end,
+                         struct elf_image *image)
+{
+    if (size < sizeof(struct elf_header)) {
         return "shorter than an ELF header";
     }
-    memcpy(&header, file, sizeof(header));
+    const struct elf_header header = header_at(file);
     const char *reason = check_header(&header, size);
-    image->entry = header.entry;
-    for (uint32_t i = 0; !reason && i < header.program_count; i++) {
-        struct elf_program_header program;
 
-        memcpy(&program, file + header.program_offset + i * sizeof(program), sizeof(program));
+    image->entry = header.entry;
+    /*@
+      loop invariant 0 <= i <= header.program_count;
+      loop invariant elf_segments_valid(image, size, lowest, end);
+      loop invariant reason == \null ==> elf_headers_inside(&header, size);
+      loop assigns i, reason, image->segment_count,
+        image->segments[0 .. ELF_SEGMENT_MAXIMUM - 1];
+      loop variant header.program_count - i;
+    */
+    for (uint32_t i = 0; !reason && i < header.program_count; i++) {
+        const struct elf_program_header program =
+            program_at(file + header.program_offset + i * sizeof(program));
+
         reason = check_program(image, &program, size, lowest, end);
     }
     if (!reason && !entry_is_code(image)) {
@@ -185,10 +299,10 @@ static const char *parse(const uint8_t *file, size_t size, uint64_t lowest, uint
     return reason;
 }
 
-enum status elf_parse(const void *file, size_t size, uint64_t lowest, uint64_t end,
+enum status elf_parse(const uint8_t *file, size_t size, uint64_t lowest, uint64_t end,
                       struct elf_image *image, const char **reason)
 {
-    memset(image, 0, sizeof(*image));
+    image->segment_count = 0;
     *reason = parse(file, size, lowest, end, image);
     return *reason ? STATUS_MALFORMED : STATUS_OK;
 }

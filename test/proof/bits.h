@@ -19,6 +19,23 @@
 #define SAME_8(a, b, low)  (SAME_4(a, b, low) && SAME_4(a, b, (low) + 4))
 #define SAME_16(a, b, low) (SAME_8(a, b, low) && SAME_8(a, b, (low) + 8))
 
+// That bits of `to`, from bit `t` on, are those of `from` from bit `f` on.
+#define MOVED_BIT(to, t, from, f) (WORD_BIT(to, t) <==> WORD_BIT(from, f))
+#define MOVED_4(to, t, from, f)                                                                    \
+    (MOVED_BIT(to, t, from, f) && MOVED_BIT(to, (t) + 1, from, (f) + 1) &&                         \
+     MOVED_BIT(to, (t) + 2, from, (f) + 2) && MOVED_BIT(to, (t) + 3, from, (f) + 3))
+#define MOVED_8(to, t, from, f)  (MOVED_4(to, t, from, f) && MOVED_4(to, (t) + 4, from, (f) + 4))
+#define MOVED_16(to, t, from, f) (MOVED_8(to, t, from, f) && MOVED_8(to, (t) + 8, from, (f) + 8))
+
+// That a bit of `sum` is that of one word or of the other, or of both.
+#define EITHER_BIT(sum, a, b, number)                                                              \
+    (WORD_BIT(sum, number) <==> WORD_BIT(a, number) || WORD_BIT(b, number))
+#define EITHER_4(sum, a, b, low)                                                                   \
+    (EITHER_BIT(sum, a, b, low) && EITHER_BIT(sum, a, b, (low) + 1) &&                             \
+     EITHER_BIT(sum, a, b, (low) + 2) && EITHER_BIT(sum, a, b, (low) + 3))
+#define EITHER_8(sum, a, b, low)  (EITHER_4(sum, a, b, low) && EITHER_4(sum, a, b, (low) + 4))
+#define EITHER_16(sum, a, b, low) (EITHER_8(sum, a, b, low) && EITHER_8(sum, a, b, (low) + 8))
+
 // Bits 51:12, where paging structures hold the number of a frame.
 #define FRAME_BITS 0x000ffffffffff000
 

@@ -25,6 +25,19 @@ enum memory_order {
         before_add;                                                                                \
     })
 
+#define atomic_fetch_or_explicit(object, bits, order)                                              \
+    ({                                                                                             \
+        __typeof__(*(object)) before_or = *(object);                                               \
+        *(object) = before_or | (bits);                                                            \
+        before_or;                                                                                 \
+    })
+#define atomic_fetch_and_explicit(object, bits, order)                                             \
+    ({                                                                                             \
+        __typeof__(*(object)) before_and = *(object);                                              \
+        *(object) = before_and & (bits);                                                           \
+        before_and;                                                                                \
+    })
+
 #define __builtin_expect(value, expected) (value)
 
 /*@ terminates \true; assigns \nothing; */

@@ -16,6 +16,16 @@ static uint64_t bits(uint64_t word, unsigned high, unsigned low)
     return word >> low & ((2ull << (high - low)) - 1);
 }
 
+/*@
+  requires \valid_read(raw) && \valid(exit) && \separated(raw, exit);
+  terminates \true;
+  assigns exit->exception, exit->instruction_length;
+  ensures exit->exception.word == (raw->interruption & ~0x1000);
+  ensures exit->exception.error_code == raw->error_code;
+  ensures exit->exception.address == raw->qualification;
+  ensures exit->instruction_length ==
+    ((raw->interruption & 0x700) < 0x400 ? 0 : \old(exit->instruction_length));
+*/
 static void decode_exception(const struct vmx_raw *raw, struct vm_exit *exit)
 {
     exit->exception.word = raw->interruption & ~EVENT_NMI_UNBLOCKED;
@@ -39,6 +49,12 @@ static void decode_task_switch(const struct vmx_raw *raw, struct vm_exit *exit)
     exit->task.source = (uint8_t)bits(raw->qualification, 31, 30);
 }
 
+/*@
+  requires \valid_read(raw) && \valid(exit) && \separated(raw, exit);
+  terminates \true;
+  assigns exit->invlpg.address;
+  ensures exit->invlpg.address == raw->qualification;
+*/
 static void decode_invlpg(const struct vmx_raw *raw, struct vm_exit *exit)
 {
     exit->invlpg.address = raw->qualification;
@@ -76,6 +92,12 @@ static void decode_dr(const struct vmx_raw *raw, struct vm_exit *exit)
     exit->dr.gpr = (uint8_t)bits(raw->qualification, 11, 8);
 }
 
+/*@
+  requires \valid_read(raw) && \valid(exit) && \separated(raw, exit);
+  terminates \true;
+  assigns exit->end_of_interrupt.vector;
+  ensures exit->end_of_interrupt.vector == (raw->qualification & 255);
+*/
 static void decode_end_of_interrupt(const struct vmx_raw *raw, struct vm_exit *exit)
 {
     exit->end_of_interrupt.vector = raw->qualification & 0xff;
@@ -85,6 +107,7 @@ static void decode_io(const struct vmx_raw *raw, struct vm_exit *exit)
 {
     exit->words[0] = vmx_port_word(raw->qualification) | vmx_port_string_bits(raw->qualification);
 }
+
 void vmx_decode_string_port(uint32_t information, struct vm_exit *exit)
 {
     exit->pio.address_size = (uint8_t)(2u << bits(information, 9, 7));
@@ -92,18 +115,39 @@ void vmx_decode_string_port(uint32_t information, struct vm_exit *exit)
         exit->pio.in != 0 ? (uint8_t)SEGMENT_ES : (uint8_t)bits(information, 17, 15);
 }
 
+/*@
+  requires \valid_read(raw) && \valid(exit) && \separated(raw, exit);
+  terminates \true;
+  assigns exit->refused;
+  ensures exit->refused.reason == REFUSED_GUEST_STATE;
+  ensures exit->refused.error == (uint32_t)raw->qualification;
+*/
 static void decode_refused_guest(const struct vmx_raw *raw, struct vm_exit *exit)
 {
     exit->refused.reason = REFUSED_GUEST_STATE;
     exit->refused.error = (uint32_t)raw->qualification;
 }
 
+/*@
+  requires \valid_read(raw) && \valid(exit) && \separated(raw, exit);
+  terminates \true;
+  assigns exit->refused;
+  ensures exit->refused.reason == REFUSED_MSR_LOADING;
+  ensures exit->refused.error == (uint32_t)raw->qualification;
+*/
 static void decode_refused_msr(const struct vmx_raw *raw, struct vm_exit *exit)
 {
     exit->refused.reason = REFUSED_MSR_LOADING;
     exit->refused.error = (uint32_t)raw->qualification;
 }
 
+/*@
+  requires \valid_read(raw) && \valid(exit) && \separated(raw, exit);
+  terminates \true;
+  assigns exit->refused;
+  ensures exit->refused.reason == REFUSED_MACHINE_CHECK;
+  ensures exit->refused.error == (uint32_t)raw->qualification;
+*/
 static void decode_refused_machine_check(const struct vmx_raw *raw, struct vm_exit *exit)
 {
     exit->refused.reason = REFUSED_MACHINE_CHECK;
@@ -115,12 +159,13 @@ static void decode_refused_machine_check(const struct vmx_raw *raw, struct vm_ex
   terminates \true;
   assigns exit->memory;
   ensures exit->memory.gpa == raw->gpa;
-  ensures WORD_BIT(raw->qualification, 7) ==> exit->memory.gva == raw->gva && exit->memory.gva_valid
-  == 1; ensures !WORD_BIT(raw->qualification, 7) ==> exit->memory.gva == 0 && exit->memory.gva_valid
-  == 0; ensures exit->memory.read == (raw->qualification & 1); ensures exit->memory.write ==
-  ((raw->qualification >> 1) & 1); ensures exit->memory.fetch == ((raw->qualification >> 2) & 1);
-  ensures exit->memory.in_page_walk == 1 <==> WORD_BIT(raw->qualification, 7) &&
-  !WORD_BIT(raw->qualification, 8);
+  ensures exit->memory.gva == (WORD_BIT(raw->qualification, 7) ? raw->gva : 0);
+  ensures exit->memory.gva_valid == (WORD_BIT(raw->qualification, 7) ? 1 : 0);
+  ensures exit->memory.read == (raw->qualification & 1);
+  ensures exit->memory.write == ((raw->qualification >> 1) & 1);
+  ensures exit->memory.fetch == ((raw->qualification >> 2) & 1);
+  ensures exit->memory.in_page_walk == 1 <==>
+    WORD_BIT(raw->qualification, 7) && !WORD_BIT(raw->qualification, 8);
 */
 static void decode_memory(const struct vmx_raw *raw, struct vm_exit *exit)
 {
@@ -135,6 +180,12 @@ static void decode_memory(const struct vmx_raw *raw, struct vm_exit *exit)
     exit->memory.in_page_walk = linear_valid && bits(raw->qualification, 8, 8) == 0;
 }
 
+/*@
+  requires \valid_read(raw) && \valid(exit) && \separated(raw, exit);
+  terminates \true;
+  assigns exit->memory.gpa;
+  ensures exit->memory.gpa == raw->gpa;
+*/
 static void decode_misconfiguration(const struct vmx_raw *raw, struct vm_exit *exit)
 {
     exit->memory.gpa = raw->gpa;

@@ -126,9 +126,21 @@ void vmx_vcpu_export(struct virt_vcpu *vcpu, uint32_t groups)
 
 // -- import: checks ---------------------------------------------------------------------------
 
+#define HALF (1ull << 47) // bytes in either half of the canonical addresses
+
+// Bits 63:47 are equal.
+/*@
+  predicate is_canonical(integer address) =
+    address < 0x800000000000 || address >= 0xffff800000000000;
+*/
+/*@
+  terminates \true;
+  assigns \nothing;
+  ensures \result <==> is_canonical(address);
+*/
 static bool canonical(uint64_t address)
 {
-    return (uint64_t)((int64_t)(address << 16) >> 16) == address;
+    return address < HALF || address >= -HALF;
 }
 
 // With EPT the processor takes the four entries of PAE paging from the VMCS ("PDPTE Registers").
@@ -175,10 +187,28 @@ struct msr_values {
     uint64_t switched[VMX_SWITCHED_MSRS];
 };
 
+/*@
+  requires \valid_read(page) && \valid(values) && \separated(page, values);
+  terminates \true;
+  assigns *values;
+  ensures values->switched[0] == page->star && values->switched[1] == page->lstar &&
+    values->switched[2] == page->cstar && values->switched[3] == page->sfmask &&
+    values->switched[4] == page->kernel_gs_base && values->switched[5] == page->tsc_aux;
+  // WRMSR faults on none of these: canonical addresses, and reserved bits clear.
+  ensures \result == STATUS_OK <==>
+    page->sfmask <= UINT32_MAX && page->tsc_aux <= UINT32_MAX &&
+    is_canonical(page->lstar) && is_canonical(page->cstar) &&
+    is_canonical(page->kernel_gs_base);
+  ensures \result == STATUS_OK || \result == STATUS_INVALID;
+*/
 static enum status check_msrs(const struct vcpu_page *page, struct msr_values *values)
 {
-    *values = (struct msr_values){
-        {page->star, page->lstar, page->cstar, page->sfmask, page->kernel_gs_base, page->tsc_aux}};
+    values->switched[0] = page->star;
+    values->switched[1] = page->lstar;
+    values->switched[2] = page->cstar;
+    values->switched[3] = page->sfmask;
+    values->switched[4] = page->kernel_gs_base;
+    values->switched[5] = page->tsc_aux;
     if (!canonical(values->switched[1]) || !canonical(values->switched[2]) ||
         values->switched[3] > UINT32_MAX || !canonical(values->switched[4]) ||
         values->switched[5] > UINT32_MAX) {

@@ -116,6 +116,13 @@ struct vmx_exit_row {
 extern const struct vmx_exit_row vmx_exit_rows[VMX_EXIT_REASON_COUNT];
 
 // Never null: reasons without a row of their own have one of kind EXIT_UNKNOWN.
+/*@
+  terminates \true;
+  assigns \nothing;
+  ensures basic_reason < VMX_EXIT_REASON_COUNT ==> \result == &vmx_exit_rows[basic_reason];
+  ensures basic_reason >= VMX_EXIT_REASON_COUNT ==>
+    \result == &vmx_exit_rows[VMX_EXIT_REASON_COUNT - 1];
+*/
 static inline const struct vmx_exit_row *vmx_exit_row(uint32_t basic_reason)
 {
     return &vmx_exit_rows[basic_reason < VMX_EXIT_REASON_COUNT ? basic_reason
@@ -135,14 +142,46 @@ static inline void vmx_decode(const struct vmx_raw *raw, const struct vmx_exit_r
     }
 }
 
+/*@
+  // The sizes that the manual's qualification of an I/O instruction knows: 1, 2 and 4 bytes.
+  predicate vmx_port_qualification(integer qualification) =
+    (qualification & 7) == 0 || (qualification & 7) == 1 || (qualification & 7) == 3;
+*/
+
 // vm_exit.words[0] of a port access: the members of vm_exit.pio are bits of the qualification in
 // another order, so one store makes them. The two bits of strings are apart for the hot path.
+/*@
+  requires vmx_port_qualification(qualification);
+  terminates \true;
+  assigns \nothing;
+  ensures MOVED_16(\result, 0, qualification, 16); // port
+  // size
+  ensures (qualification & 7) == 0 ==> WORD_BIT(\result, 16) && !WORD_BIT(\result, 17) &&
+    !WORD_BIT(\result, 18) && !WORD_BIT(\result, 19) && CLEAR_4(\result, 20);
+  ensures (qualification & 7) == 1 ==> !WORD_BIT(\result, 16) && WORD_BIT(\result, 17) &&
+    !WORD_BIT(\result, 18) && !WORD_BIT(\result, 19) && CLEAR_4(\result, 20);
+  ensures (qualification & 7) == 3 ==> !WORD_BIT(\result, 16) && !WORD_BIT(\result, 17) &&
+    WORD_BIT(\result, 18) && !WORD_BIT(\result, 19) && CLEAR_4(\result, 20);
+  ensures MOVED_BIT(\result, 24, qualification, 3) && !WORD_BIT(\result, 25); // in
+  ensures CLEAR_4(\result, 26) && !WORD_BIT(\result, 30) && !WORD_BIT(\result, 31);
+  ensures CLEAR_16(\result, 32) && CLEAR_16(\result, 48);
+*/
 static inline uint64_t vmx_port_word(uint64_t qualification)
 {
     return (qualification >> 16 & 0xffff) | ((qualification & 7) + 1) << 16 |
            (qualification & 1u << 3) << (24 - 3);
 }
 
+/*@
+  terminates \true;
+  assigns \nothing;
+  ensures CLEAR_16(\result, 0) && CLEAR_16(\result, 16);
+  ensures MOVED_BIT(\result, 32, qualification, 4) && !WORD_BIT(\result, 33); // string
+  ensures CLEAR_4(\result, 34) && !WORD_BIT(\result, 38) && !WORD_BIT(\result, 39);
+  ensures MOVED_BIT(\result, 40, qualification, 5) && !WORD_BIT(\result, 41); // repeat
+  ensures CLEAR_4(\result, 42) && !WORD_BIT(\result, 46) && !WORD_BIT(\result, 47);
+  ensures CLEAR_16(\result, 48);
+*/
 static inline uint64_t vmx_port_string_bits(uint64_t qualification)
 {
     return (qualification & 1u << 4) << (32 - 4) | (qualification & 1u << 5) << (40 - 5);
@@ -155,6 +194,15 @@ static_assert(offsetof(struct vm_exit, pio.string) == offsetof(struct vm_exit, w
 static_assert(offsetof(struct vm_exit, pio.repeat) == offsetof(struct vm_exit, words) + 5, "");
 
 // The part of INS and OUTS that comes from the instruction information. Pure.
+/*@
+  requires \valid(exit);
+  terminates \true;
+  assigns exit->pio.address_size, exit->pio.segment;
+  ensures ((information >> 7) & 7) == 0 ==> exit->pio.address_size == 2;
+  ensures ((information >> 7) & 7) == 1 ==> exit->pio.address_size == 4;
+  ensures ((information >> 7) & 7) == 2 ==> exit->pio.address_size == 8;
+  ensures exit->pio.segment == (exit->pio.in != 0 ? SEGMENT_ES : ((information >> 15) & 7));
+*/
 void vmx_decode_string_port(uint32_t information, struct vm_exit *exit);
 
 // What of an interrupted event has to be injected again: IDT-vectoring words to a page event. Pure.
@@ -184,17 +232,89 @@ void vmx_cpu_stop(void);
 #define VMX_CR0_OWNED (CR0_NE | CR0_CD | CR0_NW)
 
 // The bits of CR4 that a guest may set without an exit, on a processor with this cr4_fixed1.
+/*@
+  requires \valid_read(capabilities);
+  terminates \true;
+  assigns \nothing;
+  // Not MCE, LA57, VMXE, SMXE, PKE, nor one that is reserved.
+  ensures SAME_4(\result, capabilities->cr4_fixed1, 0) &&
+    SAME_BIT(\result, capabilities->cr4_fixed1, 4) &&
+    SAME_BIT(\result, capabilities->cr4_fixed1, 5) && !WORD_BIT(\result, 6) &&
+    SAME_BIT(\result, capabilities->cr4_fixed1, 7);
+  ensures SAME_4(\result, capabilities->cr4_fixed1, 8) && CLEAR_4(\result, 12);
+  ensures SAME_BIT(\result, capabilities->cr4_fixed1, 16) &&
+    SAME_BIT(\result, capabilities->cr4_fixed1, 17) &&
+    SAME_BIT(\result, capabilities->cr4_fixed1, 18) && !WORD_BIT(\result, 19) &&
+    SAME_BIT(\result, capabilities->cr4_fixed1, 20) &&
+    SAME_BIT(\result, capabilities->cr4_fixed1, 21);
+  ensures \result < 0x400000;
+*/
 uint64_t vmx_cr4_guest_bits(const struct vmx_capabilities *capabilities);
 
 // Guest values of the page to what the hardware is loaded with. STATUS_INVALID: reserved bits, or a
 // combination that MOV to the register refuses.
+/*@
+  requires \valid_read(capabilities) && \valid(value) && \separated(capabilities, value);
+  terminates \true;
+  assigns *value;
+  ensures \result == STATUS_OK || \result == STATUS_INVALID;
+  ensures \result == STATUS_INVALID ==> *value == \old(*value);
+  ensures \result == STATUS_INVALID <==> (cr0 & (uint64_t)~capabilities->cr0_fixed1) != 0 ||
+    (WORD_BIT(cr0, 31) && !WORD_BIT(cr0, 0)) || (WORD_BIT(cr0, 29) && !WORD_BIT(cr0, 30));
+  // PE and PG are the guest's, ET and NE are 1, the caches stay on.
+  ensures \result == STATUS_OK ==> SAME_BIT(*value, cr0, 0) && SAME_BIT(*value, cr0, 31) &&
+    WORD_BIT(*value, 4) && WORD_BIT(*value, 5) &&
+    SAME_BIT(*value, capabilities->cr0_fixed0, 29) &&
+    SAME_BIT(*value, capabilities->cr0_fixed0, 30);
+  ensures \result == STATUS_OK ==> EITHER_BIT(*value, cr0, capabilities->cr0_fixed0, 1) &&
+    EITHER_BIT(*value, cr0, capabilities->cr0_fixed0, 2) &&
+    EITHER_BIT(*value, cr0, capabilities->cr0_fixed0, 3);
+  ensures \result == STATUS_OK ==> EITHER_8(*value, cr0, capabilities->cr0_fixed0, 8);
+  ensures \result == STATUS_OK ==> EITHER_8(*value, cr0, capabilities->cr0_fixed0, 16);
+*/
 MUST_CHECK enum status vmx_cr0_load_value(const struct vmx_capabilities *capabilities, uint64_t cr0,
                                           uint64_t *value);
+/*@
+  requires \valid_read(capabilities) && \valid(value) && \separated(capabilities, value);
+  terminates \true;
+  assigns *value;
+  ensures \result == STATUS_OK || \result == STATUS_INVALID;
+  ensures \result == STATUS_INVALID ==> *value == \old(*value);
+  // A guest may believe that it sets MCE, bit 6; the others are those of vmx_cr4_guest_bits.
+  ensures \result == STATUS_INVALID <==>
+    (cr4 & (uint64_t)~((0x370fbf & capabilities->cr4_fixed1) | 0x40)) != 0;
+  ensures \result == STATUS_OK ==> WORD_BIT(*value, 13) &&
+    EITHER_BIT(*value, host_cr4, capabilities->cr4_fixed0, 6);
+  ensures \result == STATUS_OK ==> EITHER_4(*value, cr4, capabilities->cr4_fixed0, 0) &&
+    EITHER_4(*value, cr4, capabilities->cr4_fixed0, 8) &&
+    EITHER_8(*value, cr4, capabilities->cr4_fixed0, 16);
+*/
 MUST_CHECK enum status vmx_cr4_load_value(const struct vmx_capabilities *capabilities, uint64_t cr4,
                                           uint64_t host_cr4, uint64_t *value);
 // EFER with LMA as CR0.PG and LME make it. STATUS_INVALID: bits that guests have no use for.
+/*@
+  requires \valid(value);
+  terminates \true;
+  assigns *value;
+  ensures \result == STATUS_OK || \result == STATUS_INVALID;
+  ensures \result == STATUS_INVALID ==> *value == \old(*value);
+  ensures \result == STATUS_INVALID <==> (efer & (uint64_t)~0xd01) != 0;
+  ensures \result == STATUS_OK ==>
+    (WORD_BIT(*value, 10) <==> WORD_BIT(efer, 8) && WORD_BIT(cr0, 31));
+  ensures \result == STATUS_OK ==> SAME_BIT(*value, efer, 0) && SAME_BIT(*value, efer, 8) &&
+    SAME_BIT(*value, efer, 11) && !WORD_BIT(*value, 12);
+*/
 MUST_CHECK enum status vmx_efer_load_value(uint64_t efer, uint64_t cr0, uint64_t *value);
 // STATUS_INVALID: a combination that XSETBV refuses, or components that the host does not save.
+/*@
+  terminates \true;
+  assigns \nothing;
+  ensures \result == STATUS_OK || \result == STATUS_INVALID;
+  // Bit 0 x87, 1 SSE, 2 AVX, 7:5 AVX-512.
+  ensures \result == STATUS_OK <==> (xcr0 & (uint64_t)~host_mask) == 0 && WORD_BIT(xcr0, 0) &&
+    (WORD_BIT(xcr0, 2) ==> WORD_BIT(xcr0, 1)) &&
+    ((xcr0 & 0xe0) == 0 || ((xcr0 & 0xe0) == 0xe0 && WORD_BIT(xcr0, 2)));
+*/
 MUST_CHECK enum status vmx_xcr0_check(uint64_t xcr0, uint64_t host_mask);
 
 // -- setup.c ----------------------------------------------------------------------------------
