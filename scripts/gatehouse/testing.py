@@ -36,6 +36,13 @@ class Result:
     seconds: float
 
 
+def _check_lockstep(name, counts):
+    numbers = re.search(r"(\d+) operations, .* (\d+) of \d+ refusals", counts)
+    problem = verification.lockstep_problem(name, *map(int, numbers.groups()))
+    if problem and "GATEHOUSE_STEPS" not in os.environ:
+        raise AssertionError(problem)
+
+
 def _ctest_case(test):
     def run():
         # By name: where the program was not built yet, the listing did not find its path.
@@ -49,6 +56,7 @@ def _ctest_case(test):
             raise AssertionError(f"status {result.returncode}\n{tail}")
         for counts in re.findall(r"^\d+: (lockstep .*)$", result.stdout, re.MULTILINE):
             print(f"     {counts}", flush=True)
+            _check_lockstep(test["name"].removeprefix("lockstep_"), counts)
     return Case("host/" + test["name"], run, "host")
 
 

@@ -33,8 +33,9 @@ def problems():
     found = [f"{DOCUMENT}: {name}: {' | '.join(map(str, numbers))}"
              for name, numbers in _expected().items()
              if rows.get(name, [])[:3] != list(map(str, numbers))]
-    return found + [f"{DOCUMENT}: no row for the model {name}"
-                    for name in models.names() if name not in rows]
+    total = lockstep_total()
+    return found + ([total] if total else []) + [
+        f"{DOCUMENT}: no row for the model {name}" for name in models.names() if name not in rows]
 
 
 def model_problem(name, counts):
@@ -42,3 +43,21 @@ def model_problem(name, counts):
     if _rows().get(name, [])[:3] != list(map(str, counts)):
         return f"{DOCUMENT}: {name}: {' | '.join(map(str, counts))}"
     return ""
+
+
+def lockstep_problem(name, operations, refusals):
+    """A text where a lock-step test did fewer operations or reached other refusals than the document
+    says, else empty. A step may be several operations, so there can be more."""
+    _, least, reached = _rows().get(name, ["", "", ""])[:3]
+    if least.replace(" ", "").isdigit() and operations >= int(least.replace(" ", "")) and (
+            reached == str(refusals)):
+        return ""
+    return f"{DOCUMENT}: {name}: {operations} | {refusals}"
+
+
+def lockstep_total():
+    """A text where the total of operations is not the sum of the rows, else empty."""
+    text = (paths.ROOT / DOCUMENT).read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `\w+` \| [^|]*\| ([\d ]+) \| \d+ \|$", text, re.MULTILINE)
+    total = f"{sum(int(row.replace(' ', '')) for row in rows):,}".replace(",", " ")
+    return "" if f"| **total** | | **{total}** | |" in text else f"{DOCUMENT}: total: {total}"
