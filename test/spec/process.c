@@ -54,6 +54,74 @@ static uint32_t enter(struct spec_processes *next, uint32_t caller, uint32_t kin
     return number;
 }
 
+enum spec_rule device_owner_spec(const struct spec_processes *now, uint32_t caller, uint32_t port)
+{
+    if (!now->processes[caller].is_root) {
+        return OWNER_ONLY;
+    }
+    return port == SPEC_NONE || port < now->ports ? SPEC_ALLOWED : OWNER_PORT;
+}
+
+enum spec_rule event_signal_spec(const struct spec_processes *now, uint32_t caller, uint64_t number,
+                                 uint64_t bits, struct spec_processes *next)
+{
+    struct spec_handle handle;
+    enum spec_rule rule = process_handle_spec(now, caller, number, SPEC_HANDLE_THREAD, &handle);
+
+    if (rule == SPEC_ALLOWED && bits >> EVENT_BITS != 0) {
+        rule = SIGNAL_BITS;
+    }
+    if (rule == SPEC_ALLOWED) {
+        spec_processes_begin(now, next);
+        next->threads[handle.value].events |= bits;
+    }
+    return rule;
+}
+
+static void tell_of_end(struct spec_processes *next, uint32_t index)
+{
+    const struct spec_process *process = &next->processes[index];
+
+    if (!process->alive && process->watcher != SPEC_NONE) {
+        next->threads[process->watcher].events |= process->watch;
+    }
+}
+
+enum spec_rule process_bind_spec(const struct spec_processes *now, uint32_t caller, uint32_t thread,
+                                 uint64_t number, uint64_t bit, struct spec_processes *next)
+{
+    struct spec_handle handle;
+    enum spec_rule rule = process_handle_spec(now, caller, number, SPEC_HANDLE_PROCESS, &handle);
+
+    if (rule != SPEC_ALLOWED) {
+        return rule;
+    }
+    if (bit >= EVENT_BITS) {
+        return BIND_BIT;
+    }
+    if (handle.value == caller) {
+        return BIND_OWN;
+    }
+    spec_processes_begin(now, next);
+    next->processes[handle.value].watcher = thread;
+    next->processes[handle.value].watch = 1ull << bit;
+    tell_of_end(next, (uint32_t)handle.value);
+    spec_processes_collect(next);
+    return SPEC_ALLOWED;
+}
+
+// Who lets go of a process is not told of its end any more.
+static void unwatch(struct spec_processes *next, uint32_t closer, const struct spec_handle *handle)
+{
+    if (handle->kind == SPEC_HANDLE_PROCESS) {
+        struct spec_process *process = &next->processes[handle->value];
+
+        if (process->watcher != SPEC_NONE && next->threads[process->watcher].process == closer) {
+            process->watcher = SPEC_NONE;
+        }
+    }
+}
+
 enum spec_rule handle_close_spec(const struct spec_processes *now, uint32_t caller, uint64_t number,
                                  struct spec_processes *next)
 {
@@ -68,25 +136,9 @@ enum spec_rule handle_close_spec(const struct spec_processes *now, uint32_t call
     spec_processes_begin(now, next);
     struct spec_handles *handles = &next->processes[caller].handles;
     (void)handle_remove_spec(handles, number, handles, &handle);
+    unwatch(next, caller, &handle);
     spec_processes_collect(next);
     return SPEC_ALLOWED;
-}
-
-enum spec_rule device_owner_spec(const struct spec_processes *now, uint32_t caller, uint32_t port)
-{
-    if (!now->processes[caller].is_root) {
-        return OWNER_ONLY;
-    }
-    return port == SPEC_NONE || port < now->ports ? SPEC_ALLOWED : OWNER_PORT;
-}
-
-enum spec_rule event_signal_spec(const struct spec_processes *now, uint32_t caller, uint64_t number,
-                                 uint64_t bits)
-{
-    struct spec_handle handle;
-    enum spec_rule rule = process_handle_spec(now, caller, number, SPEC_HANDLE_THREAD, &handle);
-
-    return rule == SPEC_ALLOWED && bits >> EVENT_BITS != 0 ? SIGNAL_BITS : rule;
 }
 
 // -- making things -------------------------------------------------------------------------------
@@ -146,7 +198,7 @@ static uint32_t add_thread(struct spec_processes *next, uint32_t process)
         thread++;
     }
     next->threads[thread] =
-        (struct spec_process_thread){true, true, process, next->processes[process].container};
+        (struct spec_process_thread){true, true, process, next->processes[process].container, 0};
     return thread;
 }
 
@@ -280,6 +332,7 @@ enum spec_rule process_make_spec(const struct spec_processes *now, uint32_t call
     struct spec_process *made = &next->processes[process];
     *made = (struct spec_process){.exists = true,
                                   .alive = true,
+                                  .watcher = SPEC_NONE,
                                   .container = (uint32_t)container.value,
                                   .creator = next->processes[caller].container,
                                   .priority = arguments->priority};
@@ -294,7 +347,8 @@ void spec_processes_start(struct spec_processes *now, uint64_t quota)
     struct spec_process *root = &now->processes[0];
 
     spec_containers_init(&now->containers, quota);
-    *root = (struct spec_process){.exists = true, .alive = true, .is_root = true, .priority = 1};
+    *root = (struct spec_process){
+        .exists = true, .alive = true, .is_root = true, .watcher = SPEC_NONE, .priority = 1};
     fill_handles(&root->handles, 1ull << 32, 0, root->handles.entries, 0);
     (void)add_thread(now, 0);
     spec_processes_collect(now);
@@ -307,7 +361,11 @@ static void end_process(struct spec_processes *next, uint32_t index)
     struct spec_process *process = &next->processes[index];
 
     process->alive = false;
+    for (uint32_t i = 0; i < SPEC_HANDLES; i++) {
+        unwatch(next, index, &process->handles.entries[i]);
+    }
     process->handles = (struct spec_handles){0};
+    tell_of_end(next, index);
     for (uint32_t i = 0; i < SPEC_PROCESS_THREADS; i++) {
         if (next->threads[i].process == index) {
             next->threads[i].alive = false;

@@ -37,7 +37,9 @@ struct spec_process {
     uint32_t creator;   // container that pays for the struct
     uint32_t priority;
     struct spec_handles handles;
-    bool faulted; // how it ended
+    uint32_t watcher; // thread that is told of the end; SPEC_NONE: none
+    uint64_t watch;   // by these event bits
+    bool faulted;     // how it ended
     uint64_t code;
     uint64_t vector;
 };
@@ -47,6 +49,7 @@ struct spec_process_thread {
     bool alive;
     uint32_t process;
     uint32_t container;
+    uint64_t events; // bits that were ever set
 };
 
 struct spec_process_channel {
@@ -109,7 +112,11 @@ enum spec_rule process_make_spec(const struct spec_processes *now, uint32_t call
 enum spec_rule handle_close_spec(const struct spec_processes *now, uint32_t caller, uint64_t number,
                                  struct spec_processes *next);
 enum spec_rule event_signal_spec(const struct spec_processes *now, uint32_t caller, uint64_t number,
-                                 uint64_t bits);
+                                 uint64_t bits, struct spec_processes *next);
+// The end of the process sets event bit `bit` of the caller's thread `thread`; at once if it is
+// over.
+enum spec_rule process_bind_spec(const struct spec_processes *now, uint32_t caller, uint32_t thread,
+                                 uint64_t number, uint64_t bit, struct spec_processes *next);
 
 // `thread` of a process ends; with the last one the process does.
 void process_thread_exit_spec(const struct spec_processes *now, uint32_t thread,

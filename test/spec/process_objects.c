@@ -17,6 +17,16 @@ static bool is_named(const struct spec_processes *now, uint32_t kind, uint32_t i
     return false;
 }
 
+static bool is_watching(const struct spec_processes *now, uint32_t thread)
+{
+    for (uint32_t i = 0; i < SPEC_PROCESSES; i++) {
+        if (now->processes[i].exists && now->processes[i].watcher == thread) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void charge(struct spec_processes *next, uint32_t container, uint64_t pages)
 {
     next->containers.slots[container].usage += pages;
@@ -59,7 +69,7 @@ void spec_processes_collect(struct spec_processes *next)
     }
     for (uint32_t i = 0; i < SPEC_PROCESS_THREADS; i++) {
         if (next->threads[i].exists && !next->threads[i].alive) {
-            next->threads[i].exists = is_named(next, SPEC_HANDLE_THREAD, i);
+            next->threads[i].exists = is_named(next, SPEC_HANDLE_THREAD, i) || is_watching(next, i);
         }
     }
     for (uint32_t i = 0; i < SPEC_PROCESS_CHANNELS; i++) {

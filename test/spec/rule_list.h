@@ -203,6 +203,8 @@
     X(CREATE_CPU, SPEC_PROCESS, "process_create", STATUS_INVALID, "there is such a CPU")           \
     X(CREATE_QUOTA, SPEC_PROCESS, "process_create", STATUS_QUOTA, "pages for all of it")           \
     X(DESTROY_SELF, SPEC_PROCESS, "process_destroy", STATUS_INVALID, "it is another one")          \
+    X(BIND_BIT, SPEC_PROCESS, "process_bind", STATUS_INVALID, "bits 0 to 62")                      \
+    X(BIND_OWN, SPEC_PROCESS, "process_bind", STATUS_INVALID, "it is another one")                 \
     X(SIGNAL_BITS, SPEC_PROCESS, "event_signal", STATUS_INVALID, "bits 0 to 62")                   \
     X(WEIGHT_RANGE, SPEC_PROCESS, "container_split", STATUS_INVALID, "a weight up to 1000")        \
     X(WEIGHT_OWNER, SPEC_PROCESS, "container_split", STATUS_DENIED, "only the first gives one")    \

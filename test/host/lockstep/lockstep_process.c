@@ -328,9 +328,17 @@ static void signal_thread(void)
     uint64_t bits =
         lockstep_chance(80) ? 1ull << lockstep_below(63) : lockstep_boundary(1ull << 63);
 
-    next = spec;
     call(SYS_EVENT_SIGNAL, number, bits, 0, 0);
-    expect("event_signal", event_signal_spec(&spec, process, number, bits), 0);
+    expect("event_signal", event_signal_spec(&spec, process, number, bits, &next), 0);
+}
+
+static void bind_process(void)
+{
+    uint64_t number = choose_handle(process, SPEC_HANDLE_PROCESS);
+    uint64_t bit = lockstep_chance(90) ? lockstep_below(63) : lockstep_boundary(63);
+
+    call(SYS_PROCESS_BIND, number, bit, 0, 0);
+    expect("process_bind", process_bind_spec(&spec, process, self, number, bit, &next), 0);
 }
 
 // The device owner's calls. What they do the lock-step test of the serial port compares.
@@ -395,10 +403,11 @@ typedef void step_function(void);
 static step_function *first_step(void)
 {
     static step_function *const steps[] = {
-        open_module,    make_channel, make_thread,   make_process,  make_process, make_process,
-        make_process,   make_process, make_process,  make_process,  make_process, make_container,
-        close_handle,   close_handle, close_handle,  end_container, destroy,      make_container,
-        make_container, ask_status,   signal_thread, use_device,    leave};
+        open_module,   make_channel,   make_thread,    make_process,   make_process,
+        make_process,  make_process,   make_process,   make_process,   make_process,
+        make_process,  make_container, close_handle,   close_handle,   close_handle,
+        end_container, destroy,        make_container, make_container, ask_status,
+        signal_thread, use_device,     leave,          bind_process,   bind_process};
 
     return steps[lockstep_below(ARRAY_COUNT(steps))];
 }
@@ -406,10 +415,10 @@ static step_function *first_step(void)
 static step_function *other_step(void)
 {
     static step_function *const steps[] = {
-        open_module,    make_channel,   make_channel, make_channel,  make_thread,  make_thread,
-        make_thread,    make_process,   make_process, make_process,  make_process, make_process,
-        make_container, make_container, close_handle, close_handle,  destroy,      end_container,
-        ask_status,     signal_thread,  use_device,   make_container};
+        open_module,    make_channel,   make_channel, make_channel,   make_thread,  make_thread,
+        make_thread,    make_process,   make_process, make_process,   make_process, make_process,
+        make_container, make_container, close_handle, close_handle,   destroy,      end_container,
+        ask_status,     signal_thread,  use_device,   make_container, bind_process};
 
     return lockstep_chance(2)   ? leave
            : lockstep_chance(1) ? fault

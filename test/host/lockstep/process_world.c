@@ -55,12 +55,12 @@ static void take_trap(uint64_t vector, uint64_t rip)
     trap_dispatch(&frame);
 }
 
-static void rest(void)
+static void rest(struct program *program)
 {
     const uint64_t arguments[4] = {host_tsc + REST};
 
     take_trap(INTERRUPT_WAKE, PROGRAM_CODE);
-    (void)system_call(SYS_EVENT_WAIT, arguments);
+    program->events |= (uint64_t)system_call(SYS_EVENT_WAIT, arguments);
 }
 
 // What stands for ring 3: obeys orders, and rests while there are none.
@@ -76,7 +76,7 @@ NORETURN void __wrap_user_enter(uint64_t rip, uint64_t rsp, uint64_t rdi)
     for (;;) {
         host_pause();
         if (!program->ordered) {
-            rest();
+            rest(program);
             continue;
         }
         program->ordered = false;
@@ -226,6 +226,22 @@ static void compare_references(void)
     }
 }
 
+// A thread has got, or will get, the events that were sent to it, and no others. One that waits for
+// its turn may have taken them and not come back with them yet.
+static void compare_events(void)
+{
+    for (uint32_t i = 0; i < SPEC_PROCESS_THREADS; i++) {
+        if (spec.threads[i].alive) {
+            const struct program *program = program_of(world_threads[i]);
+            uint64_t events = world_threads[i]->events | (program ? program->events : 0);
+            bool between = world_threads[i]->state == THREAD_READY;
+
+            lockstep_equal("events", events,
+                           between ? spec.threads[i].events & events : spec.threads[i].events);
+        }
+    }
+}
+
 static void compare(const char *what)
 {
     memset(names, 0, sizeof(names));
@@ -236,6 +252,7 @@ static void compare(const char *what)
         }
     }
     compare_references();
+    compare_events();
     const char *broken = spec_processes_invariant(&spec);
     if (broken != NULL) {
         lockstep_fail("after %s it does not hold any more that %s", what, broken);

@@ -22,6 +22,7 @@ struct program {
     uint64_t number; // of the system call, or vector of the exception
     uint64_t arguments[4];
     int64_t result;
+    uint64_t events; // bits that it has waited for and got
 };
 
 extern struct spec_processes spec;
