@@ -36,6 +36,7 @@ enum operation {
     OPERATION_IMUL2, // into a register
     OPERATION_MOV,
     OPERATION_MOV_FROM_SEGMENT,
+    OPERATION_SMSW,
     OPERATION_MOVZX,
     OPERATION_MOVSX,
     OPERATION_CMOV,
@@ -99,6 +100,7 @@ enum opcode_group {
     GROUP_INCREMENT_PUSH, // FF
     GROUP_POP,            // 8F
     GROUP_MOV,            // C6, C7
+    GROUP_MACHINE,        // 0F 01
     GROUP_BIT,            // 0F BA
     GROUP_CMPXCHG_PAIR,   // 0F C7
     GROUP_COUNT

@@ -189,6 +189,15 @@ static bool execute_move_from_segment(struct emulation *emulation)
     return rm_write(emulation, size, emulation->page->segment[instruction->reg & 7].selector);
 }
 
+// All of CR0 that fits: registers of 32 and 64 bits get more than the machine status word.
+static bool execute_store_machine_status(struct emulation *emulation)
+{
+    const struct instruction *instruction = emulation->instruction;
+
+    return rm_write(emulation, instruction->memory ? 2 : instruction->operand_size,
+                    emulation->page->cr0);
+}
+
 // The load happens whether or not the condition holds.
 static bool execute_conditional_move(struct emulation *emulation)
 {
@@ -410,6 +419,7 @@ static const execute_function handlers[OPERATION_COUNT] = {
     [OPERATION_IMUL2] = execute_multiply_register,
     [OPERATION_MOV] = execute_move,
     [OPERATION_MOV_FROM_SEGMENT] = execute_move_from_segment,
+    [OPERATION_SMSW] = execute_store_machine_status,
     [OPERATION_MOVZX] = execute_move,
     [OPERATION_MOVSX] = execute_move_signed,
     [OPERATION_CMOV] = execute_conditional_move,

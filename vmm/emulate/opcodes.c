@@ -78,6 +78,7 @@ const struct opcode opcode_primary[256] = {
 };
 
 const struct opcode opcode_secondary[256] = {
+    [0x01] = GROUP(MACHINE, RM, 0),
     [0x40 ... 0x4f] = ROW(CMOV, REG_RM, OPCODE_MODRM),
     [0x90 ... 0x9f] = ROW(SET, RM, OPCODE_MODRM | OPCODE_BYTE),
     [0xa3] = ROW(BT, RM_REG, OPCODE_MODRM),
@@ -139,6 +140,7 @@ const struct opcode opcode_groups[GROUP_COUNT][8] = {
     },
     [GROUP_POP] = {{.operation = OPERATION_POP}},
     [GROUP_MOV] = {{.operation = OPERATION_MOV}},
+    [GROUP_MACHINE] = {[4] = {.operation = OPERATION_SMSW}},
     [GROUP_BIT] = {
         [4] = {.operation = OPERATION_BT},
         [5] = {.operation = OPERATION_BTS, .flags = OPCODE_LOCK},

@@ -163,9 +163,10 @@ static bool is_skipped(const struct instruction *instruction)
 {
     enum operation operation = (enum operation)instruction->operation;
 
-    // Privileged here; or what a register destination keeps differs between vendors.
+    // Privileged here (SMSW with UMIP); or what a register destination keeps differs between
+    // vendors.
     return operation == OPERATION_INS || operation == OPERATION_OUTS ||
-           (operation == OPERATION_CMPXCHG && !instruction->memory);
+           operation == OPERATION_SMSW || (operation == OPERATION_CMPXCHG && !instruction->memory);
 }
 
 static bool make_instruction(struct random *random, unsigned number, struct sample *sample)

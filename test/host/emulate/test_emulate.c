@@ -99,6 +99,29 @@ static void test_expand_down(void **state)
     assert_exception(EMULATE_VECTOR_PROTECTION, true, 0);
 }
 
+// Two bytes in memory whatever the operand size; a register takes what fits.
+static void test_machine_status_word(void **state)
+{
+    (void)state;
+    world_start(64);
+    world.page.cr0 = 0x80050033;
+    world.page.gpr[GPR_RCX] = world.page.gpr[GPR_RDX] = UINT64_MAX;
+    memset(world.bytes + 0x3000, 0xee, 8);
+    RUN(0x48, 0x0f, 0x01, 0x24, 0x25, 0x00, 0x30, 0x00, 0x00); // smsw [0x3000], REX.W
+    assert_done(0x1009);
+    assert_memory_equal(world.bytes + 0x3000, "\x33\x00\xee\xee\xee\xee\xee\xee", 8);
+    world_start(64);
+    world.page.cr0 = 0x80050033;
+    world.page.gpr[GPR_RCX] = world.page.gpr[GPR_RDX] = UINT64_MAX;
+    RUN(0x0f, 0x01, 0xe1); // smsw ecx
+    assert_done(0x1003);
+    assert_int_equal(world.page.gpr[GPR_RCX], 0x80050033);
+    world.page.rip = 0x1000;
+    RUN(0x66, 0x0f, 0x01, 0xe2); // smsw dx
+    assert_done(0x1004);
+    assert_int_equal(world.page.gpr[GPR_RDX], 0xffffffffffff0033);
+}
+
 static void test_segment_base_wraps(void **state)
 {
     (void)state;
@@ -295,13 +318,21 @@ static void test_failed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_real_mode_forms),    cmocka_unit_test(test_real_mode_wrap_and_limit),
-        cmocka_unit_test(test_protected_segments), cmocka_unit_test(test_expand_down),
-        cmocka_unit_test(test_segment_base_wraps), cmocka_unit_test(test_push_pop),
-        cmocka_unit_test(test_byte_registers),     cmocka_unit_test(test_fault_changes_nothing),
-        cmocka_unit_test(test_canonical),          cmocka_unit_test(test_gs_base),
-        cmocka_unit_test(test_alignment_check),    cmocka_unit_test(test_undefined),
-        cmocka_unit_test(test_unsupported),        cmocka_unit_test(test_failed),
+        cmocka_unit_test(test_real_mode_forms),
+        cmocka_unit_test(test_real_mode_wrap_and_limit),
+        cmocka_unit_test(test_protected_segments),
+        cmocka_unit_test(test_expand_down),
+        cmocka_unit_test(test_machine_status_word),
+        cmocka_unit_test(test_segment_base_wraps),
+        cmocka_unit_test(test_push_pop),
+        cmocka_unit_test(test_byte_registers),
+        cmocka_unit_test(test_fault_changes_nothing),
+        cmocka_unit_test(test_canonical),
+        cmocka_unit_test(test_gs_base),
+        cmocka_unit_test(test_alignment_check),
+        cmocka_unit_test(test_undefined),
+        cmocka_unit_test(test_unsupported),
+        cmocka_unit_test(test_failed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
