@@ -174,6 +174,7 @@ void event_kernel_bytes(void)
     uint8_t *code = put_bytes();
 
     map_device_pages();
+    machine_start_watchdog(); // HLT may be among them
     if (random_below(2)) {
         __asm__ volatile("sti");
     }

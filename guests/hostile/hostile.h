@@ -19,6 +19,9 @@ uint32_t machine_try(void (*event)(void));
 // exception, the end of a few single steps or the timer ends the event.
 void machine_enter_user(uint64_t rip, uint64_t rflags);
 
+// An interrupt ends the event some time from now, if the event lets it.
+void machine_start_watchdog(void);
+
 // -- the window: a few virtual pages whose translation each event chooses -------------------------
 
 #define WINDOW       0x100000000ull // virtual, 2 MiB

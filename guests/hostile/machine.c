@@ -8,6 +8,7 @@
 #define VECTORS           256u
 #define VECTOR_DEBUG      1u
 #define VECTOR_NMI        2u
+#define VECTOR_WATCHDOG   0xf0u // of the local APIC timer
 #define EXCEPTIONS        32u
 #define GATE_INTERRUPT    0x8e00u
 #define KERNEL_CODE       0x08u
@@ -202,7 +203,7 @@ bool trap_interrupt(uint64_t vector, uint64_t cs)
     if ((msr_read(MSR_APIC_BASE) & 0xc00) == 0x800) {
         end_interrupt(vector);
     }
-    return storms() || user; // in ring 3: the watchdog
+    return storms() || user || vector == VECTOR_WATCHDOG;
 }
 
 // -- set-up -----------------------------------------------------------------------------------
@@ -269,6 +270,13 @@ void machine_init(uint64_t ram_bytes)
     *(volatile uint32_t *)(uintptr_t)(LOCAL_APIC + 0xf0) = 0x1ff;
 }
 
+void machine_start_watchdog(void)
+{
+    *(volatile uint32_t *)(uintptr_t)(LOCAL_APIC + 0x320) = VECTOR_WATCHDOG; // one-shot
+    *(volatile uint32_t *)(uintptr_t)(LOCAL_APIC + 0x3e0) = 0xb;
+    *(volatile uint32_t *)(uintptr_t)(LOCAL_APIC + 0x380) = 20000;
+}
+
 void machine_enter_user(uint64_t rip, uint64_t rflags)
 {
     struct user_state state = {.ss = USER_DATA,
@@ -282,8 +290,6 @@ void machine_enter_user(uint64_t rip, uint64_t rflags)
                                        : (uintptr_t)window_page(WINDOW_DATA) + random_below(4096);
     }
     user_steps = USER_STEPS;
-    *(volatile uint32_t *)(uintptr_t)(LOCAL_APIC + 0x320) = 0xf0; // the watchdog, one-shot
-    *(volatile uint32_t *)(uintptr_t)(LOCAL_APIC + 0x3e0) = 0xb;
-    *(volatile uint32_t *)(uintptr_t)(LOCAL_APIC + 0x380) = 20000;
+    machine_start_watchdog();
     trap_enter_user(&state);
 }
