@@ -41,7 +41,7 @@ const struct exit_reason_row exit_reasons[EXIT_REASON_ROWS] = {
     {17, FATE_IMPOSSIBLE, "RSM", "", "impossible",
      "only in SMM under the dual-monitor treatment; elsewhere #UD"},
     {18, FATE_BOTH, "VMCALL", "", "",
-     "hypercall 0 does nothing, others are #UD"},
+     "hypercall 0 does nothing; others do not exist, or are #UD without local APICs"},
     {19, FATE_MONITOR, "VMCLEAR", "", "",
      "#UD: guests have no VMX"},
     {20, FATE_MONITOR, "VMLAUNCH", "", "",

@@ -50,9 +50,18 @@ enum outcome handle_undefined(struct machine *machine)
 }
 
 // Hypercall 0 does nothing; the backend finishes most of them. There are no others.
+#define NO_SUCH_HYPERCALL (-1000ll) // in the interface whose signature CPUID shows
+
+// Only machines with local APICs have that signature; without it VMCALL is no instruction.
 enum outcome handle_vmcall(struct machine *machine)
 {
-    return machine->page->gpr[GPR_RAX] == 0 ? OUTCOME_ADVANCE : event_undefined(machine);
+    uint64_t *rax = &machine->page->gpr[GPR_RAX];
+
+    if (*rax != 0 && !machine->apic) {
+        return event_undefined(machine);
+    }
+    *rax = *rax != 0 ? (uint64_t)NO_SUCH_HYPERCALL : 0;
+    return OUTCOME_ADVANCE;
 }
 
 enum outcome handle_rdpmc(struct machine *machine)

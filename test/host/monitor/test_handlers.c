@@ -178,6 +178,10 @@ static void test_halt_and_skips(void **state)
     fixture->page.gpr[GPR_RAX] = 1;
     assert_int_equal(fixture_handle(fixture, EXIT_VMCALL), OUTCOME_RESUME);
     assert_true(fixture_raised(fixture, VECTOR_UNDEFINED, false));
+    fixture->machine.apic = &fixture->platform.processor[0].apic;
+    assert_int_equal(fixture_handle(fixture, EXIT_VMCALL), OUTCOME_ADVANCE);
+    assert_int_equal(fixture->page.gpr[GPR_RAX], (uint64_t)-1000);
+    fixture->machine.apic = NULL;
     assert_int_equal(fixture_handle(fixture, EXIT_RDPMC), OUTCOME_RESUME);
     assert_true(fixture_raised(fixture, VECTOR_PROTECTION, true));
     fixture->page.exit_tsc = 0x100000005;
