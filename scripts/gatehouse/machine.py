@@ -11,7 +11,9 @@ from gatehouse import (build, console, engine_bochs, engine_qemu, event_log, exi
                        iso, linux, packages, post_mortem, report, spec)
 
 MEBIBYTE = spec.MEBIBYTE
-HOST_MEMORY = 96 * MEBIBYTE  # kernel, processes, page tables, firmware
+HOST_MEMORY = 40 * MEBIBYTE  # kernel, console process, firmware
+GUEST_MEMORY = 10 * MEBIBYTE  # a guest's monitor and page tables
+LEAST_MEMORY = 96 * MEBIBYTE  # for few guests
 # UEFI's GRUB complains where it has no video driver at hand-over.
 _GRUB_VIDEO = ["if [ $grub_platform = efi ]; then insmod all_video; fi"]
 # Ends Bochs where GRUB could not start the kernel, instead of waiting at its prompt.
@@ -83,7 +85,8 @@ def write_image(target, guests, scratch, terminal, emulator, events=False):
 
 def memory_needed(guests, loaded):
     """Bytes of RAM that the machine gets."""
-    return sum(guest.memory for guest in guests) + loaded + HOST_MEMORY
+    host = max(LEAST_MEMORY, HOST_MEMORY + GUEST_MEMORY * len(guests))
+    return sum(guest.memory for guest in guests) + loaded + host
 
 
 def _check_memory(needed):
