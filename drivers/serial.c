@@ -208,6 +208,11 @@ uint32_t serial_console_count(unsigned number)
     return ring_count(&ports[number].console);
 }
 
+uint64_t serial_console_lost(unsigned number)
+{
+    return ports[number].console.dropped;
+}
+
 void serial_interrupts_on(unsigned number)
 {
     set_interrupts(&ports[number], ports[number].interrupts | INTERRUPT_RECEIVE);

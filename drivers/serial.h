@@ -42,6 +42,7 @@ void serial_flush(unsigned port);
 size_t serial_read(unsigned port, uint8_t *bytes, size_t count);
 int serial_console_read(unsigned port); // PRIMITIVES cons_buf_read: oldest character or -1
 uint32_t serial_console_count(unsigned port);
+uint64_t serial_console_lost(unsigned port); // characters that went because the ring was full
 
 // Turns the receive interrupt on (the transmit interrupt follows the ring by itself).
 void serial_interrupts_on(unsigned port);

@@ -60,6 +60,8 @@ enum system_call {
     SYS_SERIAL_PUTC,   // (port, character): polled; returns the character
     SYS_SERIAL_WRITE,  // (port, buffer, bytes): queues for transmission; returns bytes accepted
     SYS_SERIAL_READ,   // (port, buffer, bytes): pops what the console ring of the port holds
+    SYS_SERIAL_LOST,   // (port): characters that came while the console ring was full; for each the
+                       // oldest in it went
     SYS_CONS_BUF_READ, // (port): the oldest character of the console ring, or -STATUS_EMPTY
     SYS_SERIAL_INTR_DISABLE, // (port)
     SYS_SERIAL_INTR_ENABLE,  // (port)

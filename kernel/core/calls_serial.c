@@ -126,6 +126,12 @@ SYSTEM_CALL(sys_serial_read)
     return call_result(status, count);
 }
 
+SYSTEM_CALL(sys_serial_lost)
+{
+    begin();
+    return end((int64_t)serial_console_lost((unsigned)a));
+}
+
 SYSTEM_CALL(sys_cons_buf_read)
 {
     begin();

@@ -45,6 +45,7 @@
     X(SYS_SERIAL_PUTC, sys_serial_putc, PORT)                                                      \
     X(SYS_SERIAL_WRITE, sys_serial_write, PORT)                                                    \
     X(SYS_SERIAL_READ, sys_serial_read, PORT)                                                      \
+    X(SYS_SERIAL_LOST, sys_serial_lost, PORT)                                                      \
     X(SYS_CONS_BUF_READ, sys_cons_buf_read, PORT)                                                  \
     X(SYS_SERIAL_INTR_DISABLE, sys_serial_intr_disable, PORT)                                      \
     X(SYS_SERIAL_INTR_ENABLE, sys_serial_intr_enable, PORT)                                        \

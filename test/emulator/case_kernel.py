@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
 """The host kernel by itself: its own checks, its system calls from ring 3, and boots that lack
 something. No guest, so QEMU without VMX does for most."""
+import contextlib
 import functools
 import re
+import select
+import threading
 import time
 
 from gatehouse import build, console, engine_bochs, engine_qemu, event_log, iso, machine, paths
@@ -22,10 +25,11 @@ SMOKE_TESTS = ("calls", "threads", "processes", "machines")
 
 
 def _boot(start, words="", modules=None, limit=120, image="gatehouse.elf", events=True,
-          mistake=None, look=None):
+          mistake=None, look=None, meanwhile=None):
     """Boots the kernel with the command-line words and the modules {name: program}. `image`: the
     kernel, or one of its variants. `events`: they are logged, and the specification allows them,
-    unless there is a `mistake`: so the replay calls it; look(entries) looks at them too."""
+    unless there is a `mistake`: so the replay calls it; look(entries) looks at them too.
+    meanwhile(machine, session): a context for the time of the run."""
     modules = modules or {}
     build.targets([image, "user_smoke.elf"])
     kernel = paths.BUILD / "kernel" / image
@@ -41,7 +45,8 @@ def _boot(start, words="", modules=None, limit=120, image="gatehouse.elf", event
         started = start(place, disc)
         try:
             session = console.Session(started, limit, False, capture=True)
-            with event_log.taken(started, place / "events" if events else None):
+            with event_log.taken(started, place / "events" if events else None), \
+                    meanwhile(started, session) if meanwhile else contextlib.nullcontext():
                 status = session.run()
         finally:
             started.stop()
@@ -214,6 +219,68 @@ def test_smp_limited_qemu():
     """The command line can leave processors off."""
     result = _boot(_on(8), "cpus=3", {"console smp 1 900 5 6": "user_smoke.elf"}, limit=240)
     _passed(result.expect(0, "CPUs: 3 of 8 run", "smp: 3 CPUs"), SMP_TESTS)
+
+
+def _paste_bytes(count):
+    """The paste, of which each byte follows from its place, as smoke_paste.c says."""
+    mask = (1 << 64) - 1
+    words = ((place + 1) * 0x9E3779B97F4A7C15 & mask for place in range(count))
+    return bytes(((word ^ word >> 29) * 0xBF58476D1CE4E5B9 & mask) >> 56 for word in words)
+
+
+@contextlib.contextmanager
+def _pasting(data, started, session):
+    """Writes to the first serial port as fast as the emulator takes it, once the reader is ready."""
+    over = threading.Event()
+
+    def feed():
+        left = memoryview(data)
+        while "paste: ready" not in session.log.lines and not over.wait(0.02):
+            pass
+        while left and not over.is_set():
+            if select.select([], [started.com1.master], [], 0.1)[1]:
+                left = left[console.write_some(started.com1.master, left[:4096]):]
+    thread = threading.Thread(target=feed)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _paste(size, senders, lazy, limit=240):
+    """Pastes while processes on other CPUs print; (received, lost), which the program has compared
+    with the paste byte by byte. What was printed is each sender's lines, all and in order."""
+    data = _paste_bytes(size)
+    result = _boot(_on(4), modules={f"console paste {size} {senders} {lazy}": "user_smoke.elf"},
+                   limit=limit, meanwhile=functools.partial(_pasting, data))
+    _passed(result, ["paste"])
+    received, lost, count = map(int, re.search(
+        r"paste: (\d+) received, (\d+) lost, (\d+) lines", result.errors).groups())
+    lines = [tuple(map(int, line.split())) for line in result.output.splitlines()]
+    assert received + lost == size and len(lines) == count, result.errors
+    for sender in range(senders):
+        numbers = [number for who, number in lines if who == sender]
+        assert numbers and numbers == list(range(len(numbers))), numbers[:20]
+    print(f"     paste of {size}: {received} received, {lost} lost and counted, {count} lines "
+          "meanwhile", flush=True)
+    return received, lost
+
+
+def test_paste_while_others_write_qemu():
+    _paste(1 << 16, 3, 0)
+
+
+def long_test_paste_of_a_mebibyte():
+    """The same, sixteen times as long."""
+    _paste(1 << 20, 3, 0, limit=1500)
+
+
+def test_paste_that_overflows_qemu():
+    """The reader sleeps too long: the oldest characters go, and are counted."""
+    received, lost = _paste(1 << 16, 3, 50)
+    assert received and lost, (received, lost)
 
 
 def test_mcs_lock_qemu():

@@ -73,6 +73,7 @@ struct console {
     struct line kernel_line;
     struct line script_line; // from the second serial port
     uint64_t typed;          // bytes that arrived from the terminal
+    int64_t lost;            // of what was typed, before it was taken
     struct ring log_queue;   // to the second serial port
     bool log_port;           // there is one
     uint64_t log_lost;       // lines that found no room

@@ -134,6 +134,11 @@ static void take_terminal_input(struct console *console)
     if (console->typed != before) {
         console_machine_line(console, "typed %llu", (unsigned long long)console->typed);
     }
+    if (serial_lost(CONSOLE_PORT_TERMINAL) != console->lost) {
+        console->lost = serial_lost(CONSOLE_PORT_TERMINAL);
+        console_log(console, "console: %lld typed characters were lost: they came too fast",
+                    (long long)console->lost);
+    }
 }
 
 // What a script may ask for through the second serial port: "stop" ends all VMs, with their

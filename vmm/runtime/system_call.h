@@ -205,6 +205,11 @@ MUST_CHECK static inline int64_t serial_read(uint32_t port, void *buffer, uint64
     return system_call(SYS_SERIAL_READ, port, user_address(buffer), bytes, 0, 0);
 }
 
+MUST_CHECK static inline int64_t serial_lost(uint32_t port)
+{
+    return system_call(SYS_SERIAL_LOST, port, 0, 0, 0, 0);
+}
+
 MUST_CHECK static inline int64_t console_buffer_read(uint32_t port)
 {
     return system_call(SYS_CONS_BUF_READ, port, 0, 0, 0, 0);

@@ -20,6 +20,9 @@ extern const struct process_info *smoke_info;
 uint32_t smoke_module(void);
 const char *smoke_words(void);
 
+// Prints on the log port.
+void smoke_print(const char *text);
+
 // Counts a failure and prints it when the two differ.
 void expect(const char *what, int64_t got, int64_t want);
 

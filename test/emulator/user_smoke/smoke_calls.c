@@ -106,6 +106,7 @@ static void check_serial(void)
     expect("bind again", serial_bind(0, 5, 6), STATUS_OK);
     expect("no input", console_buffer_read(0), -STATUS_EMPTY);
     expect("no input", serial_read(0, bytes, sizeof(bytes)), 0);
+    expect("nothing lost", serial_lost(0), 0);
     expect("leave first", serial_interrupt_enable(0), STATUS_STATE);
     expect("enter", serial_interrupt_disable(0), STATUS_OK);
     expect("enter twice", serial_interrupt_disable(0), STATUS_STATE);

@@ -227,8 +227,8 @@ static int64_t role_powers(void)
     char byte;
 
     if (machine_end(0) != -STATUS_DENIED || serial_putc(1, 'x') != -STATUS_DENIED ||
-        serial_read(0, &byte, 1) != -STATUS_DENIED || log_read(&byte, 1) != -STATUS_DENIED ||
-        module_open(0, &info) != -STATUS_DENIED ||
+        serial_read(0, &byte, 1) != -STATUS_DENIED || serial_lost(0) != -STATUS_DENIED ||
+        log_read(&byte, 1) != -STATUS_DENIED || module_open(0, &info) != -STATUS_DENIED ||
         container_split(HANDLE_SELF_CONTAINER, 1, 100) != -STATUS_DENIED) {
         return 1;
     }
@@ -256,6 +256,7 @@ static const struct {
     {"threads", role_threads},
     {"quit", role_quit},
     {"mesh", role_mesh},
+    {"paste", role_paste},
     {"storm", role_storm},
     {"machine", role_machine},
     {"fpu", role_fpu},

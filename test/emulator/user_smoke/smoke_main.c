@@ -12,7 +12,7 @@ const struct process_info *smoke_info;
 static const char *test_name;
 static unsigned failures;
 
-static void print(const char *text)
+void smoke_print(const char *text)
 {
     for (; *text; text++) {
         if (serial_putc(1, (uint8_t)*text) < 0) {
@@ -29,7 +29,7 @@ void expect(const char *what, int64_t got, int64_t want)
         failures++;
         (void)format_text(line, sizeof(line), "FAIL %s: %s got 0x%lx, want 0x%lx\n", test_name,
                           what, (uint64_t)got, (uint64_t)want);
-        print(line);
+        smoke_print(line);
     }
 }
 
@@ -84,7 +84,7 @@ static unsigned run(const char *name, void (*test)(void))
     expect("pages in use", (int64_t)used_pages(), (int64_t)used);
     if (failures == 0) {
         (void)format_text(line, sizeof(line), "PASS %s\n", name);
-        print(line);
+        smoke_print(line);
     }
     return failures;
 }
@@ -99,24 +99,38 @@ uint64_t smoke_number(const char *text)
     return number;
 }
 
-// Reads "smp SEED MESSAGES ROUNDS LIVES"; false when that is not what the words are.
-static bool smp_words(void)
+// Reads a name and numbers behind the module's name; false when that is not what the words are.
+static bool read_words(const char *name, uint64_t *const numbers[], unsigned count)
 {
     const char *at = smoke_words();
-    uint64_t *const numbers[] = {&smp.seed, &smp.messages, &smp.rounds, &smp.lives};
+    size_t length = strlen(name);
 
-    if (memcmp(at, "smp ", 4) != 0) {
+    if (memcmp(at, name, length) != 0) {
         return false;
     }
-    at += 4;
-    for (unsigned i = 0; i < ARRAY_COUNT(numbers); i++) {
+    at += length;
+    for (unsigned i = 0; i < count; i++) {
         for (; *at >= '0' && *at <= '9'; at++) {
             *numbers[i] = *numbers[i] * 10 + (uint64_t)(*at - '0');
         }
         at += *at == ' ';
     }
-    smp.cpus = smoke_info->cpu_count < SMP_CPUS ? smoke_info->cpu_count : SMP_CPUS;
     return true;
+}
+
+static bool smp_words(void)
+{
+    uint64_t *const numbers[] = {&smp.seed, &smp.messages, &smp.rounds, &smp.lives};
+
+    smp.cpus = smoke_info->cpu_count < SMP_CPUS ? smoke_info->cpu_count : SMP_CPUS;
+    return read_words("smp ", numbers, ARRAY_COUNT(numbers));
+}
+
+static bool paste_words(void)
+{
+    uint64_t *const numbers[] = {&paste.bytes, &paste.senders, &paste.lazy};
+
+    return read_words("paste ", numbers, ARRAY_COUNT(numbers));
 }
 
 static unsigned run_smp(void)
@@ -126,7 +140,7 @@ static unsigned run_smp(void)
     (void)format_text(line, sizeof(line),
                       "smp: %u CPUs, seed %lu, %lu messages, %lu rounds, %lu lives\n", smp.cpus,
                       smp.seed, smp.messages, smp.rounds, smp.lives);
-    print(line);
+    smoke_print(line);
     return run("wakes", test_smp_wakes) + run("shootdown", test_smp_shootdown) +
            run("messages", test_smp_messages) + run("guests", test_smp_guests) +
            run("containers", test_smp_containers);
@@ -147,6 +161,9 @@ int64_t program_main(const struct process_info *info)
     open_own_module();
     if (smp_words()) {
         (void)machine_end(run_smp() != 0);
+    }
+    if (paste_words()) {
+        (void)machine_end(run("paste", test_paste) != 0);
     }
     if (memcmp(smoke_words(), "fuzz ", 5) == 0) {
         (void)machine_end(run("fuzz", test_fuzz) != 0);

@@ -35,6 +35,18 @@ void test_smp_shootdown(void);  // smoke_smp.c
 void test_smp_containers(void); // smoke_storm.c
 void test_smp_guests(void);     // smoke_smp_vm.c
 
+// The paste, booted with "paste BYTES SENDERS LAZY" (smoke_paste.c).
+struct paste_options {
+    uint64_t bytes;
+    uint64_t senders; // processes that print, at most 7
+    uint64_t lazy;    // milliseconds that the reader sleeps between two looks
+};
+
+extern struct paste_options paste;
+
+void test_paste(void);
+int64_t role_paste(void);
+
 int64_t role_mesh(void);    // smoke_mesh.c
 int64_t role_storm(void);   // smoke_storm.c
 int64_t role_machine(void); // smoke_smp_vm.c
