@@ -40,6 +40,13 @@ static void set_from_page(struct vector_set *set, const struct local_apic *apic,
     }
 }
 
+// In x2APIC mode the command register is one of 64 bits.
+static void mirror_command(struct local_apic *apic)
+{
+    in_page(apic, APIC_ICR)[0] = apic->icr_low;
+    in_page(apic, APIC_ICR)[1] = apic->icr_high;
+}
+
 static void mirror_all(struct local_apic *apic)
 {
     static const uint8_t registers[] = {APIC_ID,  APIC_VERSION,       APIC_LDR,   APIC_SPURIOUS,
@@ -49,19 +56,15 @@ static void mirror_all(struct local_apic *apic)
         *in_page(apic, registers[i]) = local_apic_register(apic, registers[i]);
     for (unsigned i = 0; i < LVT_COUNT; i++)
         *in_page(apic, APIC_LVT + i) = apic->lvt[i];
-    // In x2APIC mode the command register is one of 64 bits.
-    in_page(apic, APIC_ICR)[0] = apic->icr_low;
-    in_page(apic, APIC_ICR)[1] = apic->icr_high;
+    mirror_command(apic);
 }
 
 void local_apic_mirror(struct local_apic *apic, uint32_t reg)
 {
-    if (reg == APIC_ICR) {
-        in_page(apic, APIC_ICR)[0] = apic->icr_low;
-        in_page(apic, APIC_ICR)[1] = apic->icr_high;
-    } else {
+    if (reg == APIC_ICR)
+        mirror_command(apic);
+    else
         mirror_all(apic);
-    }
 }
 
 static void take_over(struct local_apic *apic)
