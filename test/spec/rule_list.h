@@ -17,6 +17,7 @@
     X(SPEC_TABLE, "page tables and EPT")                                                           \
     X(SPEC_SPACE, "address spaces")                                                                \
     X(SPEC_COPY, "user copies")                                                                    \
+    X(SPEC_GRANT, "guest memory")                                                                  \
     X(SPEC_PROCESS, "processes, handles, device owner")                                            \
     X(SPEC_SERIAL, "serial, console, interrupt control")                                           \
     X(SPEC_VCPU, "VMCS: injection, windows, shadow")
@@ -179,6 +180,17 @@
     X(COPY_MAPPED, SPEC_COPY, "user range", STATUS_FAULT, "all of it is mapped")                   \
     X(COPY_WRITABLE, SPEC_COPY, "user range", STATUS_FAULT, "all of it is writable")
 
+#define SPEC_RULES_GRANT(X)                                                                        \
+    X(VM_QUOTA, SPEC_GRANT, "vm_create", STATUS_QUOTA, "pages for the VM")                         \
+    X(GRANT_RANGE, SPEC_GRANT, "vm_grant", STATUS_INVALID, "aligned, not empty, addresses exist")  \
+    X(GRANT_FLAGS, SPEC_GRANT, "vm_grant", STATUS_INVALID, "readable, no unknown flags")           \
+    X(GRANT_ROOM, SPEC_GRANT, "vm_grant", STATUS_NO_MEMORY, "fewer than 128 grants")               \
+    X(GRANT_BUSY, SPEC_GRANT, "vm_grant", STATUS_BUSY, "it overlaps no other grant")               \
+    X(GRANT_MEMORY, SPEC_GRANT, "vm_grant", STATUS_FAULT, "it lies in one region")                 \
+    X(GRANT_KIND, SPEC_GRANT, "vm_grant", STATUS_DENIED, "a guest may use that region so")         \
+    X(GRANT_QUOTA, SPEC_GRANT, "vm_grant", STATUS_QUOTA, "pages for the tables")                   \
+    X(REVOKE_GRANT, SPEC_GRANT, "vm_revoke", STATUS_NOT_FOUND, "it is just one grant")
+
 #define SPEC_RULES_PROCESS(X)                                                                      \
     X(TAKE_USED, SPEC_PROCESS, "handle", STATUS_NOT_FOUND, "the number is in use")                 \
     X(TAKE_KIND, SPEC_PROCESS, "handle", STATUS_DENIED, "it is of that kind")                      \
@@ -236,6 +248,7 @@
     SPEC_RULES_QUEUE(X)                                                                            \
     SPEC_RULES_TABLE(X)                                                                            \
     SPEC_RULES_SPACE(X)                                                                            \
+    SPEC_RULES_GRANT(X)                                                                            \
     SPEC_RULES_PROCESS(X)                                                                          \
     SPEC_RULES_SERIAL(X)                                                                           \
     SPEC_RULES_VCPU(X)

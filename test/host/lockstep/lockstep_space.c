@@ -169,16 +169,9 @@ static void change_supply(struct side *side)
 // A region was asked for: as specified, and its new frames are zero.
 static void added(const char *what, struct side *side, enum spec_rule rule, uint64_t address)
 {
-    struct page_mapping leaf = {.address = address};
-
     if (rule == SPEC_ALLOWED) {
         lockstep_equal("address", order.address, address);
-        while (page_table_next(&side->space.table, leaf.address + leaf.size, address + order.bytes,
-                               &leaf) == STATUS_OK) {
-            if (leaf.physical.value - space_pool >= LARGE_PAGE_SIZE) {
-                space_frame_spec(&side->spec, spec_ram, leaf.address, leaf.physical.value);
-            }
-        }
+        side_learn_frames(side, address, order.bytes);
         side_compare_bytes(side, address, address + order.bytes);
     }
     side_compare(what, side, rule, true);
@@ -245,7 +238,7 @@ static void map_borrowed(struct side *side)
 
 static void free_region(struct side *side)
 {
-    bool member = (side->space.cpus.bits & 2) != 0;
+    bool member = (side->process.space.cpus.bits & 2) != 0;
 
     side_snapshot(side);
     order.address = any_address(side);
@@ -297,7 +290,7 @@ static void pin_too_often(struct side *side)
         return;
     }
     uint32_t pins = side->spec.regions[at].pins;
-    side->space.regions->entries[at].pins = side->spec.regions[at].pins = UINT32_MAX;
+    side->process.space.regions->entries[at].pins = side->spec.regions[at].pins = UINT32_MAX;
     side_snapshot(side);
     order.address = side->spec.regions[at].start;
     order.bytes = 1;
@@ -305,7 +298,7 @@ static void pin_too_often(struct side *side)
     host_on_cpu(0, call_pin, NULL);
     side_compare("pin", side, space_pin_spec(&side->spec, order.address, 1, false, &side->spec),
                  false);
-    side->space.regions->entries[at].pins = side->spec.regions[at].pins = pins;
+    side->process.space.regions->entries[at].pins = side->spec.regions[at].pins = pins;
 }
 
 static void translate(struct side *side)
@@ -383,7 +376,7 @@ static void begin_space(struct side *side)
     struct spec_supply supply = side_supply(side);
     enum spec_rule rule = space_init_spec(&supply, 1ull << 40, &side->spec);
 
-    order.space = &side->space;
+    order.space = &side->process.space;
     host_on_cpu(0, call_init, &side->container);
     lockstep_same("init", rule, order.status);
     if (rule != SPEC_ALLOWED) {
@@ -393,22 +386,22 @@ static void begin_space(struct side *side)
         begin_space(side);
         return;
     }
-    side->space.cpus.bits = lockstep_below(2) << 1;
+    side->process.space.cpus.bits = lockstep_below(2) << 1;
     side_compare_regions(side);
     side_compare_leaves(side);
 }
 
 static void end_space(struct side *side)
 {
-    order.space = &side->space;
-    side->space.cpus.bits = 0;
+    order.space = &side->process.space;
+    side->process.space.cpus.bits = 0;
     if (side->spec.count > 0 && side->spec.regions[0].pins > 0) {
         run_stopping(call_destroy);
         lockstep_same("destroy", space_destroy_spec(&side->spec, &side->spec), order.status);
         side_compare_leaves(side);
     }
     for (uint32_t i = 0; i < side->spec.count; i++) {
-        side->space.regions->entries[i].pins = side->spec.regions[i].pins = 0;
+        side->process.space.regions->entries[i].pins = side->spec.regions[i].pins = 0;
     }
     host_on_cpu(0, call_destroy, NULL);
     lockstep_counted(space_destroy_spec(&side->spec, &side->spec));

@@ -31,10 +31,10 @@ static uint64_t invalidations_before[2];
 
 void side_snapshot(struct side *side)
 {
-    order.space = &side->space;
-    space_before = side->space;
-    list_before = *side->space.regions;
-    memcpy(root_before, memory_pointer(side->space.table.root), PAGE_SIZE);
+    order.space = &side->process.space;
+    space_before = side->process.space;
+    list_before = *side->process.space.regions;
+    memcpy(root_before, memory_pointer(side->process.space.table.root), PAGE_SIZE);
     for (uint32_t cpu = 0; cpu < 2; cpu++) {
         invalidations_before[cpu] = host_processors[cpu].invalidations;
     }
@@ -45,18 +45,30 @@ uint64_t side_invalidations(uint32_t cpu)
     return host_processors[cpu].invalidations - invalidations_before[cpu];
 }
 
+void side_learn_frames(struct side *side, uint64_t address, uint64_t bytes)
+{
+    struct page_mapping leaf = {.address = address};
+
+    while (page_table_next(&side->process.space.table, leaf.address + leaf.size, address + bytes,
+                           &leaf) == STATUS_OK) {
+        if (leaf.physical.value - space_pool >= LARGE_PAGE_SIZE) {
+            space_frame_spec(&side->spec, spec_ram, leaf.address, leaf.physical.value);
+        }
+    }
+}
+
 static void only_list(const char *what, struct side *side, bool list_may)
 {
-    struct lockstep_field lock = LOCKSTEP_FIELD(side->space.lock);
-    struct lockstep_field list = {side->space.regions, list_may ? sizeof(list_before) : 0};
+    struct lockstep_field lock = LOCKSTEP_FIELD(side->process.space.lock);
+    struct lockstep_field list = {side->process.space.regions, list_may ? sizeof(list_before) : 0};
 
-    lockstep_only(what, &side->space, &space_before, sizeof(space_before), &lock, 1);
-    lockstep_only(what, side->space.regions, &list_before, sizeof(list_before), &list, 1);
+    lockstep_only(what, &side->process.space, &space_before, sizeof(space_before), &lock, 1);
+    lockstep_only(what, side->process.space.regions, &list_before, sizeof(list_before), &list, 1);
 }
 
 void side_compare_regions(const struct side *side)
 {
-    const struct region_list *list = side->space.regions;
+    const struct region_list *list = side->process.space.regions;
 
     lockstep_equal("regions", list->count, side->spec.count);
     for (uint32_t i = 0; i < side->spec.count; i++) {
@@ -70,7 +82,7 @@ void side_compare_regions(const struct side *side)
         lockstep_equal("pins", product->pins, model->pins);
     }
     lockstep_equal("charged", kernel_containers.slots[side->container].usage,
-                   side->spec.charged + side->held);
+                   side->spec.charged + side->others + side->held);
 }
 
 void side_compare_leaves(const struct side *side)
@@ -78,8 +90,8 @@ void side_compare_leaves(const struct side *side)
     struct page_mapping leaf = {0};
     uint32_t count = 0;
 
-    while (page_table_next(&side->space.table, leaf.address + leaf.size, USER_LIMIT, &leaf) ==
-           STATUS_OK) {
+    while (page_table_next(&side->process.space.table, leaf.address + leaf.size, USER_LIMIT,
+                           &leaf) == STATUS_OK) {
         const struct spec_leaf *model = &side->spec.table.leaves[count++];
 
         lockstep_equal("leaf", leaf.address, model->address);
@@ -146,7 +158,7 @@ void side_compare(const char *what, struct side *side, enum spec_rule rule, bool
         side_compare_leaves(side);
     }
     if (rule != SPEC_ALLOWED &&
-        memcmp(root_before, memory_pointer(side->space.table.root), PAGE_SIZE) != 0) {
+        memcmp(root_before, memory_pointer(side->process.space.table.root), PAGE_SIZE) != 0) {
         lockstep_fail("%s: refused, and changed the root table", what);
     }
 }
@@ -164,13 +176,13 @@ struct spec_supply side_supply(const struct side *side)
             whole -= leaf->size == LARGE_PAGE_SIZE && leaf->physical != space_pool;
         }
     }
-    return (struct spec_supply){SIDE_QUOTA - side->spec.charged - side->held, whole};
+    return (struct spec_supply){SIDE_QUOTA - side->spec.charged - side->others - side->held, whole};
 }
 
 static void leave_quota(void *argument)
 {
     struct side *side = argument;
-    uint64_t free = SIDE_QUOTA - side->spec.charged;
+    uint64_t free = SIDE_QUOTA - side->spec.charged - side->others;
 
     if (container_free(&kernel_containers, side->container, side->held) != STATUS_OK) {
         lockstep_fail("no quota to give back");

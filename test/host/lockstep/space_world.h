@@ -4,12 +4,13 @@
 // with the specification, lockstep_space.c drives it.
 #pragma once
 
-#include "kernel/memory/address_space.h"
+#include "kernel/process/process.h"
 #include "test/spec/space.h"
 
 struct side {
-    struct address_space space;
+    struct process process; // whose address space it is
     uint32_t container;
+    uint64_t others;  // pages charged for anything else
     uint64_t held;    // pages that the test has charged,
     uint64_t left;    // so that this many are left
     uint32_t regions; // that it should have about now
@@ -45,6 +46,9 @@ void space_world_start(void);
 // (`table`), else now and then.
 void side_snapshot(struct side *side);
 void side_compare(const char *what, struct side *side, enum spec_rule rule, bool table);
+
+// The kernel has chosen frames for [address, address + bytes): the specification learns them.
+void side_learn_frames(struct side *side, uint64_t address, uint64_t bytes);
 
 // Parts of it: the regions and the charge; the page table and the invariant.
 void side_compare_regions(const struct side *side);
