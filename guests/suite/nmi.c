@@ -14,12 +14,14 @@
 #define REGISTER_ICR2 0x310
 #define APIC_BASE     0x1bu
 #define APIC_X2APIC   (1ull << 10)
+#define X2APIC_EOI    0x80bu
 #define SELF_IPI      0x83fu
 #define APIC_ENABLE   (1ull << 11)
 
 #define ICR_NMI   0x4400u
 #define ICR_FIXED 0x4000u
 #define VECTOR    0x31u
+#define LOWER     0x2eu // of a lower class
 
 #define HANDLER_ROUNDS 100u
 
@@ -66,14 +68,46 @@ static void take_fixed(struct trap_frame *frame)
     *apic(REGISTER_EOI) = 0;
 }
 
+static volatile unsigned lower, lower_at_end;
+
+static void take_lower(struct trap_frame *frame)
+{
+    (void)frame;
+    lower++;
+    msr_write(X2APIC_EOI, 0);
+}
+
+static void take_higher(struct trap_frame *frame)
+{
+    (void)frame;
+    msr_write(SELF_IPI, LOWER);
+    __asm__ volatile("sti; nop; nop; cli");
+    lower_at_end = lower;
+    msr_write(X2APIC_EOI, 0);
+}
+
+// "Interrupt, Task, and Processor Priority".
+static void check_priority(void)
+{
+    trap_set_hook(VECTOR, take_higher);
+    trap_set_hook(LOWER, take_lower);
+    msr_write(SELF_IPI, VECTOR);
+    __asm__ volatile("sti; nop; nop; cli");
+    check("lower class waits for the end of a higher", lower_at_end, 0);
+    check("lower class after the end of a higher", lower, 1);
+    trap_set_hook(VECTOR, 0);
+    trap_set_hook(LOWER, 0);
+}
+
 // "Self IPI Register": a vector below 16 is an error of the APIC's own, no exception.
-static void check_illegal_self_ipi(void)
+static void check_x2apic(void)
 {
     if (suite_is_native() || (cpuid(1, 0).ecx >> 21 & 1) == 0) {
-        skip("self-IPI with an illegal vector", "in x2APIC mode in a VM only");
+        skip("self-IPIs", "in x2APIC mode in a VM only");
         return;
     }
     msr_write(APIC_BASE, msr_read(APIC_BASE) | APIC_ENABLE | APIC_X2APIC);
+    check_priority();
     check("self-IPI with an illegal vector",
           TRY("wrmsr",
               :
@@ -109,5 +143,5 @@ void subject_nmi(void)
     check("fixed interrupt after sti", fixed, 1);
     trap_set_hook(VECTOR_NMI, 0);
     trap_set_hook(VECTOR, 0);
-    check_illegal_self_ipi();
+    check_x2apic();
 }

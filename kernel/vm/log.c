@@ -50,24 +50,13 @@ static void write_record(struct vcpu *vcpu, uint64_t ticks)
     vcpu->log->written = vcpu->log_begun++;
 }
 
-// What the guest is given at the next entry: an event, or a request for the virtual APIC.
-static uint32_t next_event(const struct vcpu_page *page)
-{
-    uint32_t requested = page->interrupt_status & 0xff;
-
-    if (page->event.word == 0 && (page->dirty & VCPU_GROUP_APIC) != 0 && requested != 0) {
-        return VCPU_EVENT_VALID | (uint32_t)VCPU_EVENT_EXTERNAL | requested;
-    }
-    return page->event.word;
-}
-
 enum virt_outcome vcpu_log_enter(struct vcpu *vcpu, uint64_t deadline)
 {
     struct exit_record *last = record_at(vcpu, vcpu->log_begun - 1);
     uint64_t before = vcpu->virt.guest_ticks;
     enum virt_outcome outcome;
 
-    last->event = next_event(vcpu->virt.page);
+    last->event = vcpu->virt.page->event.word;
     copy_registers(last->after, vcpu->virt.page);
     outcome = virt_backend->vcpu_enter(&vcpu->virt, deadline);
     if (vcpu->virt.guest_ticks == before) {

@@ -27,7 +27,8 @@ def test_one_processor_with_apic():
 
 
 def test_debian_with_four_processors():
-    result = run(*BOCHS, "--vcpus", "4", limit=400, stdin=(
+    result = run(*BOCHS, "--vcpus", "4", "--watchdog", "8,stop", "--rtc", "2026-01-01T00:00:00",
+                 "--seed", "1", limit=400, stdin=(
         b"echo there are $(nproc); grep timer /proc/interrupts\n"
         b"for i in 1 2 3 4; do (seq 1 2000 | md5sum) & done; wait\ndmesg | grep -iE 'tsc|calibrat'\npoweroff -f\n"))
     result.expect(0).printed("there are 4", "IO-APIC")

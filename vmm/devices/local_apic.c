@@ -77,9 +77,8 @@ static bool software_enabled(const struct local_apic *apic)
 
 uint32_t local_apic_priority(const struct local_apic *apic)
 {
-    if (apic->is_virtual)
-        return local_apic_page_priority(apic);
-    uint32_t serving = vector_set_highest(&apic->isr) & 0xf0;
+    uint32_t serving =
+        (apic->is_virtual ? local_apic_page_served(apic) : vector_set_highest(&apic->isr)) & 0xf0;
     return (apic->tpr & 0xf0) >= serving ? apic->tpr : serving;
 }
 
@@ -89,7 +88,7 @@ void local_apic_update(struct local_apic *apic)
     uint32_t priority = apic->is_virtual ? 0 : local_apic_priority(apic) & 0xf0;
     if (waiting == 0 || (waiting & 0xf0) <= priority) {
         apic->attention &= ~APIC_ATTENTION_VECTOR;
-    } else if (!(apic->attention & APIC_ATTENTION_VECTOR)) {
+    } else if (apic->is_virtual || !(apic->attention & APIC_ATTENTION_VECTOR)) {
         apic->attention |= APIC_ATTENTION_VECTOR;
         apic->bus->wake |= 1u << apic->index;
     }
@@ -107,8 +106,7 @@ bool local_apic_accept(struct local_apic *apic, uint32_t vector, bool level)
         vector_set_add(&apic->tmr, vector);
     else
         vector_set_remove(&apic->tmr, vector);
-    bool anew = !vector_set_has(&apic->irr, vector) &&
-                !(apic->is_virtual && local_apic_page_requests(apic, vector));
+    bool anew = !vector_set_has(&apic->irr, vector);
     vector_set_add(&apic->irr, vector);
     local_apic_update(apic);
     return anew;
@@ -120,9 +118,18 @@ uint8_t local_apic_acknowledge(struct local_apic *apic)
         return (uint8_t)apic->spurious;
     uint32_t vector = vector_set_highest(&apic->irr);
     vector_set_remove(&apic->irr, vector);
-    vector_set_add(&apic->isr, vector);
+    if (apic->is_virtual)
+        local_apic_page_serve(apic, vector);
+    else
+        vector_set_add(&apic->isr, vector);
     local_apic_update(apic);
     return (uint8_t)vector;
+}
+
+void local_apic_ended(struct local_apic *apic, uint32_t vector)
+{
+    if (vector_set_has(&apic->tmr, vector))
+        apic_bus_end_of_interrupt(apic->bus, vector);
 }
 
 void local_apic_end_of_interrupt(struct local_apic *apic)
@@ -131,8 +138,7 @@ void local_apic_end_of_interrupt(struct local_apic *apic)
     if (vector == 0)
         return;
     vector_set_remove(&apic->isr, vector);
-    if (vector_set_has(&apic->tmr, vector))
-        apic_bus_end_of_interrupt(apic->bus, vector);
+    local_apic_ended(apic, vector);
     local_apic_update(apic);
 }
 
@@ -149,6 +155,8 @@ void local_apic_set_task_priority(struct local_apic *apic, uint32_t cr8)
 {
     apic->tpr = cr8 << 4 & 0xf0;
     local_apic_update(apic);
+    if (apic->is_virtual)
+        local_apic_mirror(apic, APIC_TPR);
 }
 
 // -- registers ------------------------------------------------------------------------------------
@@ -348,7 +356,7 @@ bool local_apic_write_msr(struct local_apic *apic, uint32_t reg, uint64_t value)
     if (value & ~(uint64_t)(row->writable | row->ignored))
         return false;
     write_register(apic, reg, (uint32_t)value & row->writable);
-    if (apic->is_virtual)
+    if (apic->is_virtual && row->access & READ)
         local_apic_mirror(apic, reg);
     return true;
 }

@@ -73,7 +73,7 @@ struct apic_bus;
 struct local_apic {
     struct device device; // its page
     uint32_t *page;       // the virtual-APIC page; null: the processor has none
-    bool is_virtual;      // IRR, ISR, TPR and PPR are the processor's, in the page
+    bool is_virtual;      // the page shows the registers, and its ISR is the only one
     struct apic_bus *bus;
     const struct clock *clock;
     uint64_t base;            // IA32_APIC_BASE
@@ -143,8 +143,10 @@ static inline uint32_t local_apic_task_priority(const struct local_apic *apic)
 }
 void local_apic_set_task_priority(struct local_apic *apic, uint32_t cr8);
 
-// End of interrupt: what writing the EOI register does.
+// End of interrupt: what writing the EOI register does; and what is left of that where the
+// processor has ended `vector` in the page.
 void local_apic_end_of_interrupt(struct local_apic *apic);
+void local_apic_ended(struct local_apic *apic, uint32_t vector);
 
 // A fixed or lowest-priority interrupt arrives. Software-disabled: it is lost. True when the vector
 // did not wait already.
@@ -173,30 +175,26 @@ void local_apic_error(struct local_apic *apic, uint32_t bit);
 #define APIC_ERROR_RECEIVE_VECTOR (1u << 6)
 #define APIC_ERROR_REGISTER       (1u << 7)
 
-// -- virtual-interrupt delivery (local_apic_virtual.c) -------------------------------------------
+// -- the virtual-APIC page (local_apic_virtual.c) -------------------------------------------------
 
-// In x2APIC mode the processor itself may keep the registers in the virtual-APIC page, deliver
-// interrupts and end them. `irr` then holds what has arrived since the last local_apic_post, and
-// APIC_ATTENTION_VECTOR says that there is something.
+// In x2APIC mode the processor itself may read registers for the guest out of the virtual-APIC
+// page, and end interrupts there. Then nobody is told of the end of an interrupt, and the ISR is
+// looked at by the processor's own thread alone: APIC_ATTENTION_VECTOR says that some interrupt
+// waits, local_apic_deliverable whether it is above the priority.
 
 // Takes over or gives up, as the mode demands; puts all registers into the page. Call it after a
 // change of IA32_APIC_BASE and after an INIT, on the processor's own thread.
 void local_apic_choose_mode(struct local_apic *apic);
 
-// Moves what has arrived into the page. On the processor's own thread, the guest not running.
-void local_apic_post(struct local_apic *apic);
-
-// "Guest Interrupt Status" that goes with the page: requested 7:0, in service 15:8.
-uint32_t local_apic_interrupt_status(const struct local_apic *apic);
-
-// True when the processor, interrupts on, would take an interrupt out of the page now.
+// True when the processor, interrupts on, would take an interrupt now. On its own thread.
 bool local_apic_deliverable(const struct local_apic *apic);
 
-// For local_apic.c. The page follows a register that was written.
+// The highest vector in the page's ISR; 0: none.
+uint32_t local_apic_page_served(const struct local_apic *apic);
+
+// For local_apic.c. The page follows a register that was written; one more vector in service.
 void local_apic_mirror(struct local_apic *apic, uint32_t reg);
-// The vector waits in the page.
-bool local_apic_page_requests(const struct local_apic *apic, uint32_t vector);
-uint32_t local_apic_page_priority(const struct local_apic *apic);
+void local_apic_page_serve(struct local_apic *apic, uint32_t vector);
 // A register as reading shows it.
 uint32_t local_apic_register(struct local_apic *apic, uint32_t reg);
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The local APIC while the processor keeps its registers in the virtual-APIC page: "Virtual-APIC
-// Page" and "Virtual-Interrupt Delivery" of the manual. See local_apic.h. Between two runs of the
-// guest the page belongs to the processor's own thread; others only leave interrupts in `irr`.
+// The local APIC while the virtual-APIC page shows its registers: "Virtualizing MSR-Based APIC
+// Accesses" and "EOI Virtualization" of the manual. See local_apic.h. Interrupts are injected as
+// without the page, so the processor is never asked to deliver one: Bochs does that with RFLAGS.IF
+// clear when an interrupt of the host arrives then. Between two runs of the guest the page belongs
+// to the processor's own thread; others only leave interrupts in `irr`.
 #include "vmm/devices/local_apic.h"
 
 #include "kernel/lib/string.h"
@@ -14,29 +16,12 @@ static uint32_t *in_page(const struct local_apic *apic, size_t reg)
     return &apic->page[reg * 4];
 }
 
-// The highest vector of a set of eight registers; 0: none.
-static uint32_t highest_in_page(const struct local_apic *apic, uint32_t first)
+static void give_up(struct local_apic *apic)
 {
-    for (uint32_t i = 8; i-- > 0;) {
-        uint32_t word = *in_page(apic, first + i);
-        if (word != 0)
-            return i * 32 + 31u - (uint32_t)__builtin_clz(word);
-    }
-    return 0;
-}
-
-static void set_in_page(struct local_apic *apic, uint32_t first, const struct vector_set *set)
-{
-    for (uint32_t i = 0; i < 8; i++)
-        *in_page(apic, first + i) = set->word[i];
-}
-
-static void set_from_page(struct vector_set *set, const struct local_apic *apic, uint32_t first)
-{
-    memset(set, 0, sizeof(*set));
+    memset(&apic->isr, 0, sizeof(apic->isr));
     for (uint32_t i = 0; i < 8; i++) {
-        set->word[i] = *in_page(apic, first + i);
-        set->summary |= (uint32_t)(set->word[i] != 0) << i;
+        apic->isr.word[i] = *in_page(apic, APIC_ISR + i);
+        apic->isr.summary |= (uint32_t)(apic->isr.word[i] != 0) << i;
     }
 }
 
@@ -49,8 +34,10 @@ static void mirror_command(struct local_apic *apic)
 
 static void mirror_all(struct local_apic *apic)
 {
-    static const uint8_t registers[] = {APIC_ID,  APIC_VERSION,       APIC_LDR,   APIC_SPURIOUS,
-                                        APIC_ESR, APIC_INITIAL_COUNT, APIC_DIVIDE};
+    static const uint8_t registers[] = {
+        APIC_ID,       APIC_VERSION, APIC_TPR,           APIC_LDR,
+        APIC_SPURIOUS, APIC_ESR,     APIC_INITIAL_COUNT, APIC_DIVIDE,
+    };
 
     for (unsigned i = 0; i < ARRAY_COUNT(registers); i++)
         *in_page(apic, registers[i]) = local_apic_register(apic, registers[i]);
@@ -70,25 +57,9 @@ void local_apic_mirror(struct local_apic *apic, uint32_t reg)
 static void take_over(struct local_apic *apic)
 {
     memset(apic->page, 0, PAGE_BYTES);
-    set_in_page(apic, APIC_IRR, &apic->irr);
-    set_in_page(apic, APIC_ISR, &apic->isr);
-    set_in_page(apic, APIC_TMR, &apic->tmr);
-    memset(&apic->irr, 0, sizeof(apic->irr));
-    *in_page(apic, APIC_TPR) = apic->tpr;
-    mirror_all(apic);
-    apic->attention &= ~APIC_ATTENTION_VECTOR;
-}
-
-static void give_up(struct local_apic *apic)
-{
-    struct vector_set posted = apic->irr;
-
-    set_from_page(&apic->irr, apic, APIC_IRR);
-    set_from_page(&apic->isr, apic, APIC_ISR);
     for (uint32_t i = 0; i < 8; i++)
-        apic->irr.word[i] |= posted.word[i];
-    apic->irr.summary |= posted.summary;
-    apic->tpr = *in_page(apic, APIC_TPR);
+        *in_page(apic, APIC_ISR + i) = apic->isr.word[i];
+    mirror_all(apic);
 }
 
 void local_apic_choose_mode(struct local_apic *apic)
@@ -103,37 +74,22 @@ void local_apic_choose_mode(struct local_apic *apic)
     local_apic_update(apic);
 }
 
-void local_apic_post(struct local_apic *apic)
-{
-    for (uint32_t left = apic->irr.summary; left != 0; left &= left - 1) {
-        uint32_t i = (uint32_t)__builtin_ctz(left);
-        *in_page(apic, APIC_IRR + i) |= apic->irr.word[i];
-        apic->irr.word[i] = 0;
-    }
-    apic->irr.summary = 0;
-    set_in_page(apic, APIC_TMR, &apic->tmr);
-    apic->attention &= ~APIC_ATTENTION_VECTOR;
-}
-
-uint32_t local_apic_interrupt_status(const struct local_apic *apic)
-{
-    return highest_in_page(apic, APIC_IRR) | highest_in_page(apic, APIC_ISR) << 8;
-}
-
-bool local_apic_page_requests(const struct local_apic *apic, uint32_t vector)
-{
-    return (*in_page(apic, APIC_IRR + (vector >> 5 & 7)) >> (vector & 31) & 1) != 0;
-}
-
-uint32_t local_apic_page_priority(const struct local_apic *apic)
-{
-    uint32_t serving = highest_in_page(apic, APIC_ISR) & 0xf0;
-    uint32_t task = *in_page(apic, APIC_TPR) & 0xff;
-
-    return (task & 0xf0) >= serving ? task : serving;
-}
-
 bool local_apic_deliverable(const struct local_apic *apic)
 {
-    return (highest_in_page(apic, APIC_IRR) & 0xf0) > (local_apic_page_priority(apic) & 0xf0);
+    return (vector_set_highest(&apic->irr) & 0xf0) > (local_apic_priority(apic) & 0xf0);
+}
+
+uint32_t local_apic_page_served(const struct local_apic *apic)
+{
+    for (uint32_t i = 8; i-- > 0;) {
+        uint32_t word = *in_page(apic, APIC_ISR + i);
+        if (word != 0)
+            return i * 32 + 31u - (uint32_t)__builtin_clz(word);
+    }
+    return 0;
+}
+
+void local_apic_page_serve(struct local_apic *apic, uint32_t vector)
+{
+    *in_page(apic, APIC_ISR + vector / 32) |= 1u << (vector & 31);
 }

@@ -245,25 +245,6 @@ uint8_t platform_processor_acknowledge(struct platform *platform, struct local_a
     return vector;
 }
 
-void platform_eoi_exits(const struct platform *platform, const struct local_apic *apic,
-                        uint64_t words[4])
-{
-    uint32_t timer = io_apic_edge_vector(&platform->io_apic, TIMER_PIN);
-
-    for (size_t i = 0; i < 4; i++)
-        words[i] = apic->tmr.word[2 * i] | (uint64_t)apic->tmr.word[2 * i + 1] << 32;
-    if (timer != 0)
-        words[timer >> 6] |= 1ull << (timer & 63);
-}
-
-void platform_end_of_interrupt(struct platform *platform, struct local_apic *apic, uint32_t vector)
-{
-    if (vector == io_apic_edge_vector(&platform->io_apic, TIMER_PIN))
-        pit_acknowledged(&platform->pit);
-    else
-        apic_bus_end_of_interrupt(apic->bus, vector);
-}
-
 bool platform_set_apic_base(struct platform *platform, struct local_apic *apic, uint64_t value)
 {
     if (!local_apic_set_base(apic, value))

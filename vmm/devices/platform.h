@@ -139,12 +139,6 @@ static inline bool platform_processor_pending(const struct platform *platform,
 // injected, and only for APIC_ATTENTION_VECTOR or the PIC.
 uint8_t platform_processor_acknowledge(struct platform *platform, struct local_apic *apic);
 
-// For a processor with virtual-interrupt delivery: the vectors whose end of interrupt the platform
-// has to hear of, 64 a word, and what to call then.
-void platform_eoi_exits(const struct platform *platform, const struct local_apic *apic,
-                        uint64_t words[4]);
-void platform_end_of_interrupt(struct platform *platform, struct local_apic *apic, uint32_t vector);
-
 // IA32_APIC_BASE of a processor. False: #GP.
 MUST_CHECK bool platform_set_apic_base(struct platform *platform, struct local_apic *apic,
                                        uint64_t value);

@@ -133,8 +133,23 @@ static void deliver_nmi(struct machine *machine)
 
 static bool has_vector(const struct machine *machine)
 {
-    return (machine->apic->attention & APIC_ATTENTION_VECTOR) ||
+    const struct local_apic *apic = machine->apic;
+
+    return ((apic->attention & APIC_ATTENTION_VECTOR) &&
+            (!apic->is_virtual || local_apic_deliverable(apic))) ||
            (pic_pending(&machine->platform->pic) && local_apic_passes_pic(machine->apic));
+}
+
+// Vectors whose end others have to know of: of level-triggered interrupts the I/O APIC, and of all
+// the monitor while an interrupt waits for the end of another.
+static void choose_eoi_exits(const struct local_apic *apic, uint64_t words[4])
+{
+    bool all = (apic->attention & APIC_ATTENTION_VECTOR) != 0;
+
+    for (size_t i = 0; i < 4; i++) {
+        words[i] =
+            all ? UINT64_MAX : apic->tmr.word[2 * i] | (uint64_t)apic->tmr.word[2 * i + 1] << 32;
+    }
 }
 
 void event_load_apic(struct machine *machine)
@@ -146,38 +161,21 @@ void event_load_apic(struct machine *machine)
         return;
     }
     page->apic_mode = apic->is_virtual ? VCPU_APIC_VIRTUAL : VCPU_APIC_MONITOR;
-    page->interrupt_status = apic->is_virtual ? local_apic_interrupt_status(apic) : 0;
-    platform_eoi_exits(machine->platform, apic, page->eoi_exit);
+    page->interrupt_status = apic->is_virtual ? local_apic_page_served(apic) << 8 : 0;
+    choose_eoi_exits(apic, page->eoi_exit);
     page->valid |= VCPU_GROUP_APIC;
     page->dirty |= VCPU_GROUP_APIC;
-}
-
-// Gives the processor what has arrived; it delivers by itself, once it runs.
-static void post_interrupts(struct machine *machine)
-{
-    struct local_apic *apic = machine->apic;
-    struct vcpu_page *page = machine->page;
-
-    if (apic->attention & APIC_ATTENTION_VECTOR) {
-        local_apic_post(apic);
-        event_load_apic(machine);
-    }
-    if (page->halted && (page->rflags & RFLAGS_IF) && local_apic_deliverable(apic)) {
-        page->halted = 0;
-    }
 }
 
 void event_deliver_to_processor(struct machine *machine)
 {
     struct vcpu_page *page = machine->page;
+    bool changes = machine->apic->is_virtual && (machine->apic->attention & APIC_ATTENTION_VECTOR);
 
     if (machine->waiting) {
         return;
     }
     deliver_nmi(machine);
-    if (machine->apic->is_virtual) {
-        post_interrupts(machine);
-    }
     if (has_vector(machine) && can_take_interrupt(page)) {
         unsigned vector = platform_processor_acknowledge(machine->platform, machine->apic);
 
@@ -187,6 +185,9 @@ void event_deliver_to_processor(struct machine *machine)
         page->halted = 0;
     }
     page->request_window = has_vector(machine);
+    if (changes) {
+        event_load_apic(machine);
+    }
 }
 
 #define GROUPS_OF_INIT                                                                             \

@@ -130,15 +130,13 @@ enum outcome handle_start_up(struct machine *machine)
 enum outcome handle_end_of_interrupt(struct machine *machine)
 {
     if (machine->apic) {
-        platform_end_of_interrupt(machine->platform, machine->apic,
-                                  machine->page->exit.end_of_interrupt.vector);
+        local_apic_ended(machine->apic, machine->page->exit.end_of_interrupt.vector);
     }
     return OUTCOME_RESUME;
 }
 
 #define REASON_TPR_BELOW   43u // basic exit reasons
 #define REASON_APIC_ACCESS 44u
-#define REASON_APIC_WRITE  56u // complete already; in x2APIC mode a self-IPI with an illegal vector
 
 // What was asked for: accesses to the APIC page, and the task priority, which nothing waits for
 // without a local APIC. The rest of APIC virtualisation is off.
@@ -149,8 +147,7 @@ enum outcome handle_apic(struct machine *machine)
     if ((uint16_t)exit->hardware_reason == REASON_APIC_ACCESS) {
         return handle_apic_access(machine);
     }
-    if ((uint16_t)exit->hardware_reason == REASON_TPR_BELOW ||
-        (uint16_t)exit->hardware_reason == REASON_APIC_WRITE) {
+    if ((uint16_t)exit->hardware_reason == REASON_TPR_BELOW) {
         return OUTCOME_RESUME;
     }
     return machine_stop(machine, END_UNHANDLED, RUN_UNHANDLED, true,

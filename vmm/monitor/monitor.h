@@ -29,6 +29,7 @@ struct virtual_cpu {
     struct machine machine;
     struct exit_trail trail;
     struct watchdog_spin spin;
+    bool sample_due; // `spin` wants to know where it is
     struct observer observer;
 
     // With local APICs only, see smp.c.

@@ -174,10 +174,10 @@ void run_raise_step(struct virtual_cpu *cpu)
 }
 
 // A processor that spins is reported, and the VM ended where that is wanted.
-static void tell_spin(struct virtual_cpu *cpu, struct virtual_cpu *spinning)
+static void tell_spin(struct virtual_cpu *cpu)
 {
     struct monitor *monitor = cpu->monitor;
-    const struct watchdog_spin *spin = &spinning->spin;
+    const struct watchdog_spin *spin = &cpu->spin;
     char text[120];
 
     for (uint32_t i = 0; i < spin->addresses; i++) {
@@ -187,30 +187,35 @@ static void tell_spin(struct virtual_cpu *cpu, struct virtual_cpu *spinning)
     }
     (void)format_text(text, sizeof(text),
                       "vCPU %u makes no progress: interrupts off, at the same addresses for %u s",
-                      spinning->index, monitor->config.watchdog);
+                      cpu->index, monitor->config.watchdog);
     if (monitor->config.watchdog_stops) {
         (void)machine_stop(&cpu->machine, END_NO_PROGRESS, RUN_NO_PROGRESS, true, "%s", text);
         run_stop(cpu);
     }
     link_log(&monitor->link, text);
-    if (cpu == spinning) {
-        run_report(cpu, "no progress");
+    run_report(cpu, "no progress");
+}
+
+void run_sample(struct virtual_cpu *cpu)
+{
+    cpu->sample_due = false;
+    if (watchdog_sample(&cpu->spin, cpu->machine.page)) {
+        tell_spin(cpu);
     }
 }
 
+// Each processor is sampled by its own thread, where it is when that is told of it: a look at where
+// it last exited would always see the exit that its guest makes most.
 static void look_for_spins(struct virtual_cpu *cpu)
 {
     struct monitor *monitor = cpu->monitor;
 
     monitor->watchdog.due = false;
-    for (uint32_t i = 0; i < monitor->config.vcpus; i++) {
-        struct virtual_cpu *other = &monitor->cpu[i];
-
-        if (other->machine.page && watchdog_sample(&other->spin, other->machine.page)) {
-            tell_spin(cpu, other);
-        }
+    for (uint32_t i = 0; i < monitor->platform.processors; i++) {
+        monitor->cpu[i].sample_due = i != cpu->index;
     }
-    monitor->smp.kick = (1u << monitor->config.vcpus) - 1; // so that their addresses are fresh
+    monitor->smp.kick = (1u << monitor->config.vcpus) - 1;
+    run_sample(cpu);
 }
 
 uint64_t run_what_is_due(struct virtual_cpu *cpu, uint64_t now)

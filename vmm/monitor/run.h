@@ -26,6 +26,9 @@ void run_raise_step(struct virtual_cpu *cpu);
 // The processor does not see that `ticks` of the host's TSC have passed.
 void run_hide_time(struct virtual_cpu *cpu, uint64_t ticks);
 
+// Looks where the processor is, for the watchdog. The page is of the exit that it has just made.
+void run_sample(struct virtual_cpu *cpu);
+
 // Runs the device timers that are due, and sends output that is. Returns run_next_deadline.
 uint64_t run_what_is_due(struct virtual_cpu *cpu, uint64_t now);
 

@@ -355,6 +355,9 @@ static ALWAYS_INLINE void step(struct monitor *monitor, struct virtual_cpu *cpu,
         take_exits(cpu);
     }
     run_set_time(monitor, cpu->machine.page);
+    if (UNLIKELY(cpu->sample_due && cpu->machine.page->exit.kind == EXIT_EVENT)) {
+        run_sample(cpu);
+    }
     run_handle_exit(cpu, cpu->machine.page);
     serve(monitor, cpu);
 }

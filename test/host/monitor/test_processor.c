@@ -181,10 +181,9 @@ static void test_page_shows_registers(void **state)
     (void)state;
     start_virtual(&processor);
     assert_int_equal(processor.page->apic_mode, VCPU_APIC_VIRTUAL);
-    assert_int_equal(processor.page->interrupt_status, 0x31);
+    assert_int_equal(processor.page->interrupt_status, 0); // nothing is in service
     assert_true(processor.page->dirty & VCPU_GROUP_APIC);
     assert_int_equal(*shown(&processor, APIC_TPR), 0x20);
-    assert_int_equal(*shown(&processor, APIC_IRR + 1), 1u << (0x31 - 32));
     assert_int_equal(*shown(&processor, APIC_ID), 0);
     assert_int_equal(*shown(&processor, APIC_LDR), 1);
     assert_int_equal(*shown(&processor, APIC_LVT + LVT_LINT0), APIC_MODE_EXTINT);
@@ -204,35 +203,54 @@ static void test_page_shows_registers(void **state)
 static void test_virtual_delivery(void **state)
 {
     struct virtual_processor processor;
+    struct vcpu_page *page;
     struct machine *machine;
 
     (void)state;
     start_virtual(&processor);
     machine = &processor.fixture->machine;
-    processor.page->halted = 1;
-    processor.page->event.word = 0;
-    processor.page->rflags |= RFLAGS_IF;
+    page = processor.page;
+    page->halted = 1;
+    page->event.word = 0;
+    page->rflags |= RFLAGS_IF;
+    local_apic_set_task_priority(&processor.apic, 5);
+    assert_int_equal(*shown(&processor, APIC_TPR), 0x50);
     assert_true(local_apic_accept(&processor.apic, 0x52, true));
     assert_false(local_apic_accept(&processor.apic, 0x52, true));
-    *shown(&processor, APIC_TPR) = 0x60; // by the guest
     event_deliver_to_processor(machine);
-    assert_int_equal(processor.page->interrupt_status, 0x52);
-    assert_int_equal(processor.page->eoi_exit[1], 1ull << (0x52 - 64));
-    assert_int_equal(processor.page->event.word, 0);
-    assert_int_equal(processor.page->request_window, 0);
-    assert_int_equal(processor.page->halted, 1);                   // its priority is too low
-    assert_false(local_apic_accept(&processor.apic, 0x31, false)); // it waits in the page
-    *shown(&processor, APIC_TPR) = 0x40;
+    assert_int_equal(page->halted, 1); // its priority is too low
+    assert_int_equal(page->event.word, 0);
+    assert_int_equal(page->request_window, 0);
+    assert_int_equal(page->eoi_exit[3], UINT64_MAX); // something waits
+    local_apic_set_task_priority(&processor.apic, 0);
     event_deliver_to_processor(machine);
-    assert_int_equal(processor.page->halted, 0);
-    *shown(&processor, APIC_IRR + 2) = 0; // as the processor delivers it
-    *shown(&processor, APIC_ISR + 2) = 1u << (0x52 - 64);
-    assert_true(local_apic_accept(&processor.apic, 0x51, false));
-    processor.page->halted = 1;
-    event_deliver_to_processor(machine);
-    assert_int_equal(processor.page->interrupt_status, 0x5251);
-    assert_int_equal(processor.page->halted, 1); // of the class in service
+    assert_int_equal(page->halted, 0);
+    assert_int_equal(page->event.word & ~VCPU_EVENT_VALID, 0x52);
+    assert_int_equal(page->interrupt_status, 0x5200);
+    assert_int_equal(*shown(&processor, APIC_ISR + 2), 1u << (0x52 - 64));
     assert_int_equal(local_apic_priority(&processor.apic), 0x50);
+    // 0x31 still waits, and 0x61, which is above what is in service, is told of.
+    processor.bus.wake = 0;
+    page->event.word = 0;
+    page->rflags &= ~(uint64_t)RFLAGS_IF;
+    event_deliver_to_processor(machine);
+    assert_int_equal(page->request_window, 0);
+    assert_true(local_apic_accept(&processor.apic, 0x61, false));
+    assert_int_equal(processor.bus.wake, 1);
+    event_deliver_to_processor(machine);
+    assert_int_equal(page->request_window, 1);
+    page->rflags |= RFLAGS_IF;
+    event_deliver_to_processor(machine);
+    assert_int_equal(page->interrupt_status, 0x6100);
+    // The processor ends both.
+    page->event.word = 0;
+    *shown(&processor, APIC_ISR + 3) = 0;
+    *shown(&processor, APIC_ISR + 2) = 0;
+    event_deliver_to_processor(machine);
+    assert_int_equal(page->interrupt_status, 0x3100);
+    assert_int_equal(page->eoi_exit[1], 1ull << (0x52 - 64)); // the level-triggered one
+    assert_int_equal(page->eoi_exit[3], 0);
+    assert_int_equal(processor.apic.attention, 0);
     free(processor.fixture);
 }
 

@@ -1,26 +1,25 @@
 // SPDX-License-Identifier: MIT
-// Virtual-interrupt delivery: the processor itself answers for the guest's local APIC in x2APIC
-// mode, out of the virtual-APIC page that the monitor keeps. After the manual's "APIC
-// Virtualization and Virtual Interrupts". Called for a loaded vCPU by its own thread; no lock.
+// The virtual-APIC page: in x2APIC mode the processor itself reads registers there for the guest
+// and ends its interrupts. The monitor keeps the page and injects the interrupts. After the
+// manual's "APIC Virtualization and Virtual Interrupts". Called for a loaded vCPU by its own
+// thread; no lock.
 #include "arch/x86/virt/vmx/vmx.h"
 
 #include "arch/x86/virt/vmx/fields.h"
 
-#define X2APIC_MSR      0x800u // the first of its MSRs; see "x2APIC Register Address Space"
-#define X2APIC_TPR      0x808u
-#define X2APIC_EOI      0x80bu
-#define X2APIC_SELF_IPI 0x83fu
-#define STATUS_MASK     0xffffu
-#define APIC_PRIMARY    PRIMARY_TPR_SHADOW
-#define APIC_SECONDARY  (SECONDARY_X2APIC | SECONDARY_APIC_REGISTERS | SECONDARY_INTERRUPTS)
-#define CR8_EXITS       (PRIMARY_CR8_LOAD | PRIMARY_CR8_STORE)
+#define X2APIC_MSR     0x800u // the first of its MSRs; see "x2APIC Register Address Space"
+#define X2APIC_EOI     0x80bu
+#define STATUS_MASK    0xffffu
+#define APIC_PRIMARY   PRIMARY_TPR_SHADOW
+#define APIC_SECONDARY (SECONDARY_X2APIC | SECONDARY_APIC_REGISTERS | SECONDARY_INTERRUPTS)
 
-// Registers that can be read and change by nothing but writes and interrupts: ID to TPR, PPR, LDR,
-// SVR, ISR to ESR, ICR, LVT and initial count, divide configuration. The current count exits.
+// Registers that the page holds: ID to TPR, PPR, LDR, SVR and ISR, ESR, ICR, LVT and initial count,
+// divide configuration. Reading the others exits: TMR and IRR, which other processors change, and
+// the current count.
 static const struct {
     uint8_t first, last;
-} readable[] = {{0x02, 0x03}, {0x08, 0x08}, {0x0a, 0x0a}, {0x0d, 0x0d},
-                {0x0f, 0x28}, {0x30, 0x30}, {0x32, 0x38}, {0x3e, 0x3e}};
+} readable[] = {{0x02, 0x03}, {0x08, 0x08}, {0x0a, 0x0a}, {0x0d, 0x0d}, {0x0f, 0x17},
+                {0x28, 0x28}, {0x30, 0x30}, {0x32, 0x38}, {0x3e, 0x3e}};
 
 bool vmx_apic_offered(void)
 {
@@ -42,9 +41,7 @@ void vmx_apic_pass_msrs(uint8_t *bitmap)
             pass(bitmap, X2APIC_MSR + reg);
         }
     }
-    pass(bitmap + MSR_BITMAP_WRITES, X2APIC_TPR);
     pass(bitmap + MSR_BITMAP_WRITES, X2APIC_EOI);
-    pass(bitmap + MSR_BITMAP_WRITES, X2APIC_SELF_IPI);
 }
 
 enum status vmx_check_apic(const struct vcpu_page *page)
@@ -57,10 +54,10 @@ enum status vmx_check_apic(const struct vcpu_page *page)
 
 static void set_mode(const struct virt_vcpu *vcpu, bool on)
 {
-    uint32_t primary = vmcs_read_32(VMCS_PRIMARY_CONTROLS) & ~(CR8_EXITS | APIC_PRIMARY);
+    uint32_t primary = vmcs_read_32(VMCS_PRIMARY_CONTROLS) & ~APIC_PRIMARY;
     uint32_t secondary = vmcs_read_32(VMCS_SECONDARY_CONTROLS) & ~APIC_SECONDARY;
 
-    vmcs_write_32(VMCS_PRIMARY_CONTROLS, primary | (on ? APIC_PRIMARY : CR8_EXITS));
+    vmcs_write_32(VMCS_PRIMARY_CONTROLS, primary | (on ? APIC_PRIMARY : 0));
     vmcs_write_32(VMCS_SECONDARY_CONTROLS, secondary | (on ? APIC_SECONDARY : 0));
     vmcs_write_64(VMCS_MSR_BITMAP, vcpu->vm->msr_bitmap[on ? 1 : 0].physical.value);
 }
