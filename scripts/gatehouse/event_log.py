@@ -10,6 +10,7 @@ import pathlib
 import re
 import struct
 import subprocess
+import tempfile
 import threading
 
 from gatehouse import paths, report
@@ -109,10 +110,13 @@ class Reader(threading.Thread):
         except OSError as error:
             self.problem = str(error)
             return
-        while not self.ended and not self._stopping.wait(0 if self._take(memory) else _PAUSE):
-            pass
-        while self._take(memory):
-            pass
+        try:
+            while not self.ended and not self._stopping.wait(0 if self._take(memory) else _PAUSE):
+                pass
+            while self._take(memory):
+                pass
+        except OSError as error:  # nobody takes it from us
+            self.problem = str(error)
         memory.close()
 
     def _wait_for_kernel(self):
@@ -163,7 +167,8 @@ class Reader(threading.Thread):
         """Takes the rest, before the engine is stopped, and closes the file."""
         self._stopping.set()
         self.join()
-        self._file.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._file.close()
 
     def report(self, path):
         """Says what came out of it. Raises Failure where nothing could."""
@@ -210,10 +215,26 @@ def read(path):
     return [data[at:at + ENTRY.size] for at in range(ENTRY.size, len(data), ENTRY.size)]
 
 
+_REPLAY = paths.BUILD / "test" / "replay" / "replay"  # which must have been built
+
+
+@contextlib.contextmanager
+def replayed(machine):
+    """Replays the log of a started machine while it runs, so that it need not be kept. Behind the
+    context, the list that it gives has the replay's status and its words."""
+    result = []
+    with tempfile.TemporaryFile("w+") as words:
+        with subprocess.Popen([_REPLAY, "/dev/stdin"], stdin=subprocess.PIPE, stdout=words,
+                              stderr=words) as process:
+            with taken(machine, f"/dev/fd/{process.stdin.fileno()}"):
+                yield result
+        words.seek(0)
+        result += process.returncode, words.read()
+
+
 def replay(path):
-    """What test/replay, which must have been built, says about a log: (its status, its words)."""
-    result = subprocess.run([str(paths.BUILD / "test" / "replay" / "replay"), str(path)],
-                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    """What test/replay says about a log: (its status, its words)."""
+    result = subprocess.run([_REPLAY, path], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
     return result.returncode, result.stdout
 

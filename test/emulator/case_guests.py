@@ -4,7 +4,7 @@ import subprocess
 import time
 
 from gatehouse import console, engine_bochs, machine, spec
-from support import RUN, folder, guest, run
+from support import RUN, check_events, folder, guest, run
 
 BOCHS = ("--engine", "bochs")
 
@@ -66,8 +66,11 @@ def test_timeout_leaves_nothing():
 
 
 def test_closed_output_ends_the_run():
-    result = subprocess.run(f"{RUN} {guest('counter.elf')} --engine bochs --timeout 200 | head -2",
-                            shell=True, capture_output=True, text=True, timeout=100, check=False)
+    with folder() as place:
+        command = f"{RUN} {guest('counter.elf')} --engine bochs --timeout 200 --event-log {place}/log"
+        result = subprocess.run(command + " | head -2", shell=True, capture_output=True, text=True,
+                                timeout=100, check=False)
+        check_events(place / "log")
     assert result.stdout.startswith("counter 1 "), result.stdout
     assert "Broken pipe" in result.stderr, result.stderr
 

@@ -3,7 +3,6 @@
 #include "test/replay/log.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -51,4 +50,11 @@ bool log_read(const char *path, struct log *log)
     log->count = size / sizeof(struct event_entry) - 1; // the title has the size of an entry
     log->entries = (struct event_entry *)(void *)text + 1;
     return true;
+}
+
+bool log_starts(FILE *file)
+{
+    char title[sizeof(struct event_entry)]; // it has the size of an entry
+
+    return fread(title, sizeof(title), 1, file) == 1 && memcmp(title, TITLE, strlen(TITLE)) == 0;
 }

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include "kernel/abi/event_log.h"
 
 struct log {
@@ -13,3 +14,6 @@ struct log {
 
 // Reads the file, which stays in memory. On failure, says why on standard error and returns false.
 bool log_read(const char *path, struct log *log);
+
+// Reads the title of a log. False when it is none.
+bool log_starts(FILE *file);
