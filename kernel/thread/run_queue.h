@@ -121,14 +121,63 @@ struct deadline_queue {
     struct deadline_node *first; // the earliest
 };
 
+/*@
+  // A node of the queue, and its neighbours, which know it.
+  predicate deadline_holds{L}(struct deadline_queue *queue, struct deadline_node *node) =
+    \valid(queue) && \valid(node) && \separated(queue, node) &&
+    (node->previous == \null <==> queue->first == node) &&
+    (node->previous != \null ==> \valid(node->previous) && node->previous->next == node &&
+       \separated(node, node->previous) && \separated(queue, node->previous)) &&
+    (node->next != \null ==> \valid(node->next) && node->next->previous == node &&
+       \separated(node, node->next) && \separated(queue, node->next)) &&
+    (node->previous != \null && node->next != \null ==>
+       \separated(node->previous, node->next));
+*/
+
 // Inserts `node` (not queued) by its deadline; equal deadlines keep their order of insertion.
 void deadline_queue_insert(struct deadline_queue *queue, struct deadline_node *node,
                            uint64_t deadline);
 
 // Takes the node out; nothing happens if it is not queued.
+/*@
+  requires \valid(queue) && \valid(node) && (node->queued ==> deadline_holds(queue, node));
+  terminates \true;
+  assigns *node, queue->first, node->previous->next, node->next->previous;
+  ensures !node->queued;
+  behavior none:
+    assumes !node->queued;
+    assigns \nothing;
+  behavior held:
+    assumes node->queued != 0;
+    ensures node->next == \null && node->previous == \null;
+    ensures \old(node->previous) == \null ==> queue->first == \old(node->next);
+    ensures \old(node->previous) != \null ==> queue->first == \old(queue->first) &&
+      \at(node->previous, Pre)->next == \old(node->next);
+    ensures \old(node->next) != \null ==>
+      \at(node->next, Pre)->previous == \old(node->previous);
+  complete behaviors;
+  disjoint behaviors;
+*/
 void deadline_queue_remove(struct deadline_queue *queue, struct deadline_node *node);
 
 // Removes and returns the earliest node whose deadline is <= now; null when there is none.
+/*@
+  requires \valid(queue) && (queue->first == \null ||
+    (queue->first->queued && deadline_holds(queue, queue->first)));
+  terminates \true;
+  assigns queue->first, *queue->first, queue->first->next->previous;
+  behavior none:
+    assumes queue->first == \null || queue->first->deadline > now;
+    assigns \nothing;
+    ensures \result == \null;
+  behavior due:
+    assumes queue->first != \null && queue->first->deadline <= now;
+    ensures \result == \old(queue->first) && queue->first == \old(queue->first->next);
+    ensures !\result->queued && \result->next == \null && \result->previous == \null;
+    ensures queue->first != \null ==> queue->first->previous == \null;
+  complete behaviors;
+  disjoint behaviors;
+*/
 struct deadline_node *deadline_queue_pop_due(struct deadline_queue *queue, uint64_t now);
 
 // The earliest deadline, DEADLINE_NONE when empty.
