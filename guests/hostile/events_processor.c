@@ -182,8 +182,10 @@ void event_debug_register(void)
     }
 }
 
-// A selector of any value; the descriptor it names is of any content. False after LTR: exceptions
-// find their stacks through TR, so nothing more is tried before it is repaired.
+// A selector of any value; the descriptor it names is of any content. False where nothing more may
+// be tried before the repair: after LTR, since exceptions find their stacks through TR, and after
+// LLDT, since the table may be where no memory is, and the monitor does not load descriptors from
+// there.
 static bool load_segment(uint16_t selector)
 {
     switch (random_below(7)) {
@@ -201,7 +203,7 @@ static bool load_segment(uint16_t selector)
         break;
     case 4:
         __asm__ volatile("lldt %0" : : "r"(selector));
-        break;
+        return false;
     case 5:
         __asm__ volatile("verr %0; lar %0, %%eax; lsl %0, %%eax" : : "r"(selector) : "eax");
         break;
