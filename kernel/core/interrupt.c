@@ -3,6 +3,7 @@
 // a panic.
 #include "kernel/core/interrupt.h"
 #include "arch/x86/cpu/fpu.h"
+#include "arch/x86/cpu/registers.h"
 #include "arch/x86/cpu/trap.h"
 #include "drivers/local_apic.h"
 #include "drivers/serial.h"
@@ -94,10 +95,18 @@ static void hook_user_exception(struct trap_frame *frame, const struct trap_info
     event_log(EVENT_START_USER, 0, 0, EVENT_MODE_USER);
 }
 
-static void hook_nmi(const struct trap_frame *frame)
+extern char system_call_leave[]; // the STI before SYSEXIT: system_call.asm
+
+static void hook_nmi(struct trap_frame *frame)
 {
     stop_answer(frame);
     shootdown_answer();
+    // Between the two, STI's shadow would be gone: an interrupt would find the mode of ring 3 in
+    // the kernel, and leave its wake-ups unattended.
+    if (frame->rip == (uint64_t)system_call_leave + 1) {
+        frame->rip = (uint64_t)system_call_leave;
+        frame->rflags &= ~RFLAGS_IF;
+    }
 }
 
 NORETURN static void hook_kernel_exception(const struct trap_frame *frame, uint64_t fault_address)

@@ -7,6 +7,7 @@
 %include "asm_offsets.inc"
 extern system_call_table, system_call_count, trap_common
 global system_call_entry
+global system_call_leave
 
 section .text
 align 16
@@ -36,6 +37,7 @@ system_call_entry:
     xor r9d, r9d
     xor r10d, r10d
     xor r11d, r11d
+.interrupts_on: ; hook_nmi goes back to it
     sti ; takes effect after the next instruction
     o64 sysexit
 
@@ -54,3 +56,5 @@ system_call_entry:
     push 0
     push ASM_VECTOR_GENERAL_PROTECTION
     jmp trap_common
+
+system_call_leave equ system_call_entry.interrupts_on

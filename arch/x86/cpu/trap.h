@@ -68,7 +68,7 @@ struct trap_operations {
     void (*interrupt)(uint32_t vector, struct trap_frame *frame);
 
     // An NMI, whatever it interrupted, on a stack of its own: takes no lock and switches nothing.
-    void (*nmi)(const struct trap_frame *frame);
+    void (*nmi)(struct trap_frame *frame);
 
     // An exception in ring 0 that nothing recovers: a bug or broken hardware. `fault_address` is
     // CR2. trap_describe() turns the frame into text.

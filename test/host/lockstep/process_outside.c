@@ -16,6 +16,7 @@
 #include "test/host/lockstep/process_world.h"
 
 char system_call_entry[1]; // where SYSENTER begins
+char system_call_leave[2]; // and where it ends
 char text_start[1], text_end[1], boot_stack[1], boot_stack_end[1];
 
 static bool ended;
