@@ -160,15 +160,12 @@ void scheduler_reap(void)
     }
 }
 
-// Makes this CPU use the page table of `space` (null: the kernel's own) in place of what it used.
-static void load_space(struct address_space *space)
+// Makes this CPU use the page table of `space` (null: the kernel's own) in place of another one.
+static NOINLINE void load_space(struct address_space *space)
 {
     struct scheduler *scheduler = this_scheduler();
     struct address_space *before = scheduler->space;
 
-    if (space == before) {
-        return;
-    }
     if (space) {
         cpu_set_join(&space->cpus);
     }
@@ -181,14 +178,20 @@ static void load_space(struct address_space *space)
 
 void scheduler_leave_space(void)
 {
-    load_space(NULL);
+    if (this_scheduler()->space) {
+        load_space(NULL);
+    }
 }
 
 // Loads what the next thread needs in ring 3: page table, kernel stack, and an FPU trap.
 static void load_context(struct thread *thread)
 {
-    load_space(thread->process ? &thread->process->space : NULL);
-    if (thread->process) {
+    struct address_space *space = thread->process ? &thread->process->space : NULL;
+
+    if (space != this_scheduler()->space) {
+        load_space(space);
+    }
+    if (space) {
         cpu_set_kernel_stack(this_cpu(),
                              kernel_stack_start(stack_slot_address(thread->stack.slot)));
         fpu_guard();

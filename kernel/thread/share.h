@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The ready threads of one CPU, and who of them runs next. Threads of a higher priority go first.
-// Within a priority the CPU is divided by shares: each container has one or is part of its
+// The ready threads of one CPU, and who of them runs next. Urgent threads go first, in order. Among
+// the others the CPU is divided by shares: each container has one or is part of its
 // parent's, and all its threads live on it. Shares take turns, which are as long as their weight
 // says. What a share ran beyond its turn it owes to the others in its next one; what it did not use
 // it loses. So two shares that always have something to run get ticks in proportion to their
@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "kernel/lib/compiler.h"
 #include "kernel/thread/run_queue.h"
 
 #define SHARE_COUNT          257u // containers' own ones, and:
@@ -26,26 +27,66 @@ struct share {
 };
 
 struct share_queue {
-    struct queue turns[PRIORITY_COUNT];   // shares with ready threads, but for the holder
-    struct share *holder[PRIORITY_COUNT]; // whose turn it is; null: nobody's
+    struct queue turns;   // shares with ready threads, but for the holder
+    struct share *holder; // whose turn it is; null: nobody's
     struct share shares[SHARE_COUNT];
 };
 
-// Appends a thread's node, in no queue, to the ready ones of share `index`, whose turns last `turn`
-// ticks (at least 1).
-void share_push(struct share_queue *queue, uint32_t index, uint64_t turn, struct queue_node *node);
+// A share gets its first ready thread, and its turn will come; turns last `turn` ticks (at least
+// 1).
+void share_enter(struct share_queue *queue, uint32_t index, uint64_t turn);
+
+// Makes the next share the holder; null: none but the urgent one has a ready thread.
+struct share *share_next(struct share_queue *queue);
+
+// Appends a thread's node, in no queue, to the ready ones of share `index`.
+static inline void share_push(struct share_queue *queue, uint32_t index, uint64_t turn,
+                              struct queue_node *node)
+{
+    struct share *share = &queue->shares[index];
+
+    if (!share->ready.head) {
+        share_enter(queue, index, turn);
+    }
+    queue_push(&share->ready, node);
+}
 
 // Removes and returns the next thread to run, whose share has a budget then; null: none is ready.
-struct queue_node *share_pop(struct share_queue *queue);
+static inline struct queue_node *share_pop(struct share_queue *queue)
+{
+    struct share *share = &queue->shares[SHARE_URGENT];
+
+    if (!share->ready.head) {
+        share = queue->holder;
+        if (!share || !share->ready.head || (share->budget <= 0 && queue->turns.head)) {
+            share = share_next(queue);
+        }
+        if (!share) {
+            return NULL;
+        }
+    }
+    if (share->budget <= 0) { // there is nobody to whom it could owe
+        share->budget = share->turn_ticks;
+    }
+    return queue_pop(&share->ready);
+}
 
 // True when a thread of at least `priority` is ready.
 bool share_waits(const struct share_queue *queue, uint32_t priority);
 
 // The share has run for `ticks` of its turn.
-void share_charge(struct share_queue *queue, uint32_t index, uint64_t ticks);
+static inline void share_charge(struct share_queue *queue, uint32_t index, uint64_t ticks)
+{
+    queue->shares[index].budget -= (int64_t)ticks;
+}
 
 // Ends the turn of the share; what it owes stays.
-void share_end_turn(struct share_queue *queue, uint32_t index);
+static inline void share_end_turn(struct share_queue *queue, uint32_t index)
+{
+    if (queue->shares[index].budget > 0) {
+        queue->shares[index].budget = 0;
+    }
+}
 
 // A new turn begins for the share that runs, without anything owed: it had the CPU to itself.
 void share_renew(struct share_queue *queue, uint32_t index);
