@@ -18,7 +18,8 @@ extern bool event_log_on; // set at boot, before a second CPU runs
 
 // Writes an event of the running thread; see kernel/abi/event_log.h for what the words are.
 //@ terminates \true; assigns \nothing;
-void event_log_write(enum event_kind kind, uint64_t object, uint64_t value, uint64_t state);
+RARELY_CALLED void event_log_write(enum event_kind kind, uint64_t object, uint64_t value,
+                                   uint64_t state);
 
 //@ terminates \true; assigns \nothing;
 static inline void event_log(enum event_kind kind, uint64_t object, uint64_t value, uint64_t state)

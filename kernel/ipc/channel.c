@@ -88,8 +88,8 @@ static enum status send_locked(struct channel *channel, struct address_space *sp
     return STATUS_OK;
 }
 
-enum status channel_send(struct channel *channel, struct address_space *space, uint64_t buffer,
-                         uint64_t count, bool wait)
+NOINLINE enum status channel_send(struct channel *channel, struct address_space *space,
+                                  uint64_t buffer, uint64_t count, bool wait)
 {
     if (count == 0 || count > CHANNEL_MESSAGE_MAXIMUM) {
         return STATUS_INVALID;

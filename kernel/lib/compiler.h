@@ -15,7 +15,13 @@
 #define ALWAYS_INLINE    inline __attribute__((always_inline))
 #define PRINTF(fmt, arg) __attribute__((format(printf, fmt, arg)))
 #define LIKELY(x)        __builtin_expect(!!(x), 1)
-#define UNLIKELY(x)      __builtin_expect(!!(x), 0)
+// For what is rarely called: it saves all registers itself, so that its callers need not.
+#if __STDC_HOSTED__
+#define RARELY_CALLED __attribute__((noinline, cold))
+#else
+#define RARELY_CALLED __attribute__((noinline, cold, no_caller_saved_registers))
+#endif
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 #define ARRAY_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define CONTAINER_OF(pointer, type, member)                                                        \

@@ -71,6 +71,7 @@ static enum status deferred_take(void *context, hpa_t *page)
 
 static void invalidate(struct address_space *space, uint64_t start, uint64_t bytes)
 {
+    space->recent[false] = space->recent[true] = (struct recent_page){0};
     if (bytes == PAGE_SIZE) {
         tlb_invalidate_page(start);
     } else {

@@ -25,12 +25,19 @@ enum user_permission { // what ring 3 may do; always readable
     USER_EXECUTE = 1u << 1,
 };
 
+// A user page that was translated.
+struct recent_page {
+    uint64_t last;   // its last address; 0: none
+    uint64_t offset; // from user addresses in it to where the kernel sees them
+};
+
 struct address_space {
     struct lock lock;
     uint32_t container; // constant
     // Guarded by lock; the root of the table (CR3 of the process's threads) is constant.
     struct page_table table;
-    struct region_list *regions; // one page, charged
+    struct region_list *regions;  // one page, charged
+    struct recent_page recent[2]; // the last one that was read, and the last one that was written
 
     struct cpu_set cpus; // those that run on this table
 };

@@ -7,23 +7,45 @@
 
 enum direction { CHECK_ONLY, FROM_USER, TO_USER };
 
-// Goes through the user range [user, user + size), mapping by mapping.
-static enum status walk(struct address_space *space, uint64_t user, uint8_t *kernel, size_t size,
-                        bool writable, enum direction direction)
+// Looks a user page up and remembers it, until something is unmapped; false: it is not user memory
+// with that permission.
+static NOINLINE bool remember(struct address_space *space, uint64_t user, bool writable)
 {
     struct user_mapping mapping;
 
-    while (size > 0) {
-        enum status status = address_space_translate_locked(space, user, &mapping);
+    if (address_space_translate_locked(space, user, &mapping) != STATUS_OK ||
+        (writable && !mapping.writable)) {
+        return false;
+    }
+    space->recent[writable] =
+        (struct recent_page){user | PAGE_MASK, (uint64_t)memory_pointer(mapping.address) - user};
+    return true;
+}
 
-        if (status != STATUS_OK || (writable && !mapping.writable)) {
+// Where the kernel sees a byte of the user; null: nowhere.
+static inline uint8_t *locate(struct address_space *space, uint64_t user, bool writable)
+{
+    const struct recent_page *recent = &space->recent[writable];
+
+    if (UNLIKELY(recent->last != (user | PAGE_MASK)) && !remember(space, user, writable)) {
+        return NULL;
+    }
+    return (uint8_t *)(user + recent->offset);
+}
+
+// Goes through the user range [user, user + size), page by page.
+static enum status walk(struct address_space *space, uint64_t user, uint8_t *kernel, size_t size,
+                        bool writable, enum direction direction)
+{
+    while (size > 0) {
+        size_t left = PAGE_SIZE - user % PAGE_SIZE;
+        size_t step = size < left ? size : left;
+        uint8_t *at = locate(space, user, writable);
+
+        if (!at) {
             return STATUS_FAULT;
         }
-        uint64_t left = mapping.page_size - (mapping.address.value & (mapping.page_size - 1));
-        size_t step = size < left ? size : left;
         if (direction != CHECK_ONLY) {
-            uint8_t *at = memory_pointer(mapping.address);
-
             memcpy(direction == TO_USER ? at : kernel, direction == TO_USER ? kernel : at, step);
             kernel += step;
         }
@@ -33,25 +55,36 @@ static enum status walk(struct address_space *space, uint64_t user, uint8_t *ker
     return STATUS_OK;
 }
 
-// Checks all of the range before it copies anything; a single page is checked as it is copied.
-static enum status copy(struct address_space *space, uint64_t user, uint8_t *kernel, size_t size,
-                        bool writable, enum direction direction)
+// Checks all of the range before it copies anything.
+static NOINLINE enum status copy_pages(struct address_space *space, uint64_t user, uint8_t *kernel,
+                                       size_t size, bool writable, enum direction direction)
 {
     if (!user_range(user, size)) {
         return STATUS_FAULT;
     }
-    bool one_page = size <= PAGE_SIZE - user % PAGE_SIZE;
-    enum status status = STATUS_OK;
-
     lock_acquire(&space->lock);
-    if (!one_page) {
-        status = walk(space, user, NULL, size, writable, CHECK_ONLY);
-    }
-    if (status == STATUS_OK && (one_page || direction != CHECK_ONLY)) {
+    enum status status = walk(space, user, NULL, size, writable, CHECK_ONLY);
+    if (status == STATUS_OK && direction != CHECK_ONLY) {
         status = walk(space, user, kernel, size, writable, direction);
     }
     lock_release(&space->lock);
     return status;
+}
+
+// The usual case is that all lies in one page.
+static inline enum status copy(struct address_space *space, uint64_t user, uint8_t *kernel,
+                               size_t size, bool writable, enum direction direction)
+{
+    if (UNLIKELY(size > PAGE_SIZE - user % PAGE_SIZE || size == 0)) {
+        return copy_pages(space, user, kernel, size, writable, direction);
+    }
+    lock_acquire(&space->lock);
+    uint8_t *at = locate(space, user, writable);
+    if (at && direction != CHECK_ONLY) {
+        memcpy(direction == TO_USER ? at : kernel, direction == TO_USER ? kernel : at, size);
+    }
+    lock_release(&space->lock);
+    return at ? STATUS_OK : STATUS_FAULT;
 }
 
 enum status copy_from_user(struct address_space *space, void *destination, uint64_t source,

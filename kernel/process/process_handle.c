@@ -23,10 +23,10 @@ enum status process_handle_add(struct process *process, enum handle_kind kind, v
 // The object that counts references to what a handle names; null: nothing does.
 static struct object *counted(const struct handle *handle)
 {
-    bool is_counted = handle->kind == HANDLE_CHANNEL || handle->kind == HANDLE_PROCESS ||
-                      handle->kind == HANDLE_THREAD || handle->kind == HANDLE_VM;
+    const uint32_t kinds =
+        1u << HANDLE_CHANNEL | 1u << HANDLE_PROCESS | 1u << HANDLE_THREAD | 1u << HANDLE_VM;
 
-    return is_counted ? handle->object : NULL;
+    return kinds >> handle->kind & 1 ? handle->object : NULL;
 }
 
 void handle_release(const struct handle *handle)
@@ -37,7 +37,7 @@ void handle_release(const struct handle *handle)
 }
 
 // A container's handle is good while the slot still holds the same container.
-enum status container_handle_check(const struct handle *handle)
+NOINLINE enum status container_handle_check(const struct handle *handle)
 {
     struct container container;
     bool same = container_get(&kernel_containers, (uint32_t)handle->value, &container) &&
@@ -51,14 +51,12 @@ enum status process_handle_take(struct process *process, uint64_t number, enum h
 {
     lock_acquire(&process->lock);
     enum status status = handle_table_get(&process->handles, number, kind, handle);
-    if (status == STATUS_OK && kind == HANDLE_CONTAINER) {
-        status = container_handle_check(handle);
-    }
     if (status == STATUS_OK && counted(handle)) {
         object_acquire(counted(handle));
     }
     lock_release(&process->lock);
-    return status;
+    return status == STATUS_OK && kind == HANDLE_CONTAINER ? container_handle_check(handle)
+                                                           : status;
 }
 
 enum status process_handle_get(struct process *process, uint64_t number, enum handle_kind kind,

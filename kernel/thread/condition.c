@@ -19,7 +19,7 @@ bool condition_wait(struct condition *condition, struct lock *lock)
         waiter.thread->state = THREAD_SLEEPING;
         event_log_of(EVENT_SLEEP, condition, (uint64_t)(uintptr_t)lock, 0);
         lock_release(lock);
-        scheduler_switch();
+        scheduler_switch(this_scheduler());
         lock_acquire(lock);
     }
     event_log_of(EVENT_WAITED, condition, waiter.woken, 0);

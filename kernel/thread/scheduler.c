@@ -37,6 +37,7 @@ void scheduler_start_cpu(struct cpu *cpu)
     lock_initialize(&scheduler->wake_lock, LOCK_WAKE_QUEUE);
     scheduler->armed = DEADLINE_NONE;
     scheduler->idle.cpu = cpu->id;
+    scheduler->idle.share = &scheduler->ready.shares[SHARE_URGENT]; // which never owes anything
     scheduler->idle.state = THREAD_RUNNING;
     scheduler->running = &scheduler->idle;
     cpu->kernel = scheduler;
@@ -109,8 +110,9 @@ void scheduler_assign_share(struct thread *thread)
 {
     uint32_t container = thread->object.container;
     uint32_t weight = container_shares[container].weight;
+    uint32_t index = thread->priority > 0 ? SHARE_URGENT : container_shares[container].share;
 
-    thread->share = thread->priority > 0 ? SHARE_URGENT : container_shares[container].share;
+    thread->share = &schedulers[thread->cpu].ready.shares[index];
     thread->turn =
         slice_ticks * (weight > 0 ? weight : SHARE_WEIGHT_DEFAULT) / SHARE_WEIGHT_DEFAULT;
 }
@@ -118,7 +120,7 @@ void scheduler_assign_share(struct thread *thread)
 static void begin_turn(struct scheduler *scheduler, uint64_t now)
 {
     scheduler->since = now;
-    scheduler->turn_end = now + share_budget(&scheduler->ready, scheduler->running->share);
+    scheduler->turn_end = now + (uint64_t)scheduler->running->share->budget;
 }
 
 // A thread that has had the CPU to itself owes nobody for that time.
@@ -129,7 +131,7 @@ static void forgive_running(struct scheduler *scheduler)
 
     if (running != &scheduler->idle && now >= scheduler->turn_end &&
         !share_waits(&scheduler->ready, running->priority)) {
-        share_renew(&scheduler->ready, running->share);
+        share_renew(running->share);
         begin_turn(scheduler, now);
     }
 }
@@ -146,7 +148,9 @@ void scheduler_ready(struct thread *thread)
     if (thread->priority > running->priority || running == &scheduler->idle) {
         scheduler->attention |= ATTENTION_YIELD;
     }
-    scheduler->attention |= ATTENTION_TIMER;
+    if (thread->priority >= running->priority || running->vcpu) {
+        scheduler->attention |= ATTENTION_TIMER;
+    }
 }
 
 void scheduler_reap(void)
@@ -183,32 +187,35 @@ void scheduler_leave_space(void)
     }
 }
 
-// Loads what the next thread needs in ring 3: page table, kernel stack, and an FPU trap.
-static void load_context(struct thread *thread)
+// Loads what the next thread needs in ring 3: page table, kernel stack, an FPU trap, and the timer
+// if it might fire too late.
+static void load_context(struct scheduler *scheduler, struct thread *thread)
 {
     struct address_space *space = thread->process ? &thread->process->space : NULL;
 
-    if (space != this_scheduler()->space) {
+    if (space != scheduler->space) {
         load_space(space);
     }
     if (space) {
+        if (thread->vcpu || deadline_queue_next(&scheduler->sleepers) < scheduler->armed ||
+            (scheduler->turn_end < scheduler->armed &&
+             share_waits(&scheduler->ready, thread->priority))) {
+            scheduler->attention |= ATTENTION_TIMER;
+        }
         cpu_set_kernel_stack(this_cpu(),
                              kernel_stack_start(stack_slot_address(thread->stack.slot)));
         fpu_guard();
     }
 }
 
-void scheduler_switch(void)
+void scheduler_switch(struct scheduler *scheduler)
 {
-    struct scheduler *scheduler = this_scheduler();
     struct thread *from = scheduler->running;
 
     lock_note_none_held();
     uint64_t now = tsc_read();
-    if (from != &scheduler->idle) {
-        share_charge(&scheduler->ready, from->share, now - scheduler->since);
-    }
-    if (from->state == THREAD_RUNNING && from != &scheduler->idle) {
+    share_charge(from->share, now - scheduler->since);
+    if (from->state == THREAD_RUNNING) {
         from->state = THREAD_READY;
         share_push(&scheduler->ready, from->share, from->turn, &from->run);
     }
@@ -217,17 +224,15 @@ void scheduler_switch(void)
     to->state = THREAD_RUNNING;
     scheduler->running = to;
     begin_turn(scheduler, now);
-    scheduler->attention = ATTENTION_TIMER | (thread_is_killed(to) ? ATTENTION_YIELD : 0);
+    scheduler->attention = thread_is_killed(to) ? ATTENTION_YIELD : 0;
     if (to == from) {
+        scheduler->attention |= ATTENTION_TIMER;
         return;
     }
     event_log(EVENT_RUN, to->number, 0, 0);
-    if (from->state == THREAD_DEAD) {
-        scheduler->dead = from;
-    }
     from->left = now;
     to->away += now - to->left;
-    load_context(to);
+    load_context(scheduler, to);
     switch_context(&from->saved_rsp, to->saved_rsp);
     if (UNLIKELY(scheduler->dead != NULL)) {
         scheduler_reap();
@@ -268,10 +273,10 @@ static void run_woken(struct scheduler *scheduler)
 void scheduler_run_due(void)
 {
     struct scheduler *scheduler = this_scheduler();
-    uint64_t now = tsc_read();
     struct deadline_node *node;
 
-    while ((node = deadline_queue_pop_due(&scheduler->sleepers, now)) != NULL) {
+    while (scheduler->sleepers.first &&
+           (node = deadline_queue_pop_due(&scheduler->sleepers, tsc_read())) != NULL) {
         thread_wake(CONTAINER_OF(node, struct thread, deadline));
     }
     if (scheduler_has_woken(scheduler)) {
@@ -296,7 +301,7 @@ void scheduler_arm_timer(void)
     uint64_t end = scheduler_slice_end_tsc();
 
     scheduler->attention &= ~(uint32_t)ATTENTION_TIMER;
-    if (scheduler->armed != end) {
+    if (scheduler->running->vcpu ? end != scheduler->armed : end < scheduler->armed) {
         scheduler->armed = end;
         timer_arm(end);
     }
@@ -316,7 +321,8 @@ NORETURN void scheduler_idle(void)
     for (;;) {
         scheduler_run_due();
         if (share_waits(&scheduler->ready, 0)) {
-            scheduler_switch();
+            scheduler->idle.state = THREAD_SLEEPING;
+            scheduler_switch(scheduler);
         } else {
             scheduler_arm_timer();
             wait_for_interrupt();

@@ -24,7 +24,8 @@ struct scheduler {
     struct address_space *space; // whose page table is loaded; null: the kernel's own
     uint64_t since;              // TSC from which the running thread's share is charged
     uint64_t turn_end;           // TSC at which that share's turn is over
-    uint64_t armed;              // TSC the timer is set to; DEADLINE_NONE: off
+    uint64_t armed;              // TSC the timer is set to; DEADLINE_NONE: off. It may fire too
+                                 // early, but for a thread that runs a vCPU
     struct thread idle;          // runs when nobody is ready; in no queue
     uint32_t attention;          // enum scheduler_attention: what to see to before ring 3 runs on
 
@@ -69,9 +70,9 @@ MUST_CHECK enum status scheduler_set_share(uint32_t container, uint32_t parent, 
 // The share and the weight of a new thread.
 void scheduler_assign_share(struct thread *thread);
 
-// Gives the CPU to the next ready thread (or idle). The running thread's state says where it goes:
-// RUNNING: back to the run queue; SLEEPING: nowhere; DEAD: freed.
-void scheduler_switch(void);
+// Gives this CPU to the next ready thread (or idle). The running thread goes back to the run queue
+// if its state is RUNNING.
+void scheduler_switch(struct scheduler *scheduler);
 
 // Loads the kernel's own page table: the running thread is ending, and its process with it.
 void scheduler_leave_space(void);
@@ -85,8 +86,8 @@ void scheduler_reap(void);
 // Wakes sleepers whose deadline has passed, and threads that other CPUs woke.
 void scheduler_run_due(void);
 
-// Sets the timer to what scheduler_slice_end_tsc says, if that changed. Called before this CPU
-// leaves for ring 3 or halts.
+// Sets the timer to what scheduler_slice_end_tsc says; one that is set to fire earlier may stay so.
+// Called before this CPU leaves for ring 3 or halts.
 void scheduler_arm_timer(void);
 
 // The timer interrupt fired (the end of interrupt is the caller's).

@@ -3,13 +3,11 @@
 #include "kernel/thread/share.h"
 #include "kernel/lib/compiler.h"
 
-void share_enter(struct share_queue *queue, uint32_t index, uint64_t turn)
+void share_enter(struct share_queue *queue, struct share *share, uint64_t turn)
 {
-    struct share *share = &queue->shares[index];
-
     share->turn_ticks = (int64_t)turn;
-    if (index != SHARE_URGENT && queue->holder != share) {
-        share_end_turn(queue, index);
+    if (share != &queue->shares[SHARE_URGENT] && queue->holder != share) {
+        share_end_turn(share);
         queue_push(&queue->turns, &share->turn);
     }
 }
@@ -41,16 +39,4 @@ bool share_waits(const struct share_queue *queue, uint32_t priority)
 
     return (priority < PRIORITY_COUNT && queue->shares[SHARE_URGENT].ready.head) ||
            (priority == 0 && (queue->turns.head || (holder && holder->ready.head)));
-}
-
-void share_renew(struct share_queue *queue, uint32_t index)
-{
-    struct share *share = &queue->shares[index];
-
-    share->budget = share->turn_ticks;
-}
-
-uint64_t share_budget(const struct share_queue *queue, uint32_t index)
-{
-    return (uint64_t)queue->shares[index].budget;
 }

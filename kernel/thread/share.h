@@ -34,19 +34,17 @@ struct share_queue {
 
 // A share gets its first ready thread, and its turn will come; turns last `turn` ticks (at least
 // 1).
-void share_enter(struct share_queue *queue, uint32_t index, uint64_t turn);
+void share_enter(struct share_queue *queue, struct share *share, uint64_t turn);
 
 // Makes the next share the holder; null: none but the urgent one has a ready thread.
 struct share *share_next(struct share_queue *queue);
 
-// Appends a thread's node, in no queue, to the ready ones of share `index`.
-static inline void share_push(struct share_queue *queue, uint32_t index, uint64_t turn,
+// Appends a thread's node, in no queue, to the ready ones of a share of the queue.
+static inline void share_push(struct share_queue *queue, struct share *share, uint64_t turn,
                               struct queue_node *node)
 {
-    struct share *share = &queue->shares[index];
-
     if (!share->ready.head) {
-        share_enter(queue, index, turn);
+        share_enter(queue, share, turn);
     }
     queue_push(&share->ready, node);
 }
@@ -75,21 +73,21 @@ static inline struct queue_node *share_pop(struct share_queue *queue)
 bool share_waits(const struct share_queue *queue, uint32_t priority);
 
 // The share has run for `ticks` of its turn.
-static inline void share_charge(struct share_queue *queue, uint32_t index, uint64_t ticks)
+static inline void share_charge(struct share *share, uint64_t ticks)
 {
-    queue->shares[index].budget -= (int64_t)ticks;
+    share->budget -= (int64_t)ticks;
 }
 
 // Ends the turn of the share; what it owes stays.
-static inline void share_end_turn(struct share_queue *queue, uint32_t index)
+static inline void share_end_turn(struct share *share)
 {
-    if (queue->shares[index].budget > 0) {
-        queue->shares[index].budget = 0;
+    if (share->budget > 0) {
+        share->budget = 0;
     }
 }
 
 // A new turn begins for the share that runs, without anything owed: it had the CPU to itself.
-void share_renew(struct share_queue *queue, uint32_t index);
-
-// How many ticks the share may run on.
-uint64_t share_budget(const struct share_queue *queue, uint32_t index);
+static inline void share_renew(struct share *share)
+{
+    share->budget = share->turn_ticks;
+}

@@ -114,7 +114,8 @@ NORETURN void thread_exit(void)
     }
     thread->state = THREAD_DEAD;
     event_log(EVENT_EXIT, 0, 0, 0);
-    scheduler_switch();
+    this_scheduler()->dead = thread;
+    scheduler_switch(this_scheduler());
     panic("a thread ran on after its end");
 }
 
@@ -151,7 +152,7 @@ void thread_kill(struct thread *thread)
 // -- waking ---------------------------------------------------------------------------------------
 
 // Hands the thread to its own CPU's scheduler and interrupts that CPU.
-static void wake_on_other_cpu(struct thread *thread)
+static NOINLINE void wake_on_other_cpu(struct thread *thread)
 {
     struct scheduler *scheduler = scheduler_of(thread->cpu);
 
@@ -216,7 +217,7 @@ uint64_t thread_sleep_until_event(uint64_t deadline)
         }
         thread->state = THREAD_SLEEPING;
         event_log(EVENT_SLEEP, 0, 0, 0);
-        scheduler_switch();
+        scheduler_switch(scheduler);
     }
     return bits;
 }
@@ -256,8 +257,10 @@ void event_send(const struct event_binding *binding)
 
 void thread_yield(void)
 {
-    share_end_turn(&this_scheduler()->ready, current_thread()->share);
-    scheduler_switch();
+    struct scheduler *scheduler = this_scheduler();
+
+    share_end_turn(scheduler->running->share);
+    scheduler_switch(scheduler);
 }
 
 bool thread_should_yield(void)
@@ -273,14 +276,16 @@ bool thread_preempt_point(void)
     struct scheduler *scheduler = this_scheduler();
     const struct thread *thread = scheduler->running;
 
-    scheduler_run_due();
-    if (thread_killed()) {
+    if (scheduler->sleepers.first || scheduler_has_woken(scheduler)) {
+        scheduler_run_due();
+    }
+    if (thread_is_killed(thread)) {
         return false;
     }
     uint32_t higher = thread->priority + 1;
     bool turn_over = tsc_read() >= scheduler->turn_end;
     if (share_waits(&scheduler->ready, turn_over ? thread->priority : higher)) {
-        scheduler_switch();
+        scheduler_switch(scheduler);
     }
     scheduler->attention &= ~(uint32_t)ATTENTION_YIELD;
     return !thread_killed();

@@ -18,6 +18,7 @@
 #include "kernel/thread/user_context.h"
 
 struct process;
+struct share;
 struct vcpu;
 
 enum thread_state { THREAD_READY, THREAD_RUNNING, THREAD_SLEEPING, THREAD_DEAD };
@@ -32,7 +33,7 @@ struct thread {
     uint32_t cpu;    // index of the CPU it belongs to
     uint32_t number; // of all threads ever made, from 1; idle threads have 0
     uint32_t priority;
-    uint32_t share;          // of the CPU's time (share.h)
+    struct share *share;     // of the CPU's time (share.h)
     uint64_t turn;           // ticks of that share's turns
     struct stack stack;      // none after its end
     struct process *process; // null: a thread of the kernel

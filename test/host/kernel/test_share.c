@@ -41,7 +41,7 @@ static void wake(struct worker *worker)
 {
     worker->ready = true;
     worker->since = now;
-    share_push(&queue, worker->share, turn_of(worker), &worker->node);
+    share_push(&queue, &queue.shares[worker->share], turn_of(worker), &worker->node);
 }
 
 // Runs the next worker for at most `step` ticks at once until its turn is over or, after `wish`
@@ -54,7 +54,7 @@ static struct worker *run_next(uint64_t step, uint64_t wish, bool sleeps)
     if (!worker) {
         return NULL;
     }
-    uint64_t budget = share_budget(&queue, worker->share);
+    uint64_t budget = (uint64_t)queue.shares[worker->share].budget;
     assert_true((int64_t)budget > 0);
     worker->waited = now - worker->since > worker->waited ? now - worker->since : worker->waited;
     while (ran < budget && ran < wish) {
@@ -65,7 +65,7 @@ static struct worker *run_next(uint64_t step, uint64_t wish, bool sleeps)
     }
     now += ran;
     worker->ticks += ran;
-    share_charge(&queue, worker->share, ran);
+    share_charge(&queue.shares[worker->share], ran);
     worker->ready = false;
     if (!sleeps) {
         wake(worker);
@@ -225,10 +225,10 @@ static void test_an_interrupted_turn_goes_on(void **state)
     wake(&workers[1]);
     assert_ptr_equal(run_next(100, 300, false), &workers[0]);
     assert_ptr_equal(share_pop(&queue), &workers[0].node);
-    assert_int_equal(share_budget(&queue, 0), SLICE - 300);
-    share_charge(&queue, 0, 10);
+    assert_int_equal(queue.shares[0].budget, SLICE - 300);
+    share_charge(&queue.shares[0], 10);
     wake(&workers[0]);
-    share_end_turn(&queue, 0); // a yield
+    share_end_turn(&queue.shares[0]); // a yield
     assert_ptr_equal(share_pop(&queue), &workers[1].node);
 }
 
@@ -238,9 +238,9 @@ static void test_renewed_turn_owes_nothing(void **state)
     begin_world();
     wake(&workers[0]);
     assert_ptr_equal(share_pop(&queue), &workers[0].node);
-    share_charge(&queue, 0, 1000000);
-    share_renew(&queue, 0);
-    assert_int_equal(share_budget(&queue, 0), SLICE);
+    share_charge(&queue.shares[0], 1000000);
+    share_renew(&queue.shares[0]);
+    assert_int_equal(queue.shares[0].budget, SLICE);
 }
 
 int main(void)

@@ -59,10 +59,11 @@ void side_learn_frames(struct side *side, uint64_t address, uint64_t bytes)
 
 static void only_list(const char *what, struct side *side, bool list_may)
 {
-    struct lockstep_field lock = LOCKSTEP_FIELD(side->process.space.lock);
+    struct lockstep_field fields[] = {LOCKSTEP_FIELD(side->process.space.lock),
+                                      LOCKSTEP_FIELD(side->process.space.recent)};
     struct lockstep_field list = {side->process.space.regions, list_may ? sizeof(list_before) : 0};
 
-    lockstep_only(what, &side->process.space, &space_before, sizeof(space_before), &lock, 1);
+    lockstep_only(what, &side->process.space, &space_before, sizeof(space_before), fields, 2);
     lockstep_only(what, side->process.space.regions, &list_before, sizeof(list_before), &list, 1);
 }
 
