@@ -49,7 +49,7 @@ proctype sender(byte me)
             :: woken[me] -> break
             :: else ->
                 /* kernel/thread/condition.c: waiter.thread->state = THREAD_SLEEPING; */
-                /* kernel/thread/condition.c: lock_release(lock); scheduler_switch(); lock_acquire(lock); */
+                /* kernel/thread/condition.c: lock_release(lock); scheduler_switch(this_scheduler()); lock_acquire(lock); */
 #ifdef BROKEN
                 unlock();
                 asleep[me] = true;
