@@ -111,31 +111,11 @@ static void call_revoke(void *unused)
     order.status = vm_revoke(vm, guest, order.bytes);
 }
 
-static void call_allocate(void *unused)
-{
-    (void)unused;
-    order.status =
-        address_space_allocate(order.space, order.bytes, order.permission, &order.address);
-}
-
-static void call_borrow(void *unused)
-{
-    (void)unused;
-    order.status = address_space_map_borrowed(order.space, hpa(order.frames), order.bytes,
-                                              order.permission, &order.address);
-}
-
 static void call_program(void *unused)
 {
     (void)unused;
     order.status =
         address_space_allocate_at(order.space, order.address, order.bytes, order.permission);
-}
-
-static void call_free(void *unused)
-{
-    (void)unused;
-    order.status = address_space_free(order.space, order.address, order.bytes, order.kind);
 }
 
 // -- comparing ------------------------------------------------------------------------------------
@@ -207,13 +187,13 @@ static void add_region(void)
     order.permission = lockstep_chance(80) ? SPEC_USER_WRITE : lockstep_below(4);
     order.frames = space_pool + lockstep_below(300) * PAGE_SIZE;
     if (lockstep_chance(60)) {
-        host_on_cpu(0, call_allocate, NULL);
+        host_on_cpu(0, space_call_allocate, NULL);
         rule = space_allocate_spec(&side->spec, &supply, order.bytes, order.permission, &side->spec,
                                    &order.address);
     } else if (lockstep_chance(50)) {
         order.bytes %= LARGE_PAGE_SIZE;
         order.bytes += PAGE_SIZE;
-        host_on_cpu(0, call_borrow, NULL);
+        host_on_cpu(0, space_call_borrow, NULL);
         rule = space_map_borrowed_spec(&side->spec, &supply, order.frames, order.bytes,
                                        order.permission, &side->spec, &order.address);
     } else {
@@ -236,7 +216,7 @@ static void free_region(void)
     order.address = region->start;
     order.bytes = region->bytes;
     order.kind = (enum region_kind)region->kind;
-    host_on_cpu(0, call_free, NULL);
+    host_on_cpu(0, space_call_free, NULL);
     compare("free",
             space_free_spec(&side->spec, order.address, order.bytes, order.kind, &side->spec));
 }

@@ -29,31 +29,11 @@ static void call_destroy(void *unused)
     address_space_destroy(order.space);
 }
 
-static void call_allocate(void *unused)
-{
-    (void)unused;
-    order.status =
-        address_space_allocate(order.space, order.bytes, order.permission, &order.address);
-}
-
 static void call_allocate_at(void *unused)
 {
     (void)unused;
     order.status =
         address_space_allocate_at(order.space, order.address, order.bytes, order.permission);
-}
-
-static void call_map_borrowed(void *unused)
-{
-    (void)unused;
-    order.status = address_space_map_borrowed(order.space, hpa(order.frames), order.bytes,
-                                              order.permission, &order.address);
-}
-
-static void call_free(void *unused)
-{
-    (void)unused;
-    order.status = address_space_free(order.space, order.address, order.bytes, order.kind);
 }
 
 static void call_pin(void *unused)
@@ -185,7 +165,7 @@ static void allocate(struct side *side)
     side_snapshot(side);
     order.bytes = any_size();
     order.permission = lockstep_below(4);
-    host_on_cpu(0, call_allocate, NULL);
+    host_on_cpu(0, space_call_allocate, NULL);
     enum spec_rule rule = space_allocate_spec(&side->spec, &supply, order.bytes, order.permission,
                                               &side->spec, &address);
     added("allocate", side, rule, address);
@@ -230,7 +210,7 @@ static void map_borrowed(struct side *side)
         order.bytes = lockstep_chance(50) ? UINT64_MAX << PAGE_SHIFT : 1ull << 45;
     }
     order.permission = lockstep_below(4);
-    host_on_cpu(0, call_map_borrowed, NULL);
+    host_on_cpu(0, space_call_borrow, NULL);
     enum spec_rule rule = space_map_borrowed_spec(&side->spec, &supply, order.frames, order.bytes,
                                                   order.permission, &side->spec, &address);
     added("map_borrowed", side, rule, address);
@@ -251,7 +231,7 @@ static void free_region(struct side *side)
         order.bytes = region->bytes - lockstep_below(PAGE_SIZE + 1);
         order.kind = lockstep_chance(90) ? (enum region_kind)region->kind : order.kind;
     }
-    host_on_cpu(0, call_free, NULL);
+    host_on_cpu(0, space_call_free, NULL);
     enum spec_rule rule =
         space_free_spec(&side->spec, order.address, order.bytes, order.kind, &side->spec);
     side_compare("free", side, rule, true);

@@ -270,3 +270,23 @@ void space_world_start(void)
     host_machine_start(2);
     host_on_cpu(0, make_machine, NULL);
 }
+
+void space_call_allocate(void *unused)
+{
+    (void)unused;
+    order.status =
+        address_space_allocate(order.space, order.bytes, order.permission, &order.address);
+}
+
+void space_call_borrow(void *unused)
+{
+    (void)unused;
+    order.status = address_space_map_borrowed(order.space, hpa(order.frames), order.bytes,
+                                              order.permission, &order.address);
+}
+
+void space_call_free(void *unused)
+{
+    (void)unused;
+    order.status = address_space_free(order.space, order.address, order.bytes, order.kind);
+}

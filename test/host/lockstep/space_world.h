@@ -38,6 +38,11 @@ extern struct space_order order;
 extern uint8_t spec_ram[];  // the specification's physical memory
 extern uint64_t space_pool; // LARGE_PAGE_SIZE bytes of frames that are lent
 
+// Calls with `order`, for host_on_cpu.
+void space_call_allocate(void *unused);
+void space_call_borrow(void *unused);
+void space_call_free(void *unused);
+
 // Makes containers, pool and memory. Address spaces are the test's to begin.
 void space_world_start(void);
 
