@@ -137,7 +137,7 @@ static bool has_vector(const struct machine *machine)
 
     return ((apic->attention & APIC_ATTENTION_VECTOR) &&
             (!apic->is_virtual || local_apic_deliverable(apic))) ||
-           (pic_pending(&machine->platform->pic) && local_apic_passes_pic(machine->apic));
+           (pic_pending(&machine->platform->pic) && local_apic_passes_pic(apic));
 }
 
 // Vectors whose end others have to know of: of level-triggered interrupts the I/O APIC, and of all
