@@ -127,12 +127,16 @@ class Reader(threading.Thread):
         self._stopping.wait(_START)
 
     def _find(self, memory):
-        """Where the pages are; none when they are not all there."""
-        found = {}
-        count = 0
+        """Where the pages are; none when they are not all there. A mark that begins no page of the
+        log is a number in a decoded instruction that the emulator keeps: what follows it is no
+        count of as many pages."""
+        logs = {}
         for address, (_, index, count, _) in memory.pages(MARK):
-            found[index] = address
-        return [found[index] for index in range(count)] if 0 < len(found) == count else []
+            logs.setdefault(count, {})[index] = address
+        for count, found in logs.items():
+            if sorted(found) == list(range(count)):
+                return [found[index] for index in range(count)]
+        return []
 
     def _take(self, memory):
         """Takes what is there of one page; whether that was all of the page."""

@@ -58,7 +58,7 @@ WRITER = """
 import mmap, random, struct, sys, time
 PAGES, ENTRIES, TOTAL, END, MARK = 5, 64, 5000, int(sys.argv[1]), int(sys.argv[2])
 memory = mmap.mmap(-1, 32 << 20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-places = random.sample(range(0, 32 << 20, 4096), PAGES)
+places = random.sample(range(4096, 31 << 20, 4096), PAGES)
 def entry(order, kind=7):
     return struct.pack("<QIHHQQQ", order * 10, order % 7, order % 4, kind, order ** 3, ~order & 255, order)
 def write(order):
@@ -69,7 +69,9 @@ def write(order):
     memory[at + 8:at + 48] = entry(order, END if order == TOTAL - 1 else 7)
     memory[at:at + 8] = struct.pack("<Q", order)
 write(0)
-memory[7 * 4096 + 8:7 * 4096 + 16] = struct.pack("<Q", MARK)
+memory[8:16] = struct.pack("<Q", MARK)
+for decoy in -4096, -8192:
+    memory[decoy:decoy + 24] = struct.pack("<Q", MARK) + random.randbytes(16)
 for index, place in enumerate(places):
     memory[place:place + 12] = struct.pack("<QHH", MARK, index, PAGES)
 open(sys.argv[3], "w").write("awake")
