@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "kernel/lib/compiler.h"
+#include "kernel/lib/processor.h"
 #include "vmm/devices/clock.h"
 #include "vmm/devices/device.h"
 #include "vmm/devices/vector_set.h"
@@ -18,10 +19,6 @@
 #define LOCAL_APIC_MSR       0x800u // the first of its MSRs
 #define LOCAL_APIC_MSR_COUNT 0x40u
 #define LOCAL_APIC_REGISTERS 0x40u // 16 bytes apart in memory, one MSR each
-
-#define APIC_BASE_BSP    (1ull << 8)
-#define APIC_BASE_X2APIC (1ull << 10)
-#define APIC_BASE_ENABLE (1ull << 11)
 
 // Register numbers: offset / 16, or MSR - 0x800.
 enum local_apic_register {

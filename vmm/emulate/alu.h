@@ -4,19 +4,9 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "kernel/lib/processor.h"
 #include "vmm/emulate/decode.h"
 
-#define RFLAGS_CF         (1u << 0)
-#define RFLAGS_PF         (1u << 2)
-#define RFLAGS_AF         (1u << 4)
-#define RFLAGS_ZF         (1u << 6)
-#define RFLAGS_SF         (1u << 7)
-#define RFLAGS_TF         (1u << 8)
-#define RFLAGS_DF         (1u << 10)
-#define RFLAGS_OF         (1u << 11)
-#define RFLAGS_RF         (1u << 16)
-#define RFLAGS_VM         (1u << 17)
-#define RFLAGS_AC         (1u << 18)
 #define RFLAGS_ARITHMETIC (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
 
 // All ones of an operand of `size` (1, 2, 4 or 8) bytes.

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 // One instruction, from fetch to RIP: fetches bytes a page at a time, decodes, executes, advances.
 #include "vmm/emulate/emulate.h"
+#include "kernel/lib/processor.h"
 #include "vmm/emulate/alu.h"
 #include "vmm/emulate/decode.h"
 #include "vmm/emulate/execute.h"
 #include "vmm/emulate/operand.h"
-
-#define EFER_LMA (1u << 10)
 
 unsigned emulate_cpl(const struct vcpu_page *page)
 {

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Registers, effective addresses, segmentation, and memory through the caller's operations.
 #include "vmm/emulate/operand.h"
+#include "kernel/lib/processor.h"
 #include "vmm/emulate/alu.h"
-
-#define CR0_PE   (1u << 0)
-#define CR0_AM   (1u << 18)
-#define CR4_LA57 (1u << 12)
 
 // Access-rights bits of a segment, VMCS layout.
 #define TYPE_WRITABLE    (1u << 1) // data: writable; code: readable

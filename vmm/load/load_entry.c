@@ -1,17 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Processor start states as data: segments, control registers, the GDT and the identity map.
 #include "vmm/load/load_entry.h"
+#include "kernel/lib/processor.h"
 #include "kernel/lib/string.h"
 #include "vmm/load/load_job.h"
-
-#define CR0_PE   (1ull << 0)
-#define CR0_ET   (1ull << 4)
-#define CR0_PG   (1ull << 31)
-#define CR4_PAE  (1ull << 5)
-#define EFER_LME (1ull << 8)
-#define EFER_LMA (1ull << 10)
-
-#define RFLAGS_FIXED 2ull // bit 1 reads as one
 
 // Access rights in the layout of struct vcpu_segment: present, accessed, DPL 0.
 #define ACCESS_CODE64 0xa09bu
@@ -58,7 +50,7 @@ void load_entry_long(struct load_entry *entry, uint64_t rip, uint64_t gdt, uint6
     memset(entry, 0, sizeof(*entry));
     entry->mode = LOAD_MODE_LONG;
     entry->rip = rip;
-    entry->rflags = RFLAGS_FIXED;
+    entry->rflags = RFLAGS_RESERVED;
     entry->gpr[GPR_RSP] = LOAD_LOW_STACK;
     entry->cr0 = CR0_PG | CR0_ET | CR0_PE;
     entry->cr3 = cr3;
@@ -73,7 +65,7 @@ void load_entry_protected(struct load_entry *entry, uint32_t eip, uint64_t gdt)
     memset(entry, 0, sizeof(*entry));
     entry->mode = LOAD_MODE_PROTECTED;
     entry->rip = eip;
-    entry->rflags = RFLAGS_FIXED;
+    entry->rflags = RFLAGS_RESERVED;
     entry->gpr[GPR_RSP] = LOAD_LOW_STACK;
     entry->cr0 = CR0_ET | CR0_PE;
     set_protected_segments(entry, ACCESS_CODE32);
@@ -85,7 +77,7 @@ void load_entry_real(struct load_entry *entry, uint16_t ip)
     memset(entry, 0, sizeof(*entry));
     entry->mode = LOAD_MODE_REAL;
     entry->rip = ip;
-    entry->rflags = RFLAGS_FIXED;
+    entry->rflags = RFLAGS_RESERVED;
     entry->gpr[GPR_RSP] = LOAD_FLAT_ADDRESS; // the stack grows down from the image
     entry->cr0 = CR0_ET;
     for (unsigned i = SEGMENT_ES; i <= SEGMENT_GS; i++) {

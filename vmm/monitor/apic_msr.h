@@ -5,8 +5,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "kernel/lib/processor.h"
 #include "vmm/monitor/machine.h"
-#include "vmm/monitor/processor.h"
 
 // True when `number` is one of them. The range is wider than they are, for one compare; it holds no
 // other MSR of ours.

@@ -3,9 +3,9 @@
 // the manual's CPUID instruction reference.
 #include "vmm/monitor/cpuid.h"
 
+#include "kernel/lib/processor.h"
 #include "kernel/lib/string.h"
 #include "vmm/monitor/handlers.h"
-#include "vmm/monitor/processor.h"
 
 #define BIT(n)         (1u << (n))
 #define LEAF_STATE     0xdu

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The entry checker's rules about the guest's state, in the order of the manual's "Checking and
 // Loading Guest State". Pure.
+#include "kernel/lib/processor.h"
 #include "vmm/monitor/entry_check_state.h"
 
 #define CONTROL_SECTION "Checks on Guest Control Registers, Debug Registers, and MSRs"
@@ -10,19 +11,7 @@
 #define STATE_SECTION   "Checks on Guest Non-Register State"
 #define PDPTE_SECTION   "Checks on Guest Page-Directory-Pointer-Table Entries"
 
-#define CR0_PE     (1ull << 0)
-#define CR0_PG     (1ull << 31)
-#define CR4_PAE    (1ull << 5)
-#define CR4_PCIDE  (1ull << 17)
 #define EFER_KNOWN 0xd01ull
-#define EFER_LME   (1ull << 8)
-#define EFER_LMA   (1ull << 10)
-#define RFLAGS_TF  (1ull << 8)
-#define RFLAGS_IF  (1ull << 9)
-#define RFLAGS_VM  (1ull << 17)
-
-#define PDPTE_PRESENT  (1ull << 0)
-#define PDPTE_RESERVED 0xfff00000000001e6ull
 
 static bool unrestricted(const struct entry_state *state)
 {
@@ -398,7 +387,7 @@ void entry_check_guest_pdptes(struct entry_state *state)
     for (size_t i = 0; i < ARRAY_COUNT(entries); i++) {
         if ((entry_field(state, entries[i]) & PDPTE_PRESENT) != 0) {
             entry_bits(state, PDPTE_SECTION, entries[i], 0,
-                       PDPTE_RESERVED | entry_beyond_physical(state),
+                       0xfff0000000000000 | PDPTE_RESERVED | entry_beyond_physical(state),
                        "reserved in an entry that is present");
         }
     }

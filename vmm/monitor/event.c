@@ -2,9 +2,8 @@
 // Injection of exceptions and interrupts through the shared page. See event.h.
 #include "vmm/monitor/event.h"
 
+#include "kernel/lib/processor.h"
 #include "kernel/lib/string.h"
-
-#define DR6_SINGLE_STEP (1ull << 14)
 
 static void raise_noted(struct machine *machine, uint32_t word, uint32_t error_code)
 {
@@ -64,7 +63,7 @@ enum outcome event_raise_fault(struct machine *machine, const struct emulate_fau
 
 void event_raise_step(struct machine *machine)
 {
-    machine->page->dr6 |= DR6_SINGLE_STEP;
+    machine->page->dr6 |= DR6_BS;
     machine->page->dirty |= VCPU_GROUP_DEBUG;
     event_raise(machine, VECTOR_DEBUG);
 }

@@ -16,10 +16,6 @@
 #define VECTOR_PROTECTION   13u
 #define VECTOR_PAGE         14u
 
-#define RFLAGS_TF (1u << 8)
-#define RFLAGS_IF (1u << 9)
-#define RFLAGS_RF (1u << 16)
-
 // Raises a hardware exception at the present RIP. The event slot must be free: an exit that
 // interrupted the delivery of an event is not an instruction's.
 void event_raise(struct machine *machine, unsigned vector);

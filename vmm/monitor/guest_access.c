@@ -3,8 +3,7 @@
 // first byte moves. A part is RAM or a device's. Translations are remembered, with the entries they
 // rest on, because most exits come from the same few instructions.
 #include "vmm/monitor/guest_access.h"
-
-#define RFLAGS_AC (1ull << 18)
+#include "kernel/lib/processor.h"
 
 // A stretch of one page.
 struct part {

@@ -2,19 +2,8 @@
 // The page walk: one loop for all formats, which differ by a row of numbers. Entries are read once;
 // accessed and dirty bits go in by compare-and-swap, and a lost race walks again.
 #include "vmm/monitor/guest_walk.h"
+#include "kernel/lib/processor.h"
 #include "vmm/devices/guest_memory.h"
-
-#define CR0_WP   (1ull << 16)
-#define CR0_PG   (1ull << 31)
-#define CR4_PSE  (1ull << 4)
-#define CR4_PAE  (1ull << 5)
-#define CR4_LA57 (1ull << 12)
-#define CR4_SMEP (1ull << 20)
-#define CR4_SMAP (1ull << 21)
-#define EFER_LMA (1ull << 10)
-#define EFER_NXE (1ull << 11)
-
-#define RFLAGS_AC (1ull << 18)
 
 #define ENTRY_PRESENT    (1ull << 0)
 #define ENTRY_WRITE      (1ull << 1)

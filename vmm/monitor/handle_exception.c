@@ -2,27 +2,24 @@
 // Exceptions that were intercepted to be seen: the guest gets each as if nobody had looked, also
 // where it came up while another event was delivered. Rules: "Saving VM-Exit Information",
 // "Exception Handling in a VMM" and the table "Conditions for Generating a Double Fault".
+#include "kernel/lib/processor.h"
 #include "vmm/monitor/handlers.h"
 
 #include "vmm/monitor/event.h"
 
-#define DR6_BREAKPOINTS 0xfull
-#define DR6_DEBUG_BITS  0x1600full // B0 to B3, BD, BS, and that of transactional regions
-#define DR6_NOT_RTM     (1ull << 16)
-#define DR6_DETECT      (1ull << 13)
-#define DR7_DETECT      (1ull << 13)
+#define DR6_DEBUG_BITS 0x1600full // B0 to B3, BD, BS, and that of transactional regions
 
 // The bits of a debug exception are in the exit qualification, and not yet in DR6 and DR7.
 static void note_debug_exception(struct vcpu_page *page)
 {
     uint64_t bits = page->exit.exception.address & DR6_DEBUG_BITS;
 
-    page->dr6 = (page->dr6 & ~DR6_BREAKPOINTS) | (bits & ~DR6_NOT_RTM);
-    if (bits & DR6_NOT_RTM) {
-        page->dr6 &= ~DR6_NOT_RTM;
+    page->dr6 = (page->dr6 & ~DR6_BREAKPOINTS) | (bits & ~DR6_RTM);
+    if (bits & DR6_RTM) {
+        page->dr6 &= ~DR6_RTM;
     }
-    if (bits & DR6_DETECT) {
-        page->dr7 &= ~DR7_DETECT;
+    if (bits & DR6_BD) {
+        page->dr7 &= ~DR7_GD;
     }
     page->dirty |= VCPU_GROUP_DEBUG;
 }

@@ -4,12 +4,11 @@
 // say.
 #include "vmm/monitor/handlers.h"
 
+#include "kernel/lib/processor.h"
 #include "vmm/monitor/event.h"
-#include "vmm/monitor/processor.h"
 #include "vmm/monitor/random.h"
 #include "vmm/monitor/system_access.h"
 
-#define RFLAGS_CF         (1ull << 0)
 #define RFLAGS_ARITHMETIC 0x8d5ull // CF, PF, AF, ZF, SF, OF
 
 // Loading the control registers drops the translations of the virtual processor: more than was

@@ -3,11 +3,8 @@
 // "Debug Registers" and XSETBV, then the change. The page holds values as the guest sees them.
 #include "vmm/monitor/handlers.h"
 
+#include "kernel/lib/processor.h"
 #include "vmm/monitor/event.h"
-#include "vmm/monitor/processor.h"
-
-#define DR6_GENERAL_DETECT (1ull << 13)
-#define DR7_GENERAL_DETECT (1ull << 13)
 
 #define CR0_DEFINED 0xe005003full // all bits that exist
 
@@ -15,9 +12,6 @@ static bool in_64_bit_mode(const struct vcpu_page *page)
 {
     return (page->efer & EFER_LMA) && (page->segment[SEGMENT_CS].access_rights & SEGMENT_LONG);
 }
-
-#define PDPTE_PRESENT  (1ull << 0)
-#define PDPTE_RESERVED 0x1e6ull
 
 // "PAE Paging": what loads CR0, CR3 or CR4 loads the four entries too, unless one that is present
 // has reserved bits.
@@ -226,9 +220,9 @@ enum outcome handle_debug_register(struct machine *machine)
     if (!location) {
         return event_undefined(machine);
     }
-    if (page->dr7 & DR7_GENERAL_DETECT) { // the exit comes before this fault
-        page->dr7 &= ~DR7_GENERAL_DETECT;
-        page->dr6 |= DR6_GENERAL_DETECT;
+    if (page->dr7 & DR7_GD) { // the exit comes before this fault
+        page->dr7 &= ~DR7_GD;
+        page->dr6 |= DR6_BD;
         page->dirty |= VCPU_GROUP_DEBUG;
         event_raise(machine, VECTOR_DEBUG);
         return OUTCOME_RESUME;

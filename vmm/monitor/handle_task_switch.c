@@ -7,14 +7,10 @@
 // to the new one, whose registers are loaded already.
 #include "vmm/monitor/handlers.h"
 
+#include "kernel/lib/processor.h"
 #include "vmm/monitor/event.h"
-#include "vmm/monitor/processor.h"
 #include "vmm/monitor/task.h"
 
-#define RFLAGS_NT           (1ull << 14)
-#define DR6_TASK            (1ull << 15)
-#define DR7_LOCAL           0x155ull // L0 to L3, LE
-#define CR0_TS_BIT          (1ull << 3)
 #define TSS_BUSY_MINIMUM_32 0x67u
 #define TSS_BUSY_MINIMUM_16 0x2bu
 
@@ -111,7 +107,7 @@ static bool leave_old_task(struct task_switch *task)
 // Registers that a task switch changes besides those in the TSS.
 static void change_the_rest(struct vcpu_page *page, const struct task_switch *task)
 {
-    page->cr0 |= CR0_TS_BIT;
+    page->cr0 |= CR0_TS;
     page->dr7 &= ~DR7_LOCAL;
     page->interruptibility &= ~(VCPU_BLOCKED_BY_STI | VCPU_BLOCKED_BY_MOV_SS);
     if ((task->event.word & VCPU_EVENT_VALID) != 0 &&
@@ -133,7 +129,7 @@ static enum outcome enter_new_task(struct task_switch *task)
         return system_access_end(&task->access);
     }
     if (task->state.trap) {
-        machine->page->dr6 |= DR6_TASK;
+        machine->page->dr6 |= DR6_BT;
         event_raise(machine, VECTOR_DEBUG);
     }
     return OUTCOME_RESUME;

@@ -5,11 +5,11 @@
 #include "vmm/monitor/msr.h"
 
 #include <stddef.h>
+#include "kernel/lib/processor.h"
 #include "kernel/lib/string.h"
 #include "vmm/monitor/apic_msr.h"
 #include "vmm/monitor/event.h"
 #include "vmm/monitor/handlers.h"
-#include "vmm/monitor/processor.h"
 
 #define KEPT(member)       offsetof(struct machine_msrs, member)
 #define KEPT_MTRR(index)   (offsetof(struct machine_msrs, mtrr) + 8 * (uint64_t)(index))
@@ -34,7 +34,7 @@ const struct msr_row msr_table[] = {
     {MSR_BIOS_SIGN_ID, MSR_BIOS_SIGN_ID, MSR_WRITES_LOST, false, 0},
     {MSR_FSB_FREQ, MSR_FSB_FREQ, MSR_CONSTANT, false, 0},
     {MSR_PLATFORM_INFO, MSR_PLATFORM_INFO, MSR_CONSTANT, false, 0},
-    {MSR_MTRR_CAP, MSR_MTRR_CAP, MSR_CONSTANT, false, MTRR_CAP_VALUE},
+    {MSR_MTRR_CAPABILITY, MSR_MTRR_CAPABILITY, MSR_CONSTANT, false, MTRR_CAP_VALUE},
     {MSR_SYSENTER_CS, MSR_SYSENTER_CS, MSR_IN_PAGE, true, PAGE_FIELD(sysenter_cs)},
     {MSR_SYSENTER_ESP, MSR_SYSENTER_ESP, MSR_IN_PAGE_LINEAR, true, PAGE_FIELD(sysenter_esp)},
     {MSR_SYSENTER_EIP, MSR_SYSENTER_EIP, MSR_IN_PAGE_LINEAR, true, PAGE_FIELD(sysenter_eip)},
@@ -47,7 +47,7 @@ const struct msr_row msr_table[] = {
     {MSR_MTRR_FIX_16K, MSR_MTRR_FIX_16K + 1, MSR_KEPT, false, KEPT_MTRR(MTRR_FIXED + 1)},
     {MSR_MTRR_FIX_4K, MSR_MTRR_FIX_4K + 7, MSR_KEPT, false, KEPT_MTRR(MTRR_FIXED + 3)},
     {MSR_PAT, MSR_PAT, MSR_OF_PAT, true, 0},
-    {MSR_MTRR_DEF_TYPE, MSR_MTRR_DEF_TYPE, MSR_KEPT, false, KEPT_MTRR(MTRR_DEF_TYPE)},
+    {MSR_MTRR_DEFAULT, MSR_MTRR_DEFAULT, MSR_KEPT, false, KEPT_MTRR(MTRR_DEF_TYPE)},
     {MSR_EFER, MSR_EFER, MSR_OF_EFER, true, 0},
     {MSR_STAR, MSR_STAR, MSR_IN_PAGE, true, PAGE_FIELD(star)},
     {MSR_LSTAR, MSR_LSTAR, MSR_IN_PAGE_LINEAR, true, PAGE_FIELD(lstar)},

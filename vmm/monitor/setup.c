@@ -4,6 +4,7 @@
 #include "vmm/monitor/monitor.h"
 
 #include "kernel/lib/format.h"
+#include "kernel/lib/processor.h"
 #include "kernel/lib/string.h"
 #include "vmm/config/intercept.h"
 #include "vmm/devices/acpi_tables.h"
@@ -11,7 +12,6 @@
 #include "vmm/monitor/cpuid.h"
 #include "vmm/monitor/msr.h"
 #include "vmm/monitor/observing.h"
-#include "vmm/monitor/processor.h"
 #include "vmm/runtime/program.h"
 #include "vmm/runtime/system_call.h"
 #include "vmm/runtime/tsc.h"

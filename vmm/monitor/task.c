@@ -3,11 +3,9 @@
 // During a Task Switch".
 #include "vmm/monitor/task.h"
 
+#include "kernel/lib/processor.h"
 #include "vmm/monitor/event.h"
-#include "vmm/monitor/processor.h"
 
-#define RFLAGS_VM       (1u << 17)
-#define RFLAGS_FIXED    2u
 #define RFLAGS_16       0xffffu
 #define RFLAGS_WRITABLE 0x3f7fd7u
 
@@ -141,7 +139,7 @@ void task_load_registers(struct task_switch *task)
     uint32_t flags = task->is_32 ? state->flags : (state->flags & RFLAGS_16);
 
     page->rip = state->ip;
-    page->rflags = (flags & RFLAGS_WRITABLE) | RFLAGS_FIXED;
+    page->rflags = (flags & RFLAGS_WRITABLE) | RFLAGS_RESERVED;
     for (unsigned i = 0; i < 8; i++) {
         page->gpr[i] = state->gpr[i];
     }

@@ -4,11 +4,11 @@
 #pragma once
 
 #include <stdlib.h>
+#include "kernel/lib/processor.h"
 #include "vmm/monitor/event.h"
 #include "vmm/monitor/handlers.h"
 #include "vmm/monitor/link.h"
 #include "vmm/monitor/msr.h"
-#include "vmm/monitor/processor.h"
 
 #define FIXTURE_MEMORY (1u << 20)
 #define FIXTURE_HZ     1000000000ull

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "kernel/lib/processor.h"
 #include "test/host/monitor/machine_fixture.h"
 #include "vmm/monitor/cpuid.h"
 
@@ -277,8 +278,8 @@ static void test_msr_rows(void **state)
     assert_int_equal(read_value(fixture, 0x20f), 0x110000000f);
     assert_int_equal(read_value(fixture, 0x26f), 0x607);
     assert_int_equal(read_value(fixture, 0x2ff), 0x806);
-    assert_int_equal(read_value(fixture, MSR_MTRR_CAP), 0x508);
-    assert_int_equal(access_msr(fixture, EXIT_WRMSR, MSR_MTRR_CAP, 0), OUTCOME_RESUME);
+    assert_int_equal(read_value(fixture, MSR_MTRR_CAPABILITY), 0x508);
+    assert_int_equal(access_msr(fixture, EXIT_WRMSR, MSR_MTRR_CAPABILITY, 0), OUTCOME_RESUME);
     assert_int_equal(access_msr(fixture, EXIT_WRMSR, MSR_BIOS_SIGN_ID, 5), OUTCOME_ADVANCE);
     assert_int_equal(read_value(fixture, MSR_BIOS_SIGN_ID), 0);
     assert_int_equal(access_msr(fixture, EXIT_WRMSR, MSR_LSTAR, 0x800000000000), OUTCOME_RESUME);
