@@ -4,9 +4,8 @@
 
 #include "guests/library/machine.h"
 #include "guests/library/traps.h"
+#include "kernel/lib/processor.h"
 
-#define MSR_APIC_BASE    0x1bu
-#define MSR_TSC_DEADLINE 0x6e0u
 #define MSR_SPURIOUS     0x80fu
 #define MSR_EOI          0x80bu
 #define MSR_LVT_TIMER    0x832u

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Events at the processor itself: MSRs, CPUID, control and debug registers, VMX instructions,
 // segments, descriptor tables, page tables.
+#include "kernel/lib/processor.h"
 #include "guests/hostile/hostile.h"
 #include "guests/library/machine.h"
 #include "guests/library/guest.h"
 
 #define MSR_ICR     0x830u
-#define MSR_GS_BASE 0xc0000101u
 #define CR0_PE_PG   0x80000001ull
-#define CR4_PAE     0x20ull
 #define GARBAGE_GDT 16u // descriptors
 
 static uint32_t random_msr(void)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The net under the hostile events: descriptor tables, vectors, page tables, and what is put back
 // after each event. See hostile.h.
+#include "kernel/lib/processor.h"
 #include "guests/hostile/hostile.h"
 #include "guests/library/machine.h"
 #include "guests/library/guest.h"
@@ -20,8 +21,6 @@
 #define STORM             32u
 #define USER_STEPS        6u
 #define LOCAL_APIC        0xfee00000u
-#define MSR_EFER          0xc0000080u
-#define MSR_APIC_BASE     0x1bu
 #define MSR_DEBUG_CONTROL 0x1d9u
 #define EFER_LONG         0xd01u // SCE, LME, LMA, NXE
 

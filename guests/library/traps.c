@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // See traps.h.
 #include "guests/library/traps.h"
+#include "kernel/lib/processor.h"
 
 #define GATE_INTERRUPT   0x8e00u // present, DPL 0, interrupt gate
 #define CODE_SELECTOR    0x08u
-#define RFLAGS_TF        (1ull << 8)
 #define TRAP_EXIT_STATUS 2u
 
 extern const uintptr_t trap_stubs[TRAP_VECTORS];

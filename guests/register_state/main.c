@@ -4,6 +4,7 @@
 // control, debug and model-specific registers. "seed=N" and "rounds=N" on the command line. Powers
 // off when all is well, else ends with test status 1.
 #include "guests/library/guest.h"
+#include "kernel/lib/processor.h"
 
 struct registers {
     uint64_t general[16];
@@ -51,7 +52,6 @@ static const uint32_t msrs[] = {
     0xc0000101, // GS_BASE
 };
 #define MSR_COUNT   (sizeof(msrs) / sizeof(msrs[0]))
-#define MSR_SFMASK  0xc0000084
 #define DEVICE_HOLE 0xf0000000u
 
 static uint64_t random_state;

@@ -5,6 +5,7 @@
 // all passed. "processors=N" on the command line says how many there are (default: what CPUID
 // says).
 #include "guests/library/guest.h"
+#include "kernel/lib/processor.h"
 
 #define STARTUP_ADDRESS 0x8000u
 #define PROCESSORS      8u
@@ -16,9 +17,7 @@
 #define ROUNDS          2000u
 #define PATIENCE        200000000ull // ticks
 
-#define MSR_APIC_BASE    0x1bu
-#define MSR_TSC_DEADLINE 0x6e0u
-#define X2APIC_ENABLE    0xc00u
+#define X2APIC_ENABLE 0xc00u
 
 enum apic_register {
     ID = 0x02,

@@ -4,21 +4,7 @@
 #include "guests/library/suite.h"
 #include "guests/library/traps.h"
 #include "guests/suite/suite_subjects.h"
-
-#define CR0_MP (1ull << 1)
-#define CR0_EM (1ull << 2)
-#define CR0_TS (1ull << 3)
-#define CR0_ET (1ull << 4)
-#define CR0_NE (1ull << 5)
-#define CR0_WP (1ull << 16)
-#define CR0_NW (1ull << 29)
-#define CR0_CD (1ull << 30)
-#define CR0_PG (1ull << 31)
-
-#define CR4_TSD     (1ull << 2)
-#define CR4_PAE     (1ull << 5)
-#define CR4_VMXE    (1ull << 13)
-#define CR4_OSXSAVE (1ull << 18)
+#include "kernel/lib/processor.h"
 
 static unsigned try_cr0(uint64_t value)
 {

@@ -3,8 +3,7 @@
 #include "guests/library/machine.h"
 #include "guests/library/suite.h"
 #include "guests/suite/suite_subjects.h"
-
-#define CR4_OSXSAVE (1ull << 18)
+#include "kernel/lib/processor.h"
 
 // The upper halves of all four registers are cleared.
 static void check_upper_halves(void)

@@ -5,16 +5,11 @@
 #include "guests/library/suite.h"
 #include "guests/library/traps.h"
 #include "guests/suite/suite_subjects.h"
+#include "kernel/lib/processor.h"
 
-#define CR4_DE     (1ull << 3)
-#define RFLAGS_TF  (1ull << 8)
-#define RFLAGS_RF  (1ull << 16)
 #define DR6_B0     (1ull << 0)
-#define DR6_BD     (1ull << 13)
-#define DR6_BS     (1ull << 14)
 #define DR6_RESET  0xffff0ff0ull
 #define DR7_RESET  0x400ull
-#define DR7_GD     (1ull << 13)
 #define DR7_G0     (1ull << 1)
 #define DR7_WRITE0 (1ull << 16)
 #define DR7_IO0    (2ull << 16)

@@ -6,10 +6,8 @@
 #include "guests/library/traps.h"
 #include "guests/suite/page_tables.h"
 #include "guests/suite/suite_subjects.h"
+#include "kernel/lib/processor.h"
 
-#define CR0_MP    (1ull << 1)
-#define CR0_EM    (1ull << 2)
-#define CR0_TS    (1ull << 3)
 #define ERROR_IDT 2u
 #define ERROR_EXT 1u
 

@@ -5,9 +5,9 @@
 #include "guests/library/suite.h"
 #include "guests/library/traps.h"
 #include "guests/suite/suite_subjects.h"
+#include "kernel/lib/processor.h"
 
-#define TSC_AUX     0xc0000103u
-#define CR4_OSXSAVE (1ull << 18)
+#define TSC_AUX 0xc0000103u
 
 static void check_time(void)
 {

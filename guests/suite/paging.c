@@ -6,14 +6,9 @@
 #include "guests/library/traps.h"
 #include "guests/suite/page_tables.h"
 #include "guests/suite/suite_subjects.h"
+#include "kernel/lib/processor.h"
 
-#define CR0_WP    (1ull << 16)
-#define CR4_PGE   (1ull << 7)
-#define CR4_PCIDE (1ull << 17)
-#define CR4_SMEP  (1ull << 20)
-#define CR4_SMAP  (1ull << 21)
-#define EFER      0xc0000080u
-#define EFER_NXE  (1ull << 11)
+#define EFER 0xc0000080u
 
 #define ERROR_PRESENT  1u
 #define ERROR_WRITE    2u

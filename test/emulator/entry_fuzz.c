@@ -12,6 +12,7 @@
 #include "kernel/core/log.h"
 #include "kernel/core/panic.h"
 #include "kernel/core/selftest.h"
+#include "kernel/lib/processor.h"
 #include "kernel/lib/string.h"
 #include "kernel/memory/container.h"
 #include "kernel/memory/memory.h"
@@ -22,7 +23,6 @@
 
 #define STATES       3000u
 #define STATES_LONG  21000u
-#define RFLAGS_VM    (1ull << 17)
 #define NO_REASON    0x7fffffffu
 #define TIMER_COUNT  1000u
 #define TEXT_BYTES   4096u

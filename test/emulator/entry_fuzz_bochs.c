@@ -7,9 +7,8 @@
 #include "kernel/abi/vcpu.h"
 #include "kernel/core/log.h"
 #include "kernel/lib/compiler.h"
+#include "kernel/lib/processor.h"
 #include "kernel/lib/string.h"
-
-#define RFLAGS_VM (1ull << 17)
 
 static struct deviation deviations[] = {
     {"Checks on Guest RIP, RFLAGS, and SSP: guest RIP", "must be canonical",

@@ -2,6 +2,7 @@
 // A small guest with page tables, for the tests of the page walk and of the emulator's access path.
 #pragma once
 
+#include "kernel/lib/processor.h"
 #include "vmm/devices/guest_memory.h"
 #include "vmm/monitor/guest_walk.h"
 #include <setjmp.h>
@@ -24,14 +25,7 @@
 #define NX (1ull << 63)
 
 #define CR0_PAGING 0x80000001ull
-#define CR0_WP     0x10000ull
-#define CR4_PSE    0x10ull
-#define CR4_PAE    0x20ull
-#define CR4_LA57   0x1000ull
-#define CR4_SMEP   0x100000ull
-#define CR4_SMAP   0x200000ull
 #define EFER_LONG  0x500ull
-#define EFER_NXE   0x800ull
 #define AC         0x40000ull
 
 extern uint8_t ram[RAM_BYTES]; // guest-physical 0
