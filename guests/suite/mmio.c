@@ -88,6 +88,24 @@ static void check_arithmetic(void)
     check("not m32", FLAGS_AFTER("stc; notl (%%rdi)", 0) & CF, CF);
 }
 
+static void check_whole_operands(void)
+{
+    check("bsf eax, m32", RAX_AFTER("bsf (%%rdi), %%eax"), 0);
+    check("bsr rax, m64", RAX_AFTER("bsr (%%rdi), %%rax"), 63);
+    check("popcnt ax, m16", RAX_AFTER("popcnt (%%rdi), %%ax"), 0x1122334455660010);
+    check("shld m32, ebx, 1", FLAGS_AFTER("shld $1, %%ebx, (%%rdi)", 0) & (CF | OF | SF), CF | SF);
+    check("shrd m64, rbx, cl", RUN("mov $4, %%ecx; shrd %%cl, %%rbx, (%%rdi)", 0, 0).flags & CF,
+          CF);
+    check("div m8", RAX_AFTER("mov $0x1ff, %%eax; divb (%%rdi)"), 0x0102);
+    check("idiv m64", RAX_AFTER("cqo; idivq (%%rdi)"), 0 - 0x1122334455667788);
+    check("divide error",
+          TRY("mov $0xff00, %%eax; divb (%%rdi)",
+              :
+              : "D"(HOLE)
+              : "rax", "memory", "cc"),
+          VECTOR_DE);
+}
+
 static void check_exchanges(void)
 {
     check("xchg m32, eax", RAX_AFTER("xchg %%eax, (%%rdi)"), 0xffffffff);
@@ -118,5 +136,6 @@ void subject_mmio(void)
     check_loads();
     check_stores();
     check_arithmetic();
+    check_whole_operands();
     check_exchanges();
 }

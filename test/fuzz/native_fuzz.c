@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include "test/host/emulate/native.h"
+#include "vmm/emulate/decode.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -15,12 +16,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     unsigned operation;
 
     if (!ready) {
-        if (native_set_up() != 0)
+        if (native_set_up() != 0 || native_catch_divide_errors() != 0)
             abort();
         ready = 1;
     }
     while (random.input_bytes >= sizeof(uint64_t)) {
-        if (native_try(&random, (unsigned)random_next(&random) & 511, &operation) == NATIVE_DIFFERS)
+        if (native_try(&random, random_below(&random, OPCODE_MAP_COUNT * 256), &operation) ==
+            NATIVE_DIFFERS)
             abort();
     }
     return 0;

@@ -253,6 +253,123 @@ uint64_t alu_multiply(bool is_signed, unsigned size, uint64_t left, uint64_t rig
     return low;
 }
 
+// Of 128 bits by 64; high < divisor.
+static uint64_t divide_wide(uint64_t high, uint64_t low, uint64_t divisor, uint64_t *remainder)
+{
+    uint64_t quotient;
+
+    __asm__("divq %[divisor]"
+            : "=a"(quotient), "=d"(*remainder)
+            : "a"(low), "d"(high), [divisor] "r"(divisor)
+            : "cc");
+    return quotient;
+}
+
+static uint64_t negate_if(bool negative, uint64_t value)
+{
+    return negative ? 0 - value : value;
+}
+
+bool alu_divide(bool is_signed, unsigned size, uint64_t *high, uint64_t *low, uint64_t divisor)
+{
+    uint64_t top = size == 8 ? *high : 0;
+    uint64_t bottom = size == 8 ? *low : *high << (8 * size) | *low;
+    uint64_t limit = alu_mask(size);
+    bool negative = is_signed && (*high & alu_sign(size));
+    bool opposite = false;
+    uint64_t remainder;
+
+    if (is_signed) {
+        divisor = alu_sign_extend(divisor, size);
+        opposite = negative != ((int64_t)divisor < 0);
+        divisor = negate_if((int64_t)divisor < 0, divisor);
+        limit = alu_sign(size) - (opposite ? 0 : 1);
+    }
+    if (negative) { // the magnitude, of 16 * size bits
+        bottom = 0 - bottom;
+        top = size == 8 ? ~top + (bottom == 0) : 0;
+        bottom &= size == 8 ? alu_mask(8) : alu_mask(2 * size);
+    }
+    if (top >= divisor)
+        return false;
+    bottom = divide_wide(top, bottom, divisor, &remainder);
+    if (bottom > limit)
+        return false;
+    *low = negate_if(opposite, bottom) & alu_mask(size);
+    *high = negate_if(negative, remainder) & alu_mask(size);
+    return true;
+}
+
+// An instruction of the processor that runs this, on operands of 2, 4 or 8 bytes.
+#define COUNT(name, modifier)                                                                      \
+    __asm__(name " %" modifier "[source], %" modifier "[result]"                                   \
+            : [result] "+r"(*result), "=@ccc"(carry), "=@ccz"(zero)                                \
+            : [source] "r"(source))
+
+bool alu_scan(enum operation operation, unsigned size, uint64_t source, uint64_t *result,
+              uint64_t *rflags)
+{
+    bool counts_trailing = operation == OPERATION_TZCNT;
+    bool carry;
+    bool zero;
+
+    if (operation == OPERATION_BSF || operation == OPERATION_BSR) {
+        set_flags(rflags, RFLAGS_ZF, source ? 0 : RFLAGS_ZF);
+        if (source)
+            *result = operation == OPERATION_BSF ? (uint64_t)__builtin_ctzll(source)
+                                                 : 63 - (uint64_t)__builtin_clzll(source);
+        return source != 0;
+    }
+    if (operation == OPERATION_POPCNT) {
+        COUNT("popcnt", "q");
+        set_flags(rflags, RFLAGS_ARITHMETIC, zero ? RFLAGS_ZF : 0);
+        return true;
+    }
+    if (size == 2 && counts_trailing)
+        COUNT("tzcnt", "w");
+    else if (size == 2)
+        COUNT("lzcnt", "w");
+    else if (size == 4 && counts_trailing)
+        COUNT("tzcnt", "k");
+    else if (size == 4)
+        COUNT("lzcnt", "k");
+    else if (counts_trailing)
+        COUNT("tzcnt", "q");
+    else
+        COUNT("lzcnt", "q");
+    set_flags(rflags, RFLAGS_CF | RFLAGS_ZF, (carry ? RFLAGS_CF : 0) | (zero ? RFLAGS_ZF : 0));
+    return true;
+}
+
+uint64_t alu_double_shift(enum operation operation, unsigned size, uint64_t value, uint64_t source,
+                          uint64_t count, uint64_t *rflags)
+{
+    unsigned bits = 8 * size;
+    unsigned by = (unsigned)(count & (size == 8 ? 63 : 31));
+    uint64_t result;
+    bool carry;
+
+    if (by == 0)
+        return value;
+    if (by > bits) { // 16 bits: undefined; the bits go round
+        by -= bits;
+        result = value;
+        value = source;
+        source = result;
+    }
+    if (operation == OPERATION_SHLD) {
+        result = (by == bits ? 0 : value << by) | source >> (bits - by);
+        carry = value >> (bits - by) & 1;
+    } else {
+        result = (by == bits ? 0 : value >> by) | source << (bits - by);
+        carry = value >> (by - 1) & 1;
+    }
+    result &= alu_mask(size);
+    set_carry_overflow(rflags, carry, ((result ^ value) & alu_sign(size)) != 0);
+    set_flags(rflags, RFLAGS_SF | RFLAGS_ZF | RFLAGS_PF | RFLAGS_AF, result_flags(size, result));
+    return result;
+}
+
 bool alu_condition(uint8_t code, uint64_t rflags)
 {
     bool sign = rflags & RFLAGS_SF;

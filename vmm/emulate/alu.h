@@ -49,5 +49,21 @@ uint64_t alu_bit(enum operation operation, unsigned size, uint64_t value, uint64
 uint64_t alu_multiply(bool is_signed, unsigned size, uint64_t left, uint64_t right, uint64_t *high,
                       uint64_t *rflags);
 
+// Quotient and remainder of *high:*low by `divisor`, all of `size` bytes, to *low and *high. False,
+// and nothing changed: the divisor is zero or the quotient does not fit, a divide error.
+bool alu_divide(bool is_signed, unsigned size, uint64_t *high, uint64_t *low, uint64_t divisor);
+
+// OPERATION_BSF to _POPCNT of `source`. False: the destination stays as it is. TZCNT and LZCNT are
+// what this processor makes of their bytes, BSF and BSR where it is an old one, as for the guest;
+// *result is what the destination held.
+bool alu_scan(enum operation operation, unsigned size, uint64_t source, uint64_t *result,
+              uint64_t *rflags);
+
+// OPERATION_SHLD or _SHRD of `value` by `count`, masked as the processor masks it; `source`
+// supplies the bits that come in. Flags that the manual leaves undefined keep their value, or for
+// AF are cleared.
+uint64_t alu_double_shift(enum operation operation, unsigned size, uint64_t value, uint64_t source,
+                          uint64_t count, uint64_t *rflags);
+
 // Whether the condition in the low four bits of `code` holds.
 bool alu_condition(uint8_t code, uint64_t rflags);

@@ -271,14 +271,33 @@ static bool is_undefined(const struct instruction *instruction)
 
 static const struct opcode *take_opcode(struct cursor *cursor, struct instruction *instruction)
 {
-    const struct opcode *table = opcode_primary;
+    enum opcode_map map = OPCODE_MAP_PRIMARY;
 
     instruction->opcode = take_prefixes(cursor, instruction);
     if (instruction->opcode == 0x0f) {
         instruction->opcode = take_byte(cursor);
-        table = opcode_secondary;
+        map = OPCODE_MAP_0F;
+        if (instruction->opcode == 0x38) {
+            instruction->opcode = take_byte(cursor);
+            map = OPCODE_MAP_0F38;
+        }
     }
-    return &table[instruction->opcode];
+    return &opcode_maps[map][instruction->opcode];
+}
+
+// Where F2 or F3 in front make another instruction of it.
+static void apply_repeat(struct instruction *instruction)
+{
+    bool rep = instruction->repeat == PREFIX_REP;
+
+    if (instruction->operation == OPERATION_BSF && rep)
+        instruction->operation = OPERATION_TZCNT;
+    else if (instruction->operation == OPERATION_BSR && rep)
+        instruction->operation = OPERATION_LZCNT;
+    else if (instruction->operation == OPERATION_POPCNT && !rep)
+        instruction->operation = OPERATION_NONE;
+    else if (instruction->operation == OPERATION_MOVBE && instruction->repeat)
+        instruction->operation = OPERATION_NONE; // CRC32
 }
 
 static bool is_supported(const struct instruction *instruction)
@@ -293,6 +312,7 @@ static enum decode_outcome decode_at(struct cursor *cursor, struct instruction *
     uint8_t modrm = row->flags & OPCODE_MODRM ? take_byte(cursor) : 0;
 
     apply_row(instruction, row, modrm);
+    apply_repeat(instruction);
     if (cursor->exhausted)
         return DECODE_MORE;
     if (!is_supported(instruction))

@@ -49,6 +49,16 @@ enum operation {
     OPERATION_BTS,
     OPERATION_BTR,
     OPERATION_BTC,
+    OPERATION_BSF,
+    OPERATION_BSR,
+    OPERATION_TZCNT,
+    OPERATION_LZCNT,
+    OPERATION_POPCNT,
+    OPERATION_SHLD,
+    OPERATION_SHRD,
+    OPERATION_DIV,
+    OPERATION_IDIV,
+    OPERATION_MOVBE,
     OPERATION_PUSH,
     OPERATION_POP,
     OPERATION_MOVS,
@@ -112,8 +122,14 @@ struct opcode {
     uint16_t flags;    // enum opcode_flags
 };
 
-extern const struct opcode opcode_primary[256];   // one-byte opcodes
-extern const struct opcode opcode_secondary[256]; // 0F xx
+enum opcode_map {
+    OPCODE_MAP_PRIMARY, // one-byte opcodes
+    OPCODE_MAP_0F,
+    OPCODE_MAP_0F38,
+    OPCODE_MAP_COUNT
+};
+
+extern const struct opcode opcode_maps[OPCODE_MAP_COUNT][256];
 extern const struct opcode opcode_groups[GROUP_COUNT][8];
 
 #define REX_W 8u

@@ -145,6 +145,29 @@ static bool execute_multiply(struct emulation *emulation)
     return true;
 }
 
+// DIV and IDIV of the accumulator: rDX:rAX, or AX for bytes. The flags are undefined: they stay.
+static bool execute_divide(struct emulation *emulation)
+{
+    unsigned size = emulation->instruction->operand_size;
+    bool is_signed = operation_of(emulation) == OPERATION_IDIV;
+    uint64_t ax = emulation->page->gpr[GPR_RAX] & 0xffff;
+    uint64_t high = size == 1 ? ax >> 8 : register_read(emulation, GPR_RDX, size);
+    uint64_t low = register_read(emulation, GPR_RAX, size);
+    uint64_t divisor;
+
+    if (!rm_read(emulation, size, EMULATE_READ, &divisor))
+        return false;
+    if (!alu_divide(is_signed, size, &high, &low, divisor))
+        return operand_fault(emulation, EMULATE_VECTOR_DIVIDE);
+    if (size == 1) {
+        register_write(emulation, GPR_RAX, 2, high << 8 | low);
+    } else {
+        register_write(emulation, GPR_RAX, size, low);
+        register_write(emulation, GPR_RDX, size, high);
+    }
+    return true;
+}
+
 static bool execute_multiply_register(struct emulation *emulation)
 {
     const struct instruction *instruction = emulation->instruction;
@@ -432,6 +455,16 @@ static const execute_function handlers[OPERATION_COUNT] = {
     [OPERATION_BTS] = execute_bit,
     [OPERATION_BTR] = execute_bit,
     [OPERATION_BTC] = execute_bit,
+    [OPERATION_BSF] = execute_scan,
+    [OPERATION_BSR] = execute_scan,
+    [OPERATION_TZCNT] = execute_scan,
+    [OPERATION_LZCNT] = execute_scan,
+    [OPERATION_POPCNT] = execute_scan,
+    [OPERATION_SHLD] = execute_double_shift,
+    [OPERATION_SHRD] = execute_double_shift,
+    [OPERATION_DIV] = execute_divide,
+    [OPERATION_IDIV] = execute_divide,
+    [OPERATION_MOVBE] = execute_move_swapped,
     [OPERATION_PUSH] = execute_push,
     [OPERATION_POP] = execute_pop,
     [OPERATION_MOVS] = execute_string,

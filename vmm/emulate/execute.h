@@ -10,3 +10,12 @@ bool execute(struct emulation *emulation) MUST_CHECK;
 
 // The string instructions' part.
 bool execute_string(struct emulation *emulation) MUST_CHECK;
+
+// BSF, BSR, TZCNT, LZCNT and POPCNT.
+bool execute_scan(struct emulation *emulation) MUST_CHECK;
+
+// SHLD and SHRD.
+bool execute_double_shift(struct emulation *emulation) MUST_CHECK;
+
+// MOVBE.
+bool execute_move_swapped(struct emulation *emulation) MUST_CHECK;

@@ -26,7 +26,8 @@
                [(first) + 1] = ROW(name, STRING, (opcode_flags))
 
 // clang-format off
-const struct opcode opcode_primary[256] = {
+const struct opcode opcode_maps[OPCODE_MAP_COUNT][256] = {
+[OPCODE_MAP_PRIMARY] = {
     ALU(0x00, ADD, OPCODE_LOCK),
     ALU(0x08, OR,  OPCODE_LOCK),
     ALU(0x10, ADC, OPCODE_LOCK),
@@ -75,28 +76,39 @@ const struct opcode opcode_primary[256] = {
     [0xf7] = GROUP(UNARY, RM, 0),
     [0xfe] = GROUP(INCREMENT, RM, OPCODE_BYTE),
     [0xff] = GROUP(INCREMENT_PUSH, RM, 0),
-};
-
-const struct opcode opcode_secondary[256] = {
+},
+[OPCODE_MAP_0F] = {
     [0x01] = GROUP(MACHINE, RM, 0),
     [0x40 ... 0x4f] = ROW(CMOV, REG_RM, OPCODE_MODRM),
     [0x90 ... 0x9f] = ROW(SET, RM, OPCODE_MODRM | OPCODE_BYTE),
     [0xa3] = ROW(BT, RM_REG, OPCODE_MODRM),
+    [0xa4] = ROW(SHLD, RM_REG, OPCODE_MODRM | OPCODE_IMMEDIATE8),
+    [0xa5] = ROW(SHLD, RM_REG, OPCODE_MODRM), // by CL
     [0xab] = ROW(BTS, RM_REG, OPCODE_MODRM | OPCODE_LOCK),
+    [0xac] = ROW(SHRD, RM_REG, OPCODE_MODRM | OPCODE_IMMEDIATE8),
+    [0xad] = ROW(SHRD, RM_REG, OPCODE_MODRM), // by CL
     [0xaf] = ROW(IMUL2, REG_RM, OPCODE_MODRM),
     [0xb0] = ROW(CMPXCHG, RM_REG, OPCODE_MODRM | OPCODE_BYTE | OPCODE_LOCK),
     [0xb1] = ROW(CMPXCHG, RM_REG, OPCODE_MODRM | OPCODE_LOCK),
     [0xb3] = ROW(BTR, RM_REG, OPCODE_MODRM | OPCODE_LOCK),
     [0xb6] = ROW(MOVZX, REG_RM, OPCODE_MODRM | OPCODE_SOURCE8),
     [0xb7] = ROW(MOVZX, REG_RM, OPCODE_MODRM | OPCODE_SOURCE16),
+    [0xb8] = ROW(POPCNT, REG_RM, OPCODE_MODRM), // behind F3
     [0xba] = GROUP(BIT, RM_IMM, OPCODE_IMMEDIATE8),
     [0xbb] = ROW(BTC, RM_REG, OPCODE_MODRM | OPCODE_LOCK),
+    [0xbc] = ROW(BSF, REG_RM, OPCODE_MODRM), // TZCNT behind F3
+    [0xbd] = ROW(BSR, REG_RM, OPCODE_MODRM), // LZCNT behind F3
     [0xbe] = ROW(MOVSX, REG_RM, OPCODE_MODRM | OPCODE_SOURCE8),
     [0xbf] = ROW(MOVSX, REG_RM, OPCODE_MODRM | OPCODE_SOURCE16),
     [0xc0] = ROW(XADD, RM_REG, OPCODE_MODRM | OPCODE_BYTE | OPCODE_LOCK),
     [0xc1] = ROW(XADD, RM_REG, OPCODE_MODRM | OPCODE_LOCK),
     [0xc3] = ROW(MOV, RM_REG, OPCODE_MODRM | OPCODE_MEMORY | OPCODE_NO_PREFIX), // MOVNTI
     [0xc7] = GROUP(CMPXCHG_PAIR, RM, OPCODE_LOCK),
+},
+[OPCODE_MAP_0F38] = {
+    [0xf0] = ROW(MOVBE, REG_RM, OPCODE_MODRM | OPCODE_MEMORY),
+    [0xf1] = ROW(MOVBE, RM_REG, OPCODE_MODRM | OPCODE_MEMORY),
+},
 };
 
 // The form is the primary row's; flags are added to those of the primary row.
@@ -128,6 +140,8 @@ const struct opcode opcode_groups[GROUP_COUNT][8] = {
         {.operation = OPERATION_NEG, .flags = OPCODE_LOCK},
         {.operation = OPERATION_MUL},
         {.operation = OPERATION_IMUL},
+        {.operation = OPERATION_DIV},
+        {.operation = OPERATION_IDIV},
     },
     [GROUP_INCREMENT] = {
         {.operation = OPERATION_INC, .flags = OPCODE_LOCK},

@@ -2,11 +2,13 @@
 // The emulator against the processor. See native.h.
 #define _GNU_SOURCE
 #include "test/host/emulate/native.h"
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <ucontext.h>
 #include "vmm/emulate/alu.h"
 #include "vmm/emulate/decode.h"
 #include "vmm/emulate/emulate.h"
@@ -69,6 +71,7 @@ static uint8_t *data;                // DATA_BASE
 static uint8_t shadow[DATA_BYTES];   // the emulator's copy of it
 static struct vcpu_page page;        // the emulator's registers
 static uint64_t native_selectors[6]; // ES to GS
+static volatile bool divide_error;   // of the processor
 
 // --- the emulator's memory ------------------------------------------------------------------
 
@@ -122,6 +125,11 @@ static bool chance(struct random *random, unsigned one_in)
     return random_below(random, one_in) == 0;
 }
 
+static bool is_scan(unsigned operation)
+{
+    return operation >= OPERATION_BSF && operation <= OPERATION_POPCNT;
+}
+
 static void make_prefixes(struct random *random, const struct opcode *row, struct sample *sample)
 {
     static const uint8_t segments[] = {0x26, 0x2e, 0x36, 0x3e};
@@ -132,7 +140,7 @@ static void make_prefixes(struct random *random, const struct opcode *row, struc
         put(sample, 0x67, 1);
     if (chance(random, 8))
         put(sample, segments[random_below(random, 4)], 1);
-    if (row->form == FORM_STRING && !chance(random, 3))
+    if ((row->form == FORM_STRING || is_scan(row->operation)) && !chance(random, 3))
         put(sample, chance(random, 2) ? PREFIX_REP : PREFIX_REPNE, 1);
     if (chance(random, 8))
         put(sample, 0xf0, 1);
@@ -171,15 +179,16 @@ static bool is_skipped(const struct instruction *instruction)
 
 static bool make_instruction(struct random *random, unsigned number, struct sample *sample)
 {
-    const struct opcode *table = number & 256 ? opcode_secondary : opcode_primary;
-    const struct opcode *row = &table[number & 255];
+    const struct opcode *row = &opcode_maps[number / 256][number % 256];
 
     *sample = (struct sample){.length = 0};
     if (row->operation == OPERATION_NONE && !(row->flags & OPCODE_GROUP))
         return false;
     make_prefixes(random, row, sample);
-    if (number & 256)
+    if (number >= 256)
         put(sample, 0x0f, 1);
+    if (number >= 512)
+        put(sample, 0x38, 1);
     put(sample, number, 1);
     if (row->flags & OPCODE_MODRM)
         make_operand(random, sample);
@@ -281,6 +290,38 @@ static void random_registers(struct random *random)
     page.rip = CODE_BASE;
 }
 
+static unsigned shift_count(const struct sample *sample, uint64_t rcx)
+{
+    const struct instruction *instruction = &sample->instruction;
+    uint64_t count = instruction->immediate;
+
+    if (instruction->form == FORM_RM_ONE)
+        count = 1;
+    else if (instruction->form == FORM_RM_CL || !(instruction->flags & OPCODE_IMMEDIATE8))
+        count = rcx;
+    return (unsigned)(count & (instruction->operand_size == 8 ? 63 : 31));
+}
+
+static bool is_double_shift(const struct instruction *instruction)
+{
+    return instruction->operation == OPERATION_SHLD || instruction->operation == OPERATION_SHRD;
+}
+
+// Puts the operand in memory at `target`.
+static bool place_operand(struct random *random, struct sample *sample, uint64_t target)
+{
+    const struct instruction *instruction = &sample->instruction;
+
+    if (!limit_bit_offset(random, instruction) || !aim(sample, target))
+        return false;
+    // PUSH and POP with a moved stack pointer would leave the data.
+    if (page.gpr[GPR_RSP] - DATA_BASE >= DATA_BYTES - 64 &&
+        (instruction->operation == OPERATION_PUSH || instruction->operation == OPERATION_POP))
+        return false;
+    make_equal(random, instruction, target);
+    return true;
+}
+
 static bool make_operands(struct random *random, struct sample *sample)
 {
     const struct instruction *instruction = &sample->instruction;
@@ -293,29 +334,13 @@ static bool make_operands(struct random *random, struct sample *sample)
         page.gpr[GPR_RCX] = 1 + random_below(random, 20);
         return true;
     }
-    if (!instruction->memory)
-        return true;
-    if (!limit_bit_offset(random, instruction) || !aim(sample, target))
+    if (instruction->memory && !place_operand(random, sample, target))
         return false;
-    // PUSH and POP with a moved stack pointer would leave the data.
-    if (page.gpr[GPR_RSP] - DATA_BASE >= DATA_BYTES - 64 &&
-        (instruction->operation == OPERATION_PUSH || instruction->operation == OPERATION_POP))
-        return false;
-    make_equal(random, instruction, target);
-    return true;
+    return !is_double_shift(instruction) || // else the result is undefined
+           shift_count(sample, page.gpr[GPR_RCX]) <= 8u * instruction->operand_size;
 }
 
 // --- comparing ------------------------------------------------------------------------------
-
-static unsigned shift_count(const struct sample *sample, uint64_t rcx)
-{
-    const struct instruction *instruction = &sample->instruction;
-    uint64_t count = instruction->form == FORM_RM_CL    ? rcx
-                     : instruction->form == FORM_RM_ONE ? 1
-                                                        : instruction->immediate;
-
-    return (unsigned)(count & (instruction->operand_size == 8 ? 63 : 31));
-}
 
 // The flags that the manual defines after this instruction.
 static uint64_t defined_flags(const struct sample *sample, uint64_t rcx)
@@ -334,6 +359,20 @@ static uint64_t defined_flags(const struct sample *sample, uint64_t rcx)
         if (count >= 8u * instruction->operand_size && operation >= OPERATION_SHL)
             flags &= ~(uint64_t)RFLAGS_CF;
     }
+    if (is_double_shift(instruction)) {
+        unsigned count = shift_count(sample, rcx);
+
+        if (count > 1)
+            flags &= ~(uint64_t)RFLAGS_OF;
+        if (count > 0)
+            flags &= ~(uint64_t)RFLAGS_AF;
+    }
+    if (operation == OPERATION_BSF || operation == OPERATION_BSR)
+        flags = RFLAGS_ZF | RFLAGS_DF;
+    if (operation == OPERATION_TZCNT || operation == OPERATION_LZCNT)
+        flags = RFLAGS_CF | RFLAGS_ZF | RFLAGS_DF;
+    if (operation == OPERATION_DIV || operation == OPERATION_IDIV)
+        flags = RFLAGS_DF;
     if (operation >= OPERATION_MUL && operation <= OPERATION_IMUL2)
         flags &= ~(uint64_t)(RFLAGS_SF | RFLAGS_ZF | RFLAGS_AF | RFLAGS_PF);
     if (operation >= OPERATION_BT && operation <= OPERATION_BTC)
@@ -348,8 +387,11 @@ static bool same(const struct sample *sample, const struct emulate_result *resul
 {
     uint64_t flags = defined_flags(sample, rcx);
 
-    return result->outcome == EMULATE_DONE && page.rip == CODE_BASE + sample->length &&
-           memcmp(page.gpr, native_state.gpr, sizeof(page.gpr)) == 0 &&
+    if (divide_error ? result->outcome != EMULATE_EXCEPTION ||
+                           result->fault.vector != EMULATE_VECTOR_DIVIDE || page.rip != CODE_BASE
+                     : result->outcome != EMULATE_DONE || page.rip != CODE_BASE + sample->length)
+        return false;
+    return memcmp(page.gpr, native_state.gpr, sizeof(page.gpr)) == 0 &&
            ((page.rflags ^ native_state.rflags) & flags) == 0 &&
            memcmp(data, shadow, DATA_BYTES) == 0;
 }
@@ -370,6 +412,28 @@ static void report(const struct sample *sample, const struct emulate_result *res
     fprintf(stderr, "\n");
 }
 
+// The processor's divide error leaves the instruction as if it had not begun.
+static void on_divide_error(int number, siginfo_t *information, void *context)
+{
+    ucontext_t *where = context;
+
+    (void)number;
+    (void)information;
+    divide_error = true;
+    where->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)native_return;
+}
+
+// On a stack of its own: the stack pointer is the sample's.
+int native_catch_divide_errors(void)
+{
+    static uint8_t stack[65536];
+    const stack_t alternate = {.ss_sp = stack, .ss_size = sizeof(stack)};
+    const struct sigaction action = {.sa_sigaction = on_divide_error,
+                                     .sa_flags = SA_SIGINFO | SA_ONSTACK};
+
+    return sigaltstack(&alternate, NULL) == 0 ? sigaction(SIGFPE, &action, NULL) : -1;
+}
+
 static bool run_both(const struct sample *sample)
 {
     static const uint8_t jump[] = {0xff, 0x25, 0, 0, 0, 0}; // jmp *0(%rip), the address follows
@@ -383,6 +447,7 @@ static bool run_both(const struct sample *sample)
     memcpy(native_state.gpr, page.gpr, sizeof(page.gpr));
     native_state.rflags = page.rflags;
     native_state.code = CODE_BASE;
+    divide_error = false;
     native_run();
     emulate_instruction(&page, &flat_operations, NULL, &result);
     if (same(sample, &result, rcx))

@@ -16,9 +16,12 @@ enum native_outcome {
 // Maps code and data. -1: the addresses are taken.
 int native_set_up(void);
 
+// Takes the signal of divide errors, which cmocka takes for each test. -1: it cannot.
+int native_catch_divide_errors(void);
+
 // Random contents for the data.
 void native_fill(struct random *random);
 
-// Makes an instance of the instruction whose opcode is `number` (bit 8: behind 0F) and runs it both
-// ways. *operation: enum operation, unless NATIVE_NONE.
+// Makes an instance of the instruction whose opcode is `number` (of enum opcode_map, 256 each) and
+// runs it both ways. *operation: enum operation, unless NATIVE_NONE.
 enum native_outcome native_try(struct random *random, unsigned number, unsigned *operation);

@@ -163,6 +163,65 @@ static void test_push_pop(void **state)
     assert_int_equal(world.page.gpr[GPR_RSP], 0x5000);
 }
 
+// The limits of DIV and IDIV, and that a divide error leaves the accumulator.
+static void test_divide(void **state)
+{
+    static const struct {
+        bool is_signed;
+        uint8_t divisor;
+        uint16_t dividend;
+        int32_t result; // AX, or -1: divide error
+    } rows[] = {
+        {false, 0, 5, -1},         {false, 2, 0x1ff, 0x01ff},    {false, 2, 0x200, -1},
+        {false, 255, 0xff00, -1},  {false, 255, 0xfeff, 0xfeff}, {true, 0, 5, -1},
+        {true, 1, 0x7f, 0x7f},     {true, 1, 0x80, -1},          {true, 1, 0xff80, 0x80},
+        {true, 1, 0xff7f, -1},     {true, 0xff, 0x80, 0x80},     {true, 0xff, 0xff80, -1},
+        {true, 2, 0xfffb, 0xfffe}, {true, 0xfe, 5, 0x01fe},      {true, 0x80, 0x8000, -1},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_COUNT(rows); i++) {
+        world_start(64);
+        world.page.gpr[GPR_RBX] = 0x2000;
+        world.page.gpr[GPR_RAX] = 0x11220000u | rows[i].dividend;
+        world.bytes[0x2000] = rows[i].divisor;
+        RUN(0xf6, rows[i].is_signed ? 0x3b : 0x33);
+        if (rows[i].result >= 0)
+            assert_done(0x1002);
+        else
+            assert_exception(EMULATE_VECTOR_DIVIDE, false, 0);
+        assert_int_equal(world.page.gpr[GPR_RAX],
+                         0x11220000u |
+                             (rows[i].result >= 0 ? (uint32_t)rows[i].result : rows[i].dividend));
+    }
+}
+
+// REX.W: a dividend of 128 bits.
+static void test_divide_wide(void **state)
+{
+    (void)state;
+    world_start(64);
+    world.page.gpr[GPR_RBX] = 0x2000;
+    world.page.gpr[GPR_RDX] = UINT64_MAX;
+    world.page.gpr[GPR_RAX] = 1ull << 63;
+    world.bytes[0x2000] = 1;
+    RUN(0x48, 0xf7, 0x3b); // idiv: the smallest quotient
+    assert_done(0x1003);
+    assert_int_equal(world.page.gpr[GPR_RAX], 1ull << 63);
+    assert_int_equal(world.page.gpr[GPR_RDX], 0);
+    memset(world.bytes + 0x2000, 0xff, 8);
+    world.page.rip = 0x1000;
+    world.page.gpr[GPR_RDX] = UINT64_MAX;
+    RUN(0x48, 0xf7, 0x3b); // by -1: one too many
+    assert_exception(EMULATE_VECTOR_DIVIDE, false, 0);
+    world.page.gpr[GPR_RDX] = UINT64_MAX - 1;
+    world.page.gpr[GPR_RAX] = UINT64_MAX;
+    RUN(0x48, 0xf7, 0x33); // div: the largest quotient
+    assert_done(0x1003);
+    assert_int_equal(world.page.gpr[GPR_RAX], UINT64_MAX);
+    assert_int_equal(world.page.gpr[GPR_RDX], UINT64_MAX - 1);
+}
+
 static void test_byte_registers(void **state)
 {
     (void)state;
@@ -198,6 +257,7 @@ static void test_fault_changes_nothing(void **state)
         {0x0f, 0x94, 0x03}, // sete
         {0xf7, 0x1b},       // neg
         {0x89, 0x03},       // mov
+        {0x0f, 0xa5, 0x03}, // shld [rbx], eax, cl
     };
 
     (void)state;
@@ -325,6 +385,8 @@ int main(void)
         cmocka_unit_test(test_machine_status_word),
         cmocka_unit_test(test_segment_base_wraps),
         cmocka_unit_test(test_push_pop),
+        cmocka_unit_test(test_divide),
+        cmocka_unit_test(test_divide_wide),
         cmocka_unit_test(test_byte_registers),
         cmocka_unit_test(test_fault_changes_nothing),
         cmocka_unit_test(test_canonical),

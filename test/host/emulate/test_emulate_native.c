@@ -18,9 +18,11 @@ static void test_native(void **state)
     unsigned operation = 0;
 
     (void)state;
+    assert_int_equal(native_catch_divide_errors(), 0);
     native_fill(&random);
     for (unsigned i = 0; i < CASES && wrong < 10;) {
-        enum native_outcome outcome = native_try(&random, random_below(&random, 512), &operation);
+        enum native_outcome outcome =
+            native_try(&random, random_below(&random, OPCODE_MAP_COUNT * 256), &operation);
 
         if (outcome == NATIVE_NONE)
             continue;
