@@ -289,15 +289,15 @@ static const struct opcode *take_opcode(struct cursor *cursor, struct instructio
 static void apply_repeat(struct instruction *instruction)
 {
     bool rep = instruction->repeat == PREFIX_REP;
+    uint8_t operation = instruction->operation;
 
-    if (instruction->operation == OPERATION_BSF && rep)
-        instruction->operation = OPERATION_TZCNT;
-    else if (instruction->operation == OPERATION_BSR && rep)
-        instruction->operation = OPERATION_LZCNT;
-    else if (instruction->operation == OPERATION_POPCNT && !rep)
+    if ((operation == OPERATION_POPCNT && !rep) ||
+        (operation == OPERATION_MOVBE && instruction->repeat)) // CRC32
         instruction->operation = OPERATION_NONE;
-    else if (instruction->operation == OPERATION_MOVBE && instruction->repeat)
-        instruction->operation = OPERATION_NONE; // CRC32
+    else if (operation == OPERATION_BSF && rep)
+        instruction->operation = OPERATION_TZCNT;
+    else if (operation == OPERATION_BSR && rep)
+        instruction->operation = OPERATION_LZCNT;
 }
 
 static bool is_supported(const struct instruction *instruction)
