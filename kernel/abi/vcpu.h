@@ -175,7 +175,8 @@ struct vm_exit {
     uint32_t kind;               // enum exit_kind
     uint32_t instruction_length; // in bytes; 0 where the manual leaves it undefined
     uint32_t hardware_reason;    // the raw exit-reason field, for reports
-    uint32_t reserved;
+    uint32_t advanced; // 1: the guest goes on behind the instruction, although `rip` is before it,
+                       // unless the monitor marks VCPU_GROUP_RIP dirty
     uint64_t hardware_qualification; // the raw qualification, for reports
     union {
         struct {
@@ -251,21 +252,22 @@ struct vcpu_page {
     // Control of this run, read at vcpu_run and left as they are.
     uint32_t halted;         // 1: do not enter; sleep until an event or the deadline
     uint64_t deadline_tsc;   // absolute host TSC for EXIT_DEADLINE; 0: none
-    uint32_t request_window; // 1: EXIT_INTERRUPT_WINDOW as soon as an interrupt can be taken
-    uint32_t request_nmi_window;
+    uint16_t request_window; // 1: EXIT_INTERRUPT_WINDOW as soon as an interrupt can be taken
+    uint16_t request_nmi_window;
     uint32_t exception_bitmap; // exceptions that exit with EXIT_EXCEPTION
-    uint32_t reserved1;
+    uint64_t reserved1;
 
     uint32_t valid;  // groups filled by the kernel
-    uint32_t dirty;  // groups changed by the monitor; cleared by the kernel when loaded
     uint32_t wanted; // groups to fill at *every* exit besides what its kind needs, and by FETCH
-    uint32_t reserved0;
+    uint32_t dirty;  // groups changed by the monitor; cleared by the kernel when loaded
 
     // Event to inject at the next entry. The kernel leaves an event here that the last exit
     // interrupted (IDT-vectoring); the monitor must not overwrite a valid one.
     struct vcpu_event event;
+    uint32_t reserved0;
 
-    uint64_t events;   // event bits of the running thread, delivered with EXIT_EVENT or any exit
+    uint64_t events;   // event bits of the running thread, delivered with EXIT_EVENT or any exit;
+                       // the monitor clears them
     uint64_t exit_tsc; // host TSC read first thing after the exit
 
     struct vm_exit exit;
@@ -302,6 +304,10 @@ struct vcpu_page {
 };
 static_assert(sizeof(struct vcpu_page) <= 4096, "one page per vCPU");
 static_assert(offsetof(struct vcpu_page, rip) == 136, "guest entry code relies on gpr, cr2, rip");
+static_assert(offsetof(struct vcpu_page, dirty) % 8 == 0 &&
+                  offsetof(struct vcpu_page, event) == offsetof(struct vcpu_page, dirty) + 4,
+              "an entry looks at both in one word");
+static_assert(offsetof(struct vcpu_page, request_window) % 8 == 0, "and at all requests");
 
 // vcpu_run flags.
 #define VCPU_RUN_FETCH 1u // fill `wanted` groups, do not enter the guest

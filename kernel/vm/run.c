@@ -136,10 +136,8 @@ static inline bool events_pending(const struct vcpu *vcpu)
 }
 
 // When the thread's slice may end. The timer is set to it unless something calls for attention.
-static inline uint64_t slice_end(void)
+static inline uint64_t slice_end(const struct scheduler *scheduler)
 {
-    const struct scheduler *scheduler = this_scheduler();
-
     return LIKELY(scheduler->attention == 0) ? scheduler->armed : scheduler_slice_end_tsc();
 }
 
@@ -147,7 +145,7 @@ static inline uint64_t slice_end(void)
 static inline enum virt_outcome enter(struct vcpu *vcpu, bool logged)
 {
     struct cpu *cpu = this_cpu();
-    uint64_t end = slice_end();
+    uint64_t end = slice_end(cpu->kernel);
     uint64_t deadline = vcpu->virt.page->deadline_tsc;
     enum virt_outcome outcome;
 
@@ -227,17 +225,15 @@ static NOINLINE enum status run_on(struct vcpu *vcpu, enum virt_outcome outcome,
     return STATUS_OK;
 }
 
-static enum status finish(struct vcpu *vcpu, enum status status)
-{
-    vcpu->running = false;
-    vcpu->exits_to_monitor++;
-    return status;
-}
-
-// The rest of a run whose first exit is not simply the monitor's.
+// The rest of a run whose first exit is not simply the monitor's: other threads may run meanwhile.
 static NOINLINE enum status finish_later(struct vcpu *vcpu, enum virt_outcome outcome)
 {
-    return finish(vcpu, run_on(vcpu, outcome, false));
+    enum status status;
+
+    vcpu->running = true;
+    status = run_on(vcpu, outcome, false);
+    vcpu->running = false;
+    return status;
 }
 
 // A run for which the guest has nothing to run for, or which is logged, or none at all.
@@ -259,14 +255,14 @@ static NOINLINE enum status run_otherwise(struct vcpu *vcpu, uint64_t flags)
     if (logged) {
         vcpu_log_call(vcpu);
     }
-    vcpu->virt.page->events = 0;
+    vcpu->exits_to_monitor++;
     vcpu->running = true;
     if (vcpu->virt.page->halted != 0 || events_pending(vcpu)) {
         kind = wait_or_poll(vcpu);
     }
     status =
         logged && kind == EXIT_NONE ? run_on(vcpu, enter(vcpu, true), true) : end_run(vcpu, kind);
-    status = finish(vcpu, status);
+    vcpu->running = false;
     if (logged) {
         vcpu_log_return(vcpu);
     }
@@ -277,14 +273,10 @@ enum status vcpu_run(struct vcpu *vcpu, uint64_t flags)
 {
     enum virt_outcome outcome;
 
-    if (UNLIKELY(flags != 0 || vcpu->virt.page->halted != 0 || events_pending(vcpu))) {
+    if (UNLIKELY((flags | vcpu->virt.page->halted) != 0 || events_pending(vcpu))) {
         return run_otherwise(vcpu, flags);
     }
-    vcpu->virt.page->events = 0;
-    vcpu->running = true;
+    vcpu->exits_to_monitor++;
     outcome = enter(vcpu, false);
-    if (UNLIKELY(outcome != VIRT_TO_MONITOR)) {
-        return finish_later(vcpu, outcome);
-    }
-    return finish(vcpu, STATUS_OK);
+    return LIKELY(outcome == VIRT_TO_MONITOR) ? STATUS_OK : finish_later(vcpu, outcome);
 }

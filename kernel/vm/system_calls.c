@@ -4,6 +4,7 @@
 #include "kernel/vm/system_calls.h"
 
 #include "arch/x86/cpu/cpu.h"
+#include "arch/x86/cpu/registers.h"
 #include "kernel/lib/string.h"
 #include "kernel/memory/memory.h"
 #include "kernel/memory/user_copy.h"
@@ -266,6 +267,14 @@ int64_t sys_vcpu_dump(uint64_t vcpu_handle, uint64_t fields, uint64_t capacity, 
     return status == STATUS_OK ? (int64_t)count : result_of(status);
 }
 
+// Of a vCPU that may be in its guest, on another CPU: its count is below zero then.
+static uint64_t ticks_in_guest(const struct virt_vcpu *vcpu)
+{
+    uint64_t ticks = __atomic_load_n(&vcpu->guest_ticks, __ATOMIC_RELAXED); // its CPU writes it
+
+    return (int64_t)ticks < 0 ? ticks + tsc_read() : ticks;
+}
+
 static void sum_statistics(struct vm *vm, struct vm_statistics *sum)
 {
     memset(sum, 0, sizeof(*sum));
@@ -273,7 +282,7 @@ static void sum_statistics(struct vm *vm, struct vm_statistics *sum)
     sum->granted_bytes = vm->granted_bytes;
     for (const struct vcpu *vcpu = vm->vcpus; vcpu != NULL; vcpu = vcpu->next) {
         sum->exits_to_monitor += vcpu->exits_to_monitor;
-        sum->guest_ticks += vcpu->virt.guest_ticks;
+        sum->guest_ticks += ticks_in_guest(&vcpu->virt);
         for (unsigned i = 0; i < VIRT_REASON_COUNT; i++) {
             sum->exits_in_kernel += vcpu->virt.finished[i];
             sum->kernel_by_reason[i] += vcpu->virt.finished[i];

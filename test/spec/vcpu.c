@@ -24,6 +24,12 @@ static struct spec_event again(const struct spec_event *reported)
     return event;
 }
 
+bool vcpu_advances_spec(const struct spec_vcpu *now, const struct spec_answer *answer)
+{
+    return !answer->refused && answer->length != 0 && (now->interruptibility & SPEC_SHADOW) == 0 &&
+           (now->rflags & (SPEC_TRAP_FLAG | SPEC_RESUME_FLAG)) == 0;
+}
+
 enum spec_rule vcpu_enter_spec(const struct spec_vcpu *now, uint64_t dr6, uint64_t dr7,
                                uint64_t lstar, bool late, const struct spec_answer *answer,
                                struct spec_vcpu *next, struct spec_entry *entry)
@@ -51,6 +57,7 @@ enum spec_rule vcpu_enter_spec(const struct spec_vcpu *now, uint64_t dr6, uint64
     if (next->pending.word != 0 && TYPE(next->pending.word) == TYPE_NMI) {
         next->interruptibility &= ~SPEC_NMI_BLOCKED;
     }
+    next->rip += vcpu_advances_spec(next, answer) ? answer->length : 0;
     return SPEC_ALLOWED;
 }
 

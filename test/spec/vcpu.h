@@ -10,6 +10,7 @@
 #define SPEC_SHADOW        3u // blocking by STI and by MOV SS
 #define SPEC_NMI_BLOCKED   (1u << 3)
 #define SPEC_TRAP_FLAG     (1ull << 8)
+#define SPEC_RESUME_FLAG   (1ull << 16)
 #define SPEC_WINDOW        (1u << 2) // of the primary controls
 #define SPEC_NMI_WINDOW    (1u << 22)
 #define SPEC_MACHINE_CHECK (1u << 18) // of the exception bitmap: always the host's
@@ -42,7 +43,12 @@ struct spec_entry {
 struct spec_answer {
     bool refused;
     struct spec_event interrupted; // as the processor reports it
+    uint32_t length; // of the instruction that exits and is the monitor's to do; 0: another exit
 };
+
+// Whether an instruction that exits is stepped over at once, `now` being the state at the exit: it
+// is unless that would take more than moving RIP.
+bool vcpu_advances_spec(const struct spec_vcpu *now, const struct spec_answer *answer);
 
 // `dr6`, `dr7`, `lstar`: what is to be loaded with the entry. `late`: the deadline has passed.
 enum spec_rule vcpu_enter_spec(const struct spec_vcpu *now, uint64_t dr6, uint64_t dr7,

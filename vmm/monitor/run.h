@@ -67,6 +67,16 @@ RUN_INLINE enum outcome run_dispatch(struct virtual_cpu *cpu, uint32_t kind)
     return outcome;
 }
 
+// Past the instruction, where the processor most often is already.
+RUN_INLINE void run_advance(struct machine *machine, struct vcpu_page *page)
+{
+    if (LIKELY(page->exit.advanced != 0)) {
+        page->rip += page->exit.instruction_length;
+    } else {
+        machine->trap_due = emulate_advance(page, page->exit.instruction_length);
+    }
+}
+
 RUN_INLINE void run_handle_exit(struct virtual_cpu *cpu, struct vcpu_page *page)
 {
     struct machine *machine = &cpu->machine;
@@ -77,9 +87,12 @@ RUN_INLINE void run_handle_exit(struct virtual_cpu *cpu, struct vcpu_page *page)
     exit_trail_add(&cpu->trail, page, kind);
     outcome = run_dispatch(cpu, kind);
     if (LIKELY(outcome == OUTCOME_ADVANCE)) {
-        machine->trap_due = emulate_advance(page, page->exit.instruction_length);
-    } else if (outcome == OUTCOME_STOP) {
-        run_stop(cpu);
+        run_advance(machine, page);
+    } else {
+        page->dirty |= page->exit.advanced != 0 ? (uint32_t)VCPU_GROUP_RIP : 0;
+        if (outcome == OUTCOME_STOP) {
+            run_stop(cpu);
+        }
     }
 }
 

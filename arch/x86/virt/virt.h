@@ -68,7 +68,8 @@ struct virt_vcpu {
     // Read by kernel/vm
     struct vcpu_page *page; // in the kernel's direct map
     struct virt_vm *vm;
-    uint64_t guest_ticks; // TSC spent in the guest and in exits that the backend finished
+    uint64_t guest_ticks; // TSC spent in the guest and in exits that the backend finished; while it
+                          // is there, less the TSC at which it was entered
     uint32_t reason;      // raw reason of the last exit
     uint32_t vector;      // VIRT_INTERRUPT
 

@@ -3,6 +3,7 @@
 // VMCS is an array, and the processor of the test looks at what it is given and answers as it
 // likes: refuses, exits, exits in the middle of an event's delivery.
 #include <string.h>
+#include "arch/x86/cpu/cpu.h"
 #include "arch/x86/cpu/features.h"
 #include "arch/x86/virt/vmx/fields.h"
 #include "arch/x86/virt/vmx/vmx.h"
@@ -54,7 +55,8 @@ enum virt_outcome vmx_guest_enter(struct vmx_frame *frame)
         host_vmcs[VMCS_ENTRY_INTERRUPTION] = 0;
         host_vmcs[VMCS_VECTORING] = answer.interrupted.word;
         host_vmcs[VMCS_VECTORING_ERROR_CODE] = answer.interrupted.error_code;
-        host_vmcs[VMCS_EXIT_INSTRUCTION_LENGTH] = answer.interrupted.length;
+        host_vmcs[VMCS_EXIT_INSTRUCTION_LENGTH] =
+            answer.length != 0 ? answer.length : answer.interrupted.length;
     }
     return (enum virt_outcome)vmx_exited(vmx);
 }
@@ -89,6 +91,8 @@ static void any_answer(void)
     if (lockstep_chance(20)) {
         answer.interrupted.word &= ~VCPU_EVENT_VALID;
     }
+    answer.length =
+        (answer.interrupted.word & VCPU_EVENT_VALID) != 0 ? 0 : 1 + lockstep_below(15); // of HLT
 }
 
 // The monitor asks for things in the page, as it may before each entry.
@@ -108,12 +112,28 @@ static void ask(uint64_t *dr7, uint64_t *lstar)
     *lstar = lockstep_chance(95) ? 0xffffffff81000000ull : 1ull << 47 | lockstep_random() >> 20;
     page.dr7 = *dr7;
     page.lstar = *lstar;
-    page.dirty = VCPU_GROUP_RIP;
+    page.dirty &= VCPU_GROUP_RIP; // of an entry that the kernel refused
     page.dirty |= *dr7 != 0x400 || lockstep_chance(10) ? (uint32_t)VCPU_GROUP_DEBUG : 0u;
     page.dirty |= *lstar != 0xffffffff81000000ull ? (uint32_t)VCPU_GROUP_MSRS : 0u;
-    page.rip = spec.rip = lockstep_random() >> 17;
-    page.rflags = spec.rflags = 2 | (lockstep_chance(30) ? RFLAGS_TF : 0);
-    page.interruptibility = spec.interruptibility = lockstep_below(16);
+    if (lockstep_chance(60)) { // else the guest goes on where it is
+        page.dirty |= VCPU_GROUP_RIP;
+        page.rip = spec.rip = lockstep_random() >> 17;
+        page.rflags = spec.rflags =
+            2 | (lockstep_chance(30) ? RFLAGS_TF : 0) | (lockstep_chance(20) ? RFLAGS_RF : 0);
+        page.interruptibility = spec.interruptibility = lockstep_below(16);
+    }
+}
+
+// What the monitor is told of an instruction that it is to do.
+static void check_told(void)
+{
+    bool advances = vcpu_advances_spec(&spec, &answer);
+
+    lockstep_equal("rip of the exit", page.rip, spec.rip - (advances ? answer.length : 0));
+    lockstep_equal("advanced", page.exit.advanced, advances);
+    if (answer.length != 0) {
+        lockstep_equal("length", page.exit.instruction_length, answer.length);
+    }
 }
 
 static void compare(void)
@@ -187,6 +207,8 @@ static void step(void *unused)
     uint64_t lstar;
 
     (void)unused;
+    vmx_of(&vcpu)->cpu = this_cpu();
+    vmx_of(&vcpu)->obstacles = (uint32_t)(RFLAGS_TF | RFLAGS_RF);
     any_answer();
     ask(&dr7, &lstar);
     bool late = lockstep_chance(5);
@@ -212,6 +234,7 @@ static void step(void *unused)
     if (rule == SPEC_ALLOWED) {
         host_vmcs[VMCS_GUEST_PENDING_DEBUG] = 0;
         check_guest();
+        check_told();
         if (lockstep_chance(50)) {
             skip();
         }

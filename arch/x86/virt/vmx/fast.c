@@ -7,14 +7,7 @@
 #include "arch/x86/cpu/registers.h"
 #include "arch/x86/virt/cpuid_table.h"
 #include "arch/x86/virt/vmx/fields.h"
-
-// What makes stepping over the instruction more than adding its length to RIP.
-static inline uint64_t step_obstacles(const struct vmx_vcpu *vmx)
-{
-    return (vmcs_read_raw(VMCS_GUEST_INTERRUPTIBILITY) &
-            (VCPU_BLOCKED_BY_STI | VCPU_BLOCKED_BY_MOV_SS)) |
-           (vmcs_read_raw(VMCS_GUEST_RFLAGS) & vmx->obstacles);
-}
+#include "arch/x86/virt/vmx/rip.h"
 
 // Moves past the instruction and sets the timer anew. False: not here, nothing was changed.
 static inline bool step_and_resume(const struct vmx_vcpu *vmx)
@@ -22,7 +15,8 @@ static inline bool step_and_resume(const struct vmx_vcpu *vmx)
     uint64_t left = vmx->deadline - tsc_read();
     uint64_t next;
 
-    if ((int64_t)left <= 0 || step_obstacles(vmx) != 0) {
+    if ((int64_t)left <= 0 || vmx_step_obstacles(vmx, vmcs_read_raw(VMCS_GUEST_RFLAGS),
+                                                 vmcs_read_raw(VMCS_GUEST_INTERRUPTIBILITY)) != 0) {
         return false;
     }
     next = vmcs_read_natural(VMCS_GUEST_RIP) + vmcs_read_raw(VMCS_EXIT_INSTRUCTION_LENGTH);

@@ -1,45 +1,55 @@
 // SPDX-License-Identifier: MIT
-// The register group that every exit to the monitor moves: RIP, RSP, RFLAGS and interruptibility.
-// Inline, because run.c needs it on the hot path and state.c and setup.c besides.
+// The register group that every exit to the monitor moves: RIP, RSP, RFLAGS and interruptibility,
+// and the step over an instruction. Inline, because run.c and fast.c need it on the hot path.
 #pragma once
 
 #include "arch/x86/virt/vmx/fields.h"
 #include "arch/x86/virt/vmx/vmx.h"
 
-// VMCS to page.
-static inline void vmx_export_rip(struct vmx_vcpu *vmx, struct vcpu_page *page)
+// What makes stepping over the instruction more than adding its length to RIP; 0: nothing.
+static inline uint64_t vmx_step_obstacles(const struct vmx_vcpu *vmx, uint64_t rflags,
+                                          uint64_t interruptibility)
 {
-    uint64_t rsp = vmcs_read_natural(VMCS_GUEST_RSP);
-    uint64_t rflags = vmcs_read_natural(VMCS_GUEST_RFLAGS);
-    uint32_t interruptibility = (uint32_t)vmcs_read_raw(VMCS_GUEST_INTERRUPTIBILITY);
-
-    page->rip = vmcs_read_natural(VMCS_GUEST_RIP);
-    page->gpr[GPR_RSP] = rsp;
-    page->rflags = rflags;
-    page->interruptibility = interruptibility;
-    vmx->rsp = rsp;
-    vmx->rflags = rflags;
-    vmx->interruptibility = interruptibility;
+    return (interruptibility & (VCPU_BLOCKED_BY_STI | VCPU_BLOCKED_BY_MOV_SS)) |
+           (rflags & vmx->obstacles);
 }
 
-// Page to VMCS. What has not changed since the export is not written.
-static inline void vmx_import_rip(struct vmx_vcpu *vmx, const struct vcpu_page *page)
+// VMCS to page.
+static inline void vmx_export_rip(struct vcpu_page *page)
 {
-    uint64_t rsp = page->gpr[GPR_RSP];
-    uint64_t rflags = page->rflags;
-    uint32_t interruptibility = page->interruptibility;
+    page->rip = vmcs_read_natural(VMCS_GUEST_RIP);
+    page->gpr[GPR_RSP] = vmcs_read_natural(VMCS_GUEST_RSP);
+    page->rflags = vmcs_read_natural(VMCS_GUEST_RFLAGS);
+    page->interruptibility = (uint32_t)vmcs_read_raw(VMCS_GUEST_INTERRUPTIBILITY);
+}
 
+// The same for an instruction that the monitor will most likely step over: the VMCS is behind it
+// already, if that needs no more than its length.
+static inline void vmx_export_and_step(const struct vmx_vcpu *vmx, struct vcpu_page *page)
+{
+    uint64_t length = vmcs_read_raw(VMCS_EXIT_INSTRUCTION_LENGTH);
+    uint64_t rip = vmcs_read_natural(VMCS_GUEST_RIP);
+    uint64_t rflags = vmcs_read_natural(VMCS_GUEST_RFLAGS);
+    uint64_t interruptibility = vmcs_read_raw(VMCS_GUEST_INTERRUPTIBILITY);
+
+    page->exit.instruction_length = (uint32_t)length;
+    page->rip = rip;
+    page->gpr[GPR_RSP] = vmcs_read_natural(VMCS_GUEST_RSP);
+    page->rflags = rflags;
+    page->interruptibility = (uint32_t)interruptibility;
+    if (LIKELY(vmx_step_obstacles(vmx, rflags, interruptibility) == 0)) {
+        vmcs_write_natural(VMCS_GUEST_RIP, rip + length);
+        page->exit.advanced = 1;
+    } else {
+        page->exit.advanced = 0;
+    }
+}
+
+// Page to VMCS.
+static inline void vmx_import_rip(const struct vcpu_page *page)
+{
     vmcs_write_natural(VMCS_GUEST_RIP, page->rip);
-    if (rsp != vmx->rsp) {
-        vmx->rsp = rsp;
-        vmcs_write_natural(VMCS_GUEST_RSP, rsp);
-    }
-    if (rflags != vmx->rflags) {
-        vmx->rflags = rflags;
-        vmcs_write_natural(VMCS_GUEST_RFLAGS, rflags);
-    }
-    if (interruptibility != vmx->interruptibility) {
-        vmx->interruptibility = interruptibility;
-        vmcs_write_32(VMCS_GUEST_INTERRUPTIBILITY, interruptibility);
-    }
+    vmcs_write_natural(VMCS_GUEST_RSP, page->gpr[GPR_RSP]);
+    vmcs_write_natural(VMCS_GUEST_RFLAGS, page->rflags);
+    vmcs_write_32(VMCS_GUEST_INTERRUPTIBILITY, page->interruptibility);
 }

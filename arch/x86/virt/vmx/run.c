@@ -49,10 +49,10 @@ static void keep_interrupted_event(struct vcpu_page *page, uint32_t vectoring)
 }
 
 // The guest has left at the TSC `now`.
-static inline void count_time(struct vmx_vcpu *vmx, uint64_t now)
+static inline void count_time(struct vmx_vcpu *vmx, struct vcpu_page *page, uint64_t now)
 {
-    vmx->frame.page->exit_tsc = now;
-    vmx_virt(vmx)->guest_ticks += now - vmx->entered;
+    page->exit_tsc = now;
+    vmx_virt(vmx)->guest_ticks += now; // the entry's time was taken off there
 }
 
 uint32_t vmx_entry_failed(struct vmx_vcpu *vmx, bool invalid)
@@ -61,7 +61,8 @@ uint32_t vmx_entry_failed(struct vmx_vcpu *vmx, bool invalid)
     struct vm_exit *exit = &vcpu->page->exit;
     uint64_t error = 0;
 
-    count_time(vmx, tsc_read());
+    count_time(vmx, vcpu->page, tsc_read());
+    vmx->valid = 0;
     if (!invalid) {
         (void)!vmcs_try_read(VMCS_INSTRUCTION_ERROR, &error);
     }
@@ -93,14 +94,13 @@ static NOINLINE enum virt_outcome export_more(struct virt_vcpu *vcpu, uint32_t g
     return outcome;
 }
 
-// Fills the groups that an exit needs, and passes the outcome on.
+// Fills the groups that an exit needs besides RIP's, which is there, and passes the outcome on.
 static inline enum virt_outcome export_groups(struct virt_vcpu *vcpu, struct vcpu_page *page,
                                               uint32_t groups, enum virt_outcome outcome)
 {
-    vmx_export_rip(vmx_of(vcpu), page);
     vmx_of(vcpu)->valid = VCPU_GROUP_RIP;
     page->valid = VCPU_GROUP_RIP;
-    groups = (groups | page->wanted) & ~(uint32_t)VCPU_GROUP_RIP;
+    groups |= page->wanted;
     return UNLIKELY(groups != 0) ? export_more(vcpu, groups, outcome) : outcome;
 }
 
@@ -163,9 +163,22 @@ static inline enum virt_outcome decode(struct virt_vcpu *vcpu, const struct vmx_
         read_rare(&raw, row->needs);
     }
     vmx_decode(&raw, row, exit);
+    vmx_export_rip(vcpu->page);
     return export_groups(vcpu, vcpu->page, row->groups,
                          vcpu->reason == VMX_REASON_EXCEPTION ? exception_outcome(raw.interruption)
                                                               : row->outcome);
+}
+
+// An exit whose instruction the guest is not to be moved behind.
+static NOINLINE enum virt_outcome leave_in_front(struct virt_vcpu *vcpu, uint32_t groups,
+                                                 enum virt_outcome outcome)
+{
+    struct vcpu_page *page = vcpu->page;
+
+    page->exit.instruction_length = vmcs_read_32(VMCS_EXIT_INSTRUCTION_LENGTH);
+    page->exit.advanced = 0;
+    vmx_export_rip(page);
+    return export_groups(vcpu, page, groups, outcome);
 }
 
 // INS and OUTS.
@@ -175,41 +188,38 @@ static NOINLINE enum virt_outcome decode_string_port(struct virt_vcpu *vcpu)
 
     exit->words[0] |= vmx_port_string_bits(vmcs_read_natural(VMCS_EXIT_QUALIFICATION));
     vmx_decode_string_port(vmcs_read_32(VMCS_EXIT_INSTRUCTION_INFORMATION), exit);
-    return export_groups(vcpu, vcpu->page, VCPU_GROUP_CONTROL | VCPU_GROUP_SEGMENTS,
-                         VIRT_TO_MONITOR);
+    return leave_in_front(vcpu, VCPU_GROUP_CONTROL | VCPU_GROUP_SEGMENTS, VIRT_TO_MONITOR);
 }
 
 // The same for the most frequent exit, a port access, without the detour through its row.
-static inline enum virt_outcome decode_port(struct virt_vcpu *vcpu)
+static inline enum virt_outcome decode_port(struct virt_vcpu *vcpu, struct vcpu_page *page)
 {
-    struct vcpu_page *page = vcpu->page;
     struct vm_exit *exit = &page->exit;
     uint64_t qualification = vmcs_read_natural(VMCS_EXIT_QUALIFICATION);
 
     exit->kind = EXIT_PIO;
-    exit->instruction_length = vmcs_read_32(VMCS_EXIT_INSTRUCTION_LENGTH);
     exit->hardware_reason = VMX_REASON_IO;
     exit->hardware_qualification = qualification;
     exit->words[0] = vmx_port_word(qualification);
     if (UNLIKELY((qualification & QUALIFICATION_STRING) != 0)) {
         return decode_string_port(vcpu);
     }
-    return export_groups(vcpu, page, 0,
-                         UNLIKELY(virt_port_floats(vcpu->vm, qualification >> 16 & 0xffff))
-                             ? VIRT_PORT
-                             : VIRT_TO_MONITOR);
+    if (UNLIKELY(virt_port_floats(vcpu->vm, qualification >> 16 & 0xffff))) {
+        return leave_in_front(vcpu, 0, VIRT_PORT);
+    }
+    vmx_export_and_step(vmx_of(vcpu), page);
+    return export_groups(vcpu, page, 0, VIRT_TO_MONITOR);
 }
 
 // An exit by an instruction of which nothing is to be known but its length.
-static inline enum virt_outcome decode_plain(struct virt_vcpu *vcpu, const struct vmx_exit_row *row)
+static inline enum virt_outcome decode_plain(struct virt_vcpu *vcpu, struct vcpu_page *page,
+                                             uint32_t reason)
 {
-    struct vm_exit *exit = &vcpu->page->exit;
-
-    exit->kind = row->kind;
-    exit->instruction_length = vmcs_read_32(VMCS_EXIT_INSTRUCTION_LENGTH);
-    exit->hardware_reason = vcpu->reason;
-    exit->hardware_qualification = 0;
-    return export_groups(vcpu, vcpu->page, 0, VIRT_TO_MONITOR);
+    page->exit.kind = vmx_exit_rows[reason].kind;
+    page->exit.hardware_reason = reason;
+    page->exit.hardware_qualification = 0;
+    vmx_export_and_step(vmx_of(vcpu), page);
+    return export_groups(vcpu, page, 0, VIRT_TO_MONITOR);
 }
 
 // An exit that is neither a port access nor finished yet.
@@ -219,6 +229,7 @@ static NOINLINE enum virt_outcome exited_otherwise(struct virt_vcpu *vcpu)
     const struct vmx_exit_row *row = vmx_exit_row((uint16_t)vcpu->reason);
     uint32_t vectoring;
 
+    vmx->valid = 0;
     if (UNLIKELY((vcpu->reason & VMX_REASON_ENTRY_FAILURE) != 0)) {
         take_event_back(vmx, vcpu->page);
     } else {
@@ -240,43 +251,52 @@ static NOINLINE enum virt_outcome exited_otherwise(struct virt_vcpu *vcpu)
 uint32_t vmx_exited(struct vmx_vcpu *vmx)
 {
     struct virt_vcpu *vcpu = vmx_virt(vmx);
+    struct vcpu_page *page = vmx->frame.page;
     uint32_t reason = vmcs_read_32(VMCS_EXIT_REASON);
 
     if ((reason == VMX_REASON_CPUID && vmx_answer_cpuid(vmx)) ||
         (reason == VMX_REASON_VMCALL && vmx_answer_vmcall(vmx))) {
         return VMX_RESUME;
     }
-    count_time(vmx, tsc_read());
+    count_time(vmx, page, tsc_read());
     vcpu->reason = reason;
-    vmx->frame.page->cr2 = cr2_read(); // another thread may run before the next entry
+    page->cr2 = cr2_read(); // another thread may run before the next entry
     if (LIKELY(reason == VMX_REASON_IO)) {
         vmx->frame.launched = 1; // no event was being delivered: the exit is an instruction's
-        return decode_port(vcpu);
+        return decode_port(vcpu, page);
     }
     if (reason < VMX_EXIT_REASON_COUNT && vmx_exit_rows[reason].plain) {
         vmx->frame.launched = 1;
-        return decode_plain(vcpu, &vmx_exit_rows[reason]);
+        return decode_plain(vcpu, page, reason);
     }
     return exited_otherwise(vcpu);
 }
 
-// Enters the guest, for which all is ready but its event and the timer.
-static inline enum virt_outcome enter(struct vmx_vcpu *vmx, uint64_t now, uint64_t deadline)
+// Enters the guest, for which all is ready but the timer.
+static inline enum virt_outcome enter(struct vmx_vcpu *vmx, const struct vcpu_page *page,
+                                      uint64_t now, uint64_t deadline)
 {
     uint64_t left = deadline - now;
 
     left = left < TIMER_HORIZON ? left : TIMER_HORIZON;
-    vmx->entered = now;
+    vmx_virt(vmx)->guest_ticks -= now;
     vmx->deadline = now + left;
     vmcs_write_raw(VMCS_PREEMPTION_TIMER, left >> vmx->timer_shift);
-    vmx->valid = 0;
-    cr2_write(vmx->frame.page->cr2);
+    cr2_write(page->cr2);
     return vmx_guest_enter(&vmx->frame);
 }
 
+// As vmx_vcpu.requests has it; one load.
 static inline uint64_t wanted_requests(const struct vcpu_page *page)
 {
-    return page->request_window | (uint64_t)page->request_nmi_window << 32;
+    return page->request_window | (uint64_t)page->request_nmi_window << 16 |
+           (uint64_t)page->exception_bitmap << 32;
+}
+
+// Whether something is to be loaded or injected; one load.
+static inline bool has_news(const struct vcpu_page *page)
+{
+    return (page->dirty | (uint64_t)page->event.word << 32) != 0;
 }
 
 // Types 1 and 7 of "Event Injection", which no VMM has a use for here. Bochs ends at the latter.
@@ -291,8 +311,8 @@ static NOINLINE enum virt_outcome enter_otherwise(struct virt_vcpu *vcpu, uint64
     struct vmx_vcpu *vmx = vmx_of(vcpu);
     struct vcpu_page *page = vcpu->page;
     uint32_t dirty = page->dirty;
-    uint32_t exceptions = page->exception_bitmap;
     uint64_t requests = wanted_requests(page);
+    enum virt_outcome outcome;
     uint64_t now;
 
     if (event_reserved(page->event.word) || ((dirty & VCPU_GROUP_ALL & ~VCPU_GROUP_RIP) != 0 &&
@@ -300,13 +320,13 @@ static NOINLINE enum virt_outcome enter_otherwise(struct virt_vcpu *vcpu, uint64
         return page_refused(vcpu);
     }
     if ((dirty & VCPU_GROUP_RIP) != 0) {
-        vmx_import_rip(vmx, page);
+        vmx_import_rip(page);
     }
     page->dirty = 0;
-    if (requests != vmx->requests || exceptions != vmx->exception_bitmap) {
-        vmx_apply_requests(vmx, requests, exceptions);
+    if (requests != vmx->requests) {
+        vmx_apply_requests(vmx, requests);
     }
-    if (this_cpu()->fpu_owner != vmx->fpu_area) {
+    if (vmx->cpu->fpu_owner != vmx->fpu_area) {
         vmx_claim_fpu(vmx);
     }
     now = tsc_read();
@@ -314,11 +334,12 @@ static NOINLINE enum virt_outcome enter_otherwise(struct virt_vcpu *vcpu, uint64
         vcpu->reason = VMX_REASON_TIMER;
         return VIRT_TIMER;
     }
-    vmx->event.word = 0;
     if (page->event.word != 0) {
         write_event(vmx, page);
     }
-    return enter(vmx, now, deadline);
+    outcome = enter(vmx, page, now, deadline);
+    vmx->event.word = 0;
+    return outcome;
 }
 
 enum virt_outcome vmx_vcpu_enter(struct virt_vcpu *vcpu, uint64_t deadline)
@@ -327,16 +348,11 @@ enum virt_outcome vmx_vcpu_enter(struct virt_vcpu *vcpu, uint64_t deadline)
     struct vcpu_page *page = vcpu->page;
     uint64_t now = tsc_read();
 
-    if (UNLIKELY(page->dirty != VCPU_GROUP_RIP || page->event.word != 0 ||
-                 wanted_requests(page) != vmx->requests ||
-                 page->exception_bitmap != vmx->exception_bitmap ||
-                 this_cpu()->fpu_owner != vmx->fpu_area || deadline <= now)) {
+    if (UNLIKELY(has_news(page) || wanted_requests(page) != vmx->requests ||
+                 vmx->cpu->fpu_owner != vmx->fpu_area || deadline <= now)) {
         return enter_otherwise(vcpu, deadline);
     }
-    vmx_import_rip(vmx, page);
-    page->dirty = 0;
-    vmx->event.word = 0;
-    return enter(vmx, now, deadline);
+    return enter(vmx, page, now, deadline);
 }
 
 // As an instruction that completed: RIP moves, the shadow of STI and MOV SS ends, and a single step

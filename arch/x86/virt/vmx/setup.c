@@ -268,7 +268,8 @@ enum status vmx_vcpu_init(struct virt_vcpu *vcpu, struct virt_vm *vm, struct vcp
     vmx->fpu_area = pages[1].address;
     vmx->vpid = vpid;
     vmx->cpuid = vm->cpuid;
-    vmx->obstacles = (uint32_t)RFLAGS_TF;
+    vmx->obstacles = (uint32_t)(RFLAGS_TF | RFLAGS_RF);
+    vmx->cpu = this_cpu();
     vmx->timer_shift = (uint32_t)vmx_capabilities()->misc & 31;
     fpu_area_initialize(vmx->fpu_area, FCW_RESET);
     *(uint32_t *)pages[0].address = (uint32_t)(vmx_capabilities()->basic & BASIC_REVISION_MASK);
@@ -288,7 +289,7 @@ enum status vmx_vcpu_init(struct virt_vcpu *vcpu, struct virt_vm *vm, struct vcp
         return status;
     }
     vmx_write_intercepts(vm, &pages[3]);
-    vmx_export_rip(vmx, page);
+    vmx_export_rip(page);
     vmx->valid = VCPU_GROUP_ALL;
     return STATUS_OK;
 }

@@ -115,7 +115,7 @@ void vmx_vcpu_export(struct virt_vcpu *vcpu, uint32_t groups)
 
     groups &= ~vmx->valid;
     if ((groups & VCPU_GROUP_RIP) != 0) {
-        vmx_export_rip(vmx, page);
+        vmx_export_rip(page);
     }
     if ((groups & VCPU_GROUP_ALL & ~VCPU_GROUP_RIP) != 0) {
         export_rare(vmx, page, groups);
@@ -332,7 +332,7 @@ enum status vmx_import_all(struct virt_vcpu *vcpu)
     enum status status = vmx_import_rare(vcpu, VCPU_GROUP_ALL);
 
     if (status == STATUS_OK) {
-        vmx_import_rip(vmx_of(vcpu), vcpu->page);
+        vmx_import_rip(vcpu->page);
     }
     return status;
 }
@@ -340,21 +340,20 @@ enum status vmx_import_all(struct virt_vcpu *vcpu)
 #define MACHINE_CHECK_BIT (1u << 18) // machine checks are the host's
 
 // Writes the controls that the page asks for, after they changed.
-void vmx_apply_requests(struct vmx_vcpu *vmx, uint64_t requests, uint32_t exceptions)
+void vmx_apply_requests(struct vmx_vcpu *vmx, uint64_t requests)
 {
     uint32_t primary = vmcs_read_32(VMCS_PRIMARY_CONTROLS);
 
     primary &= ~(PRIMARY_INTERRUPT_WINDOW | PRIMARY_NMI_WINDOW);
-    if ((uint32_t)requests != 0) {
+    if ((requests & VMX_REQUEST_WINDOW) != 0) {
         primary |= PRIMARY_INTERRUPT_WINDOW;
     }
-    if (requests >> 32 != 0) {
+    if ((requests & VMX_REQUEST_NMI_WINDOW) != 0) {
         primary |= PRIMARY_NMI_WINDOW;
     }
     vmx->requests = requests;
-    vmx->exception_bitmap = exceptions;
     vmcs_write_32(VMCS_PRIMARY_CONTROLS, primary);
-    vmcs_write_32(VMCS_EXCEPTION_BITMAP, exceptions | MACHINE_CHECK_BIT);
+    vmcs_write_32(VMCS_EXCEPTION_BITMAP, (uint32_t)(requests >> 32) | MACHINE_CHECK_BIT);
 }
 
 // Puts the guest's FPU state and XCR0 into this CPU, guarded against ring 3 by CR0.TS, as the host

@@ -11,6 +11,8 @@
 #include "kernel/abi/vcpu.h"
 #include "kernel/lib/compiler.h"
 
+struct cpu;
+
 // What entry.asm uses.
 struct vmx_frame {
     struct vcpu_page *page;
@@ -33,12 +35,11 @@ struct vmx_raw {
 // Lives in virt_vcpu.backend. Used by its thread only.
 struct vmx_vcpu {
     struct vmx_frame frame;          // first: entry.asm passes its address
-    uint64_t entered;                // TSC of this vcpu_enter
     uint64_t deadline;               // of this vcpu_enter; at most TIMER_HORIZON away
     uint32_t timer_shift;            // the VMX-preemption timer counts TSC >> this
-    uint32_t obstacles;              // bits of RFLAGS with which fast.c finishes no exit
+    uint32_t obstacles;              // bits of RFLAGS with which stepping over is not adding only
     const struct cpuid_table *cpuid; // the VM's
-    struct vcpu_event event;         // being injected: put back when the entry fails
+    struct vcpu_event event;         // being injected: put back when the entry fails; else none
     struct virt_page vmcs;
     hpa_t apic_page;
     void *fpu_area;
@@ -46,13 +47,10 @@ struct vmx_vcpu {
     uint32_t instruction_error; // of the last entry that failed
 
     // What the VMCS holds, so that it is written on change only.
-    uint64_t requests;         // request_window and request_nmi_window of the page
-    uint32_t exception_bitmap; // of the page
-    uint64_t rsp;
-    uint64_t rflags;
-    uint32_t interruptibility;
-    uint32_t valid; // groups of the page that are current
-    uint64_t xcr0;  // the guest's; in force while its FPU area is the owner
+    uint64_t requests; // of the page: VMX_REQUEST_*, and above them exceptions that exit
+    uint32_t valid;    // groups of the page that are current
+    struct cpu *cpu;   // whose registers it uses
+    uint64_t xcr0;     // the guest's; in force while its FPU area is the owner
     uint32_t apic_mode;
     uint64_t eoi_exit[4];
 
@@ -61,6 +59,8 @@ struct vmx_vcpu {
     uint64_t dr[4];
     uint64_t dr6;
 };
+#define VMX_REQUEST_WINDOW     0xffffull // the page's request_window; exception_bitmap is 63:32
+#define VMX_REQUEST_NMI_WINDOW 0xffff0000ull
 static_assert(sizeof(struct vmx_vcpu) <= sizeof(((struct virt_vcpu *)0)->backend),
               "lives in virt_vcpu.backend");
 
@@ -90,8 +90,8 @@ struct vmx_exit_row {
     const char *name; // as the manual's "VMX Basic Exit Reasons" call it
     enum exit_kind kind;
     enum virt_outcome outcome; // VIRT_TO_MONITOR unless the kernel may finish it
-    uint32_t needs;            // NEED_*
-    uint32_t groups;           // VCPU_GROUP_* exported with it
+    uint16_t needs;            // NEED_*
+    uint16_t groups;           // VCPU_GROUP_* exported with it
     vmx_decoder *decode;       // null: nothing besides the common words
     bool plain;                // an instruction without a qualification, for the monitor
 };
@@ -136,6 +136,7 @@ static inline void vmx_decode(const struct vmx_raw *raw, const struct vmx_exit_r
     exit->kind = row->kind;
     exit->instruction_length = raw->length;
     exit->hardware_reason = raw->reason;
+    exit->advanced = 0;
     exit->hardware_qualification = raw->qualification;
     if (row->decode != 0) {
         row->decode(raw, exit);
@@ -349,7 +350,7 @@ void vmx_vcpu_export(struct virt_vcpu *vcpu, uint32_t groups);
 MUST_CHECK enum status vmx_import_rare(struct virt_vcpu *vcpu, uint32_t groups);
 // Loads all groups of the page, whatever `dirty` says.
 MUST_CHECK enum status vmx_import_all(struct virt_vcpu *vcpu);
-void vmx_apply_requests(struct vmx_vcpu *vmx, uint64_t requests, uint32_t exceptions);
+void vmx_apply_requests(struct vmx_vcpu *vmx, uint64_t requests);
 void vmx_claim_fpu(struct vmx_vcpu *vmx);
 size_t vmx_vcpu_dump(struct virt_vcpu *vcpu, struct vcpu_field *fields, size_t capacity);
 
