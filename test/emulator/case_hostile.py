@@ -4,7 +4,7 @@ those of a machine of its own, the console answers, and all memory comes back.""
 import random
 import re
 
-from support import Person, folder, guest, run
+from support import Person, folder, guest, patience, run
 
 STEPS = 1 << 20
 WORD = 0xffffffff
@@ -53,6 +53,7 @@ def _ends(errors):
 
 def _hostile(tame, deadly, events, lines, limit):
     """Guests that survive all their events, and such as may end their machine; events survived."""
+    limit = int(patience(limit))
     with folder() as place:
         config = place / "hostile.toml"
         config.write_text(_config(tame, deadly, events, lines))

@@ -9,7 +9,7 @@ import threading
 import time
 
 from gatehouse import build, console, engine_bochs, engine_qemu, event_log, iso, machine, paths
-from support import Run, check_events, check_replay, seed
+from support import Run, check_events, check_replay, patience, seed
 
 USAGE = 64
 BAD_IMAGE = 66
@@ -52,7 +52,7 @@ def _boot(start, words="", modules=None, limit=120, image="gatehouse.elf", event
         iso.write(disc, files, [*menu, "boot"], place)
         started = start(place, disc)
         try:
-            session = console.Session(started, limit, False, capture=True)
+            session = console.Session(started, patience(limit), False, capture=True)
             with (_events(started, place, events) as replayed,
                   meanwhile(started, session) if meanwhile else contextlib.nullcontext()):
                 status = session.run()

@@ -67,6 +67,11 @@ def check_events(path, mistake=None, whole=False):
         check_replay(*event_log.replay(path), mistake, whole)
 
 
+def patience(seconds):
+    """A time limit for what hangs: longer where the computer has more to run than processors."""
+    return seconds * max(1, os.getloadavg()[0] / os.cpu_count())
+
+
 def boot(start_machine, kernel=None, limit=120):
     """Boots a test kernel in a machine of the case's own making: start_machine(folder, image) of
     an engine. The result's .errors are the host's log lines."""
@@ -77,7 +82,7 @@ def boot(start_machine, kernel=None, limit=120):
         machine.write_image(image, guests, place, False, True, True)
         started = start_machine(place, image)
         try:
-            session = console.Session(started, limit, False, capture=True)
+            session = console.Session(started, patience(limit), False, capture=True)
             with event_log.taken(started, place / "events"):
                 status = session.run()
             if status is None:
@@ -111,7 +116,7 @@ def _check_nothing_left(tag):
 
 
 def run(*arguments, **options):
-    """Runs scripts/run; fails where it leaves a process behind, exceeds `limit` seconds, or where
+    """Runs scripts/run; fails where it leaves a process behind, exceeds `limit` seconds (see patience), or where
     the specification does not allow what the kernel did."""
     if {"--iso", "--event-log"} & set(arguments):
         return _run(*arguments, **options)
@@ -125,6 +130,7 @@ def _run(*arguments, stdin=b"", environment=None, limit=240):
     tag = uuid.uuid4().hex
     variables = {**os.environ, **(environment or {}), TAG: tag}
     start = time.monotonic()
+    limit = patience(limit)
     with subprocess.Popen([RUN, *map(str, arguments)], stdin=subprocess.PIPE, env=variables,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
@@ -132,7 +138,7 @@ def _run(*arguments, stdin=b"", environment=None, limit=240):
         except subprocess.TimeoutExpired:
             process.terminate()
             output, errors = process.communicate()
-            raise AssertionError(f"did not end within {limit} s\n{output[-2000:]!r}\n"
+            raise AssertionError(f"did not end within {limit:.0f} s\n{output[-2000:]!r}\n"
                                  f"{errors.decode(errors='replace')[-2000:]}") from None
     _check_nothing_left(tag)
     return Run(process.returncode, output, errors.decode(errors="replace"),
@@ -200,7 +206,7 @@ class Person:
 
     def wait_for(self, text, seconds=120):
         """Reads until the text appears behind what was waited for before."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + patience(seconds)
         while text.encode() not in self.seen:
             assert time.monotonic() < end, f"no {text!r} in {self.seen[-2000:]!r}"
             if select.select([self._master], [], [], 0.5)[0]:
@@ -215,7 +221,7 @@ class Person:
 
     def end(self, seconds=60):
         """The exit status; the terminal must be as it was, and the kernel's events allowed."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + patience(seconds)
         while self.process.poll() is None:
             assert time.monotonic() < end, "the run did not end"
             if select.select([self._master], [], [], 0.2)[0]:
