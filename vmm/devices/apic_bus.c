@@ -67,10 +67,11 @@ bool apic_bus_deliver(struct local_apic *apic, const struct apic_message *messag
     case APIC_MODE_LOWEST:
         return local_apic_accept(apic, message->vector, message->level);
     case APIC_MODE_NMI:
-        raise(apic, APIC_ATTENTION_NMI);
+        raise(apic,
+              apic->attention & APIC_ATTENTION_NMI ? APIC_ATTENTION_NMI2 : APIC_ATTENTION_NMI);
         return true;
     case APIC_MODE_INIT:
-        apic->attention &= ~(APIC_ATTENTION_SIPI | APIC_ATTENTION_NMI);
+        apic->attention &= ~(APIC_ATTENTION_SIPI | APIC_ATTENTION_NMI | APIC_ATTENTION_NMI2);
         raise(apic, APIC_ATTENTION_INIT);
         return true;
     case APIC_MODE_SIPI:

@@ -64,6 +64,7 @@ enum local_apic_lvt { LVT_TIMER, LVT_THERMAL, LVT_PERFORMANCE, LVT_LINT0, LVT_LI
 #define APIC_ATTENTION_NMI    (1u << 1)
 #define APIC_ATTENTION_INIT   (1u << 2)
 #define APIC_ATTENTION_SIPI   (1u << 3) // the page to start in: local_apic.startup_page
+#define APIC_ATTENTION_NMI2   (1u << 4) // a second NMI behind the first
 
 struct apic_bus;
 

@@ -111,19 +111,30 @@ static void check_nmi_blocking(struct machine *machine)
     }
 }
 
+// A processor handles one NMI and keeps one. While its thread did not run, both may have come.
+static void take_nmi(struct machine *machine)
+{
+    uint32_t *attention = &machine->apic->attention;
+
+    *attention &= *attention & APIC_ATTENTION_NMI2 ? ~APIC_ATTENTION_NMI2 : ~APIC_ATTENTION_NMI;
+    machine->handles_nmi = true;
+}
+
 static void deliver_nmi(struct machine *machine)
 {
     struct vcpu_page *page = machine->page;
     uint32_t blocking = VCPU_BLOCKED_BY_STI | VCPU_BLOCKED_BY_MOV_SS | VCPU_BLOCKED_BY_NMI;
 
     check_nmi_blocking(machine);
+    if (machine->handles_nmi) {
+        machine->apic->attention &= ~APIC_ATTENTION_NMI2;
+    }
     if ((machine->apic->attention & APIC_ATTENTION_NMI) != 0 &&
         (page->event.word & VCPU_EVENT_VALID) == 0 && (page->interruptibility & blocking) == 0) {
         page->event = (struct vcpu_event){
             .word = VCPU_EVENT_VALID | (uint32_t)VCPU_EVENT_NMI | VECTOR_NMI,
         };
-        machine->apic->attention &= ~APIC_ATTENTION_NMI;
-        machine->handles_nmi = true;
+        take_nmi(machine);
         page->halted = 0;
     }
     page->request_nmi_window =

@@ -139,6 +139,45 @@ static void test_nmi_blocking(void **state)
     free(fixture);
 }
 
+// Two that came while the processor did not run are handled one after the other; of those that come
+// while one is handled, one is kept.
+static void test_two_nmis(void **state)
+{
+    const struct apic_message message = {.mode = APIC_MODE_NMI};
+    const uint32_t nmi = VCPU_EVENT_VALID | VCPU_EVENT_NMI | VECTOR_NMI;
+    struct fixture *fixture = fixture_new();
+    struct machine *machine = &fixture->machine;
+    struct vcpu_page *page = machine->page;
+    struct apic_bus bus;
+    struct local_apic apic;
+    const struct local_apic_wiring wiring = {&bus, &fixture->platform.clock, 0, 1, 40};
+
+    (void)state;
+    apic_bus_init(&bus);
+    local_apic_init(&apic, &wiring);
+    machine->apic = &apic;
+    for (unsigned i = 0; i < 3; i++) {
+        assert_true(apic_bus_deliver(&apic, &message));
+    }
+    event_deliver_to_processor(machine);
+    assert_int_equal(page->event.word, nmi);
+    page->event.word = 0;
+    page->interruptibility = VCPU_BLOCKED_BY_NMI; // in the handler
+    for (unsigned i = 0; i < 2; i++) {
+        assert_true(apic_bus_deliver(&apic, &message));
+        event_deliver_to_processor(machine);
+        assert_int_equal(page->event.word, 0);
+    }
+    page->interruptibility = 0; // after the IRET
+    event_deliver_to_processor(machine);
+    assert_int_equal(page->event.word, nmi);
+    page->event.word = 0;
+    event_deliver_to_processor(machine);
+    assert_int_equal(page->event.word, 0);
+    assert_int_equal(apic.attention, 0);
+    free(fixture);
+}
+
 // A processor in x2APIC mode with a virtual-APIC page.
 struct virtual_processor {
     struct fixture *fixture;
@@ -276,9 +315,10 @@ static void test_virtual_init(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_start_up_signals), cmocka_unit_test(test_local_apic_delivery),
-        cmocka_unit_test(test_nmi_blocking),     cmocka_unit_test(test_page_shows_registers),
-        cmocka_unit_test(test_virtual_delivery), cmocka_unit_test(test_virtual_init),
+        cmocka_unit_test(test_start_up_signals),     cmocka_unit_test(test_local_apic_delivery),
+        cmocka_unit_test(test_nmi_blocking),         cmocka_unit_test(test_two_nmis),
+        cmocka_unit_test(test_page_shows_registers), cmocka_unit_test(test_virtual_delivery),
+        cmocka_unit_test(test_virtual_init),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
