@@ -74,8 +74,8 @@ extern const struct virt_ops *virt_backend; // null: no VMs here
 
 // -- vcpu.c ------------------------------------------------------------------------------------
 
-// Makes a vCPU for the running thread; its shared page is mapped into the process. STATUS_STATE:
-// the thread has a vCPU already; STATUS_QUOTA, STATUS_NO_MEMORY.
+// Makes a vCPU for the running thread, and its handle; its shared page is mapped into the process.
+// STATUS_STATE: the thread has a vCPU already; STATUS_QUOTA, STATUS_NO_MEMORY.
 MUST_CHECK enum status vcpu_create(struct vm *vm, struct vcpu **vcpu);
 void vcpu_free(struct vcpu *vcpu); // detached
 // Makes the vCPU the one whose state this CPU holds.

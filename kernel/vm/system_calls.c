@@ -222,11 +222,6 @@ int64_t sys_vcpu_create(uint64_t vm_handle, uint64_t info_address, uint64_t c, u
     if (status != STATUS_OK) {
         return result_of(status);
     }
-    status = process_handle_add(process, HANDLE_VCPU, vcpu, &vcpu->handle);
-    if (status != STATUS_OK) {
-        (void)vcpu_release(vcpu);
-        return result_of(status);
-    }
     info.page = vcpu->user_page;
     info.apic_page = vcpu->user_apic;
     info.index = vcpu->index;

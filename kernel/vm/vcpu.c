@@ -65,6 +65,19 @@ static void hide(struct vcpu *vcpu)
     }
 }
 
+// Gives the thread its vCPU, with a handle that holds a reference to the VM.
+static enum status enter_handle(struct vcpu *vcpu)
+{
+    vcpu->thread->vcpu = vcpu;
+    atomic_store_explicit(&vcpu->attached, true, memory_order_relaxed);
+    object_acquire(&vcpu->vm->object);
+    enum status status = process_handle_add(vcpu->vm->process, HANDLE_VCPU, vcpu, &vcpu->handle);
+    if (status != STATUS_OK) {
+        (void)vcpu_release(vcpu);
+    }
+    return status;
+}
+
 // Maps the pages that the monitor sees and puts the vCPU into its reset state.
 static enum status start(struct vcpu *vcpu, struct vcpu_page *page)
 {
@@ -77,42 +90,39 @@ static enum status start(struct vcpu *vcpu, struct vcpu_page *page)
         unload_current();
         status = virt_backend->vcpu_init(&vcpu->virt, &vcpu->vm->virt, page, vcpu->pages);
     }
+    if (status == STATUS_OK) {
+        set_loaded(vcpu);
+        status = enter_handle(vcpu);
+    }
     if (status != STATUS_OK) {
         hide(vcpu);
-        return status;
     }
-    set_loaded(vcpu);
-    return STATUS_OK;
+    return status;
 }
 
 enum status vcpu_create(struct vm *vm, struct vcpu **result)
 {
     struct thread *thread = current_thread();
-    struct vcpu_page *page;
-    struct vcpu *vcpu;
-    enum status status;
 
     if (thread->vcpu != NULL) {
         return STATUS_STATE;
     }
-    vcpu = memory_allocate_object(vm->container);
+    struct vcpu *vcpu = memory_allocate_object(vm->container);
     if (vcpu == NULL) {
         return STATUS_QUOTA;
     }
     vcpu->vm = vm;
     vcpu->thread = thread;
     vcpu->cpu = thread->cpu;
-    page = memory_allocate_object(vm->container);
-    status = page != NULL && virt_pages_allocate(vm->container, vcpu->pages, VIRT_VCPU_PAGES)
-                 ? start(vcpu, page)
-                 : STATUS_QUOTA;
+    struct vcpu_page *page = memory_allocate_object(vm->container);
+    enum status status =
+        page != NULL && virt_pages_allocate(vm->container, vcpu->pages, VIRT_VCPU_PAGES)
+            ? start(vcpu, page)
+            : STATUS_QUOTA;
     if (status != STATUS_OK) {
         free_pages(vcpu, page);
         return status;
     }
-    thread->vcpu = vcpu;
-    atomic_store_explicit(&vcpu->attached, true, memory_order_relaxed);
-    object_acquire(&vm->object); // the handle's to come
     lock_acquire(&vm->lock);
     vcpu->index = vm->vcpu_count++;
     vcpu->next = vm->vcpus;

@@ -20,7 +20,8 @@
     X(SPEC_GRANT, "guest memory")                                                                  \
     X(SPEC_PROCESS, "processes, handles, device owner")                                            \
     X(SPEC_SERIAL, "serial, console, interrupt control")                                           \
-    X(SPEC_VCPU, "VMCS: injection, windows, shadow")
+    X(SPEC_VCPU, "VMCS: injection, windows, shadow")                                               \
+    X(SPEC_GUEST, "VMs, vCPUs, exits that the kernel finishes")
 
 #define SPEC_RULES_CONTAINER(X)                                                                    \
     X(SPLIT_PARENT, SPEC_CONTAINER, "split", STATUS_NOT_FOUND, "the parent is in use")             \
@@ -237,6 +238,42 @@
     X(ENTER_DEADLINE, SPEC_VCPU, "enter", STATUS_TIMEOUT, "the deadline has not passed")           \
     X(ENTER_HARDWARE, SPEC_VCPU, "enter", STATUS_STATE, "the processor accepts the state")
 
+#define SPEC_RULES_GUEST(X)                                                                        \
+    X(GUEST_OFFERED, SPEC_GUEST, "vm_create", STATUS_UNSUPPORTED, "the processor has VMs")         \
+    X(GUEST_QUOTA, SPEC_GUEST, "vm_create", STATUS_QUOTA, "pages for the VM")                      \
+    X(GUEST_ROOM, SPEC_GUEST, "vm_create", STATUS_NO_MEMORY, "a handle is free")                   \
+    X(GUEST_FIND, SPEC_GUEST, "vm_*", STATUS_NOT_FOUND, "the handle is in use")                    \
+    X(GUEST_KIND, SPEC_GUEST, "vm_*", STATUS_DENIED, "it names a VM")                              \
+    X(CPUID_COUNT, SPEC_GUEST, "vm_set_cpuid", STATUS_INVALID, "at most 128 entries")              \
+    X(CPUID_QUOTA, SPEC_GUEST, "vm_set_cpuid", STATUS_QUOTA, "a page to build the table in")       \
+    X(CPUID_READABLE, SPEC_GUEST, "vm_set_cpuid", STATUS_FAULT, "the entries can be read")         \
+    X(CPUID_FLAGS, SPEC_GUEST, "vm_set_cpuid", STATUS_INVALID, "no unknown flags")                 \
+    X(MSRS_POLICY, SPEC_GUEST, "vm_set_msr", STATUS_INVALID, "a policy that there is")             \
+    X(MSRS_RANGE, SPEC_GUEST, "vm_set_msr", STATUS_INVALID, "in order, of 32 bits")                \
+    X(MSRS_KEPT, SPEC_GUEST, "vm_set_msr", STATUS_DENIED, "each is kept with its vCPU")            \
+    X(PORTS_RANGE, SPEC_GUEST, "vm_set_port", STATUS_INVALID, "in order, 16 bits, a policy")       \
+    X(INTERCEPT_BEFORE, SPEC_GUEST, "vm_intercept", STATUS_STATE, "it has had no vCPU yet")        \
+    X(INTERCEPT_RANGE, SPEC_GUEST, "vm_intercept", STATUS_INVALID, "32 bits")                      \
+    X(STATISTICS_WRITE, SPEC_GUEST, "vm_statistics", STATUS_FAULT, "the buffer is writable")       \
+    X(CORE_WRITE, SPEC_GUEST, "vcpu_create", STATUS_FAULT, "the buffer is writable")               \
+    X(CORE_ONE, SPEC_GUEST, "vcpu_create", STATUS_STATE, "the thread has no vCPU")                 \
+    X(CORE_QUOTA, SPEC_GUEST, "vcpu_create", STATUS_QUOTA, "pages for the vCPU")                   \
+    X(CORE_IDENTIFIER, SPEC_GUEST, "vcpu_create", STATUS_NO_MEMORY, "the processor has room")      \
+    X(CORE_ROOM, SPEC_GUEST, "vcpu_create", STATUS_NO_MEMORY, "a handle is free")                  \
+    X(CORE_FIND, SPEC_GUEST, "vcpu_*", STATUS_NOT_FOUND, "the handle is in use")                   \
+    X(CORE_OWN, SPEC_GUEST, "vcpu_*", STATUS_DENIED, "it names the caller's own vCPU")             \
+    X(CORE_RUN_FLAGS, SPEC_GUEST, "vcpu_run", STATUS_INVALID, "no unknown flags")                  \
+    X(CORE_RUN_LOG, SPEC_GUEST, "vcpu_run", STATUS_STATE, "there is a log to write")               \
+    X(DUMP_QUOTA, SPEC_GUEST, "vcpu_dump", STATUS_QUOTA, "a page for the fields")                  \
+    X(DUMP_WRITE, SPEC_GUEST, "vcpu_dump", STATUS_FAULT, "the buffer is writable")                 \
+    X(LOG_OWN, SPEC_GUEST, "vcpu_log", STATUS_DENIED, "it names the caller's own vCPU")            \
+    X(LOG_ONCE, SPEC_GUEST, "vcpu_log", STATUS_STATE, "the vCPU has no log yet")                   \
+    X(LOG_QUOTA, SPEC_GUEST, "vcpu_log", STATUS_QUOTA, "a page for the log")                       \
+    X(CLOSE_START, SPEC_GUEST, "handle_close", STATUS_INVALID, "not a process's first two")        \
+    X(CLOSE_FIND, SPEC_GUEST, "handle_close", STATUS_NOT_FOUND, "the handle is in use")            \
+    X(CLOSE_RUNS, SPEC_GUEST, "handle_close", STATUS_BUSY, "the vCPU is not being run")            \
+    X(CLOSE_CPU, SPEC_GUEST, "handle_close", STATUS_BUSY, "the caller is on the vCPU's CPU")
+
 #define SPEC_RULES(X)                                                                              \
     SPEC_RULES_CONTAINER(X)                                                                        \
     SPEC_RULES_LOCK(X)                                                                             \
@@ -251,4 +288,5 @@
     SPEC_RULES_GRANT(X)                                                                            \
     SPEC_RULES_PROCESS(X)                                                                          \
     SPEC_RULES_SERIAL(X)                                                                           \
-    SPEC_RULES_VCPU(X)
+    SPEC_RULES_VCPU(X)                                                                             \
+    SPEC_RULES_GUEST(X)

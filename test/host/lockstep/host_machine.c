@@ -340,12 +340,12 @@ void fpu_guard(void)
     task_switched_set();
 }
 
-// Weak: a test of VMs has the kernel's own.
+// Weak: a test of VMs, or of the log, has the kernel's own.
 __attribute__((weak)) void vm_drop_translations(void)
 {
 }
 
-void vcpu_thread_ended(struct vcpu *vcpu)
+__attribute__((weak)) void vcpu_thread_ended(struct vcpu *vcpu)
 {
     (void)vcpu;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What processes call outside of the world of process_world.h: there is no virtualisation, no log,
-// and one serial port whose transmitter is always free.
+// What processes call outside of the world of process_world.h: there is no log, and
+// one serial port whose transmitter is always free.
 #include "arch/x86/cpu/early_console.h"
 #include "arch/x86/paging/kernel_space.h"
 #include "drivers/local_apic.h"
@@ -9,8 +9,6 @@
 #include "kernel/core/log.h"
 #include "kernel/core/panic.h"
 #include "kernel/core/stop.h"
-#include "kernel/vm/system_calls.h"
-#include "kernel/vm/vm.h"
 #include "test/host/lockstep/host_machine.h"
 #include "test/host/lockstep/lockstep.h"
 #include "test/host/lockstep/process_world.h"
@@ -78,34 +76,14 @@ enum status kernel_space_map_device(hpa_t physical, uint64_t size, uint32_t perm
     return STATUS_UNSUPPORTED;
 }
 
+uint64_t world_interrupts_ended;
+
 void local_apic_end_of_interrupt(void)
 {
+    world_interrupts_ended++;
 }
 
 uint64_t time_base_tsc_hz(void)
 {
     return 1000000000;
 }
-
-enum status virt_support(void)
-{
-    return STATUS_UNSUPPORTED;
-}
-
-const char *virt_support_reason(void)
-{
-    return "a host test";
-}
-
-enum status vcpu_release(struct vcpu *vcpu)
-{
-    (void)vcpu;
-    return STATUS_OK;
-}
-
-#define NO_CALL(number, handler)                                                                   \
-    int64_t handler(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e)                    \
-    {                                                                                              \
-        return a + b + c + d + e != 0 ? -(int64_t)STATUS_UNSUPPORTED : -(int64_t)STATUS_INVALID;   \
-    }
-VM_SYSTEM_CALLS(NO_CALL)

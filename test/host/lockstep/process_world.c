@@ -31,7 +31,7 @@ static struct program programs[PROGRAMS];
 
 // -- programs ------------------------------------------------------------------------------------
 
-static struct program *program_of(const struct thread *thread)
+struct program *world_thread_program(const struct thread *thread)
 {
     for (uint32_t i = 0; i < PROGRAMS; i++) {
         if (programs[i].thread == thread) {
@@ -68,7 +68,7 @@ NORETURN void __wrap_user_enter(uint64_t rip, uint64_t rsp, uint64_t rdi);
 
 NORETURN void __wrap_user_enter(uint64_t rip, uint64_t rsp, uint64_t rdi)
 {
-    struct program *program = program_of(NULL); // a free one
+    struct program *program = world_thread_program(NULL); // a free one
 
     (void)rdi;
     lockstep_equal("stack", rsp < USER_LIMIT && rip < USER_LIMIT, true);
@@ -96,7 +96,7 @@ struct program *world_program(uint32_t cpu, uint32_t *thread)
     for (uint32_t i = 0; i < SPEC_PROCESS_THREADS; i++) {
         if (spec.threads[i].alive && world_threads[i] == running) {
             *thread = i;
-            return program_of(running);
+            return world_thread_program(running);
         }
     }
     return NULL;
@@ -232,7 +232,7 @@ static void compare_events(void)
 {
     for (uint32_t i = 0; i < SPEC_PROCESS_THREADS; i++) {
         if (spec.threads[i].alive) {
-            const struct program *program = program_of(world_threads[i]);
+            const struct program *program = world_thread_program(world_threads[i]);
             uint64_t events = world_threads[i]->events | (program ? program->events : 0);
             bool between = world_threads[i]->state == THREAD_READY;
 

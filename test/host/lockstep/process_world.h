@@ -36,6 +36,9 @@ void world_start(void);
 // The program that runs in ring 3 on a CPU now; null: the CPU idles. *thread: its number.
 struct program *world_program(uint32_t cpu, uint32_t *thread);
 
+// The program of a thread of the kernel; null: none.
+struct program *world_thread_program(const struct thread *thread);
+
 // Lets a CPU go on by itself: interrupts are taken, programs rest, others get their turn.
 void world_rest(uint32_t cpu);
 
@@ -52,6 +55,9 @@ void world_settle(const char *what, const struct program *program, uint32_t thre
 // Bytes of a program's memory.
 void world_write(struct process *process, uint64_t address, const void *bytes, uint64_t size);
 void world_read(struct process *process, uint64_t address, void *bytes, uint64_t size);
+
+// Ends of interrupts that the local APIC was told of.
+extern uint64_t world_interrupts_ended;
 
 // True when the first process's end has ended the machine.
 bool world_ended(void);
