@@ -167,14 +167,19 @@ static void make_operand(struct random *random, struct sample *sample)
         put(sample, random_next(random) & 0x7fffffff, 4);
 }
 
+bool native_lacks(unsigned operation)
+{
+    // Privileged here: SMSW with UMIP.
+    return operation == OPERATION_INS || operation == OPERATION_OUTS ||
+           operation == OPERATION_SMSW ||
+           (operation == OPERATION_MOVBE && !__builtin_cpu_supports("movbe"));
+}
+
 static bool is_skipped(const struct instruction *instruction)
 {
-    enum operation operation = (enum operation)instruction->operation;
-
-    // Privileged here (SMSW with UMIP); or what a register destination keeps differs between
-    // vendors.
-    return operation == OPERATION_INS || operation == OPERATION_OUTS ||
-           operation == OPERATION_SMSW || (operation == OPERATION_CMPXCHG && !instruction->memory);
+    // What a register destination keeps differs between vendors.
+    return native_lacks(instruction->operation) ||
+           (instruction->operation == OPERATION_CMPXCHG && !instruction->memory);
 }
 
 static bool make_instruction(struct random *random, unsigned number, struct sample *sample)

@@ -19,6 +19,9 @@ int native_set_up(void);
 // Takes the signal of divide errors, which cmocka takes for each test. -1: it cannot.
 int native_catch_divide_errors(void);
 
+// Whether the operation (enum operation) cannot be run here natively.
+bool native_lacks(unsigned operation);
+
 // Random contents for the data.
 void native_fill(struct random *random);
 
