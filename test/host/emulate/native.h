@@ -4,6 +4,7 @@
 // memory. Everything the manual defines must come out the same.
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "test/host/emulate/random.h"
 
