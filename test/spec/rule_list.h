@@ -21,7 +21,8 @@
     X(SPEC_PROCESS, "processes, handles, device owner")                                            \
     X(SPEC_SERIAL, "serial, console, interrupt control")                                           \
     X(SPEC_VCPU, "VMCS: injection, windows, shadow")                                               \
-    X(SPEC_GUEST, "VMs, vCPUs, exits that the kernel finishes")
+    X(SPEC_GUEST, "VMs, vCPUs, exits that the kernel finishes")                                    \
+    X(SPEC_TRAP, "traps, interrupts of the host")
 
 #define SPEC_RULES_CONTAINER(X)                                                                    \
     X(SPLIT_PARENT, SPEC_CONTAINER, "split", STATUS_NOT_FOUND, "the parent is in use")             \
@@ -274,6 +275,10 @@
     X(CLOSE_RUNS, SPEC_GUEST, "handle_close", STATUS_BUSY, "the vCPU is not being run")            \
     X(CLOSE_CPU, SPEC_GUEST, "handle_close", STATUS_BUSY, "the caller is on the vCPU's CPU")
 
+#define SPEC_RULES_TRAP(X)                                                                         \
+    X(TRAP_ABORT, SPEC_TRAP, "exception", SPEC_PANIC, "no double fault, no machine check")         \
+    X(TRAP_KERNEL, SPEC_TRAP, "exception", SPEC_PANIC, "it comes from ring 3")
+
 #define SPEC_RULES(X)                                                                              \
     SPEC_RULES_CONTAINER(X)                                                                        \
     SPEC_RULES_LOCK(X)                                                                             \
@@ -289,4 +294,5 @@
     SPEC_RULES_PROCESS(X)                                                                          \
     SPEC_RULES_SERIAL(X)                                                                           \
     SPEC_RULES_VCPU(X)                                                                             \
-    SPEC_RULES_GUEST(X)
+    SPEC_RULES_GUEST(X)                                                                            \
+    SPEC_RULES_TRAP(X)

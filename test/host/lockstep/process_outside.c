@@ -34,9 +34,12 @@ NORETURN void run_end(uint32_t status)
     }
 }
 
+uint64_t world_nmis;
+
 void stop_answer(const struct trap_frame *frame)
 {
     (void)frame;
+    world_nmis++;
 }
 
 void early_print(const char *text)

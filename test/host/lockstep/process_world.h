@@ -58,6 +58,7 @@ void world_read(struct process *process, uint64_t address, void *bytes, uint64_t
 
 // Ends of interrupts that the local APIC was told of.
 extern uint64_t world_interrupts_ended;
+extern uint64_t world_nmis; // that were handled
 
 // True when the first process's end has ended the machine.
 bool world_ended(void);
