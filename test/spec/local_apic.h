@@ -16,11 +16,11 @@ struct spec_apic { // "Local APIC Register Address Map"
 
     uint64_t base; // IA32_APIC_BASE
     uint32_t task_priority, spurious, timer, lint0, lint1, error, divide;
-    uint32_t initial;       // count of the timer
-    uint64_t tsc_deadline;  // 0: not armed
-    uint64_t command;       // the last, with the receiver in its upper half
-    uint64_t commands;      // that were sent
-    uint64_t ends;          // of interrupts
+    uint32_t initial;      // count of the timer
+    uint64_t tsc_deadline; // 0: not armed
+    uint64_t command;      // the last, with the receiver in its upper half
+    uint64_t commands;     // that were sent
+    uint64_t ends;         // of interrupts
 };
 
 enum spec_apic_command { SPEC_APIC_NMI = 4, SPEC_APIC_INIT = 5, SPEC_APIC_START = 6 };

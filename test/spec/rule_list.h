@@ -22,7 +22,8 @@
     X(SPEC_SERIAL, "serial, console, interrupt control")                                           \
     X(SPEC_VCPU, "VMCS: injection, windows, shadow")                                               \
     X(SPEC_GUEST, "VMs, vCPUs, exits that the kernel finishes")                                    \
-    X(SPEC_TRAP, "traps, interrupts of the host")
+    X(SPEC_TRAP, "traps, interrupts of the host")                                                  \
+    X(SPEC_APIC, "local APIC")
 
 #define SPEC_RULES_CONTAINER(X)                                                                    \
     X(SPLIT_PARENT, SPEC_CONTAINER, "split", STATUS_NOT_FOUND, "the parent is in use")             \
@@ -279,6 +280,9 @@
     X(TRAP_ABORT, SPEC_TRAP, "exception", SPEC_PANIC, "no double fault, no machine check")         \
     X(TRAP_KERNEL, SPEC_TRAP, "exception", SPEC_PANIC, "it comes from ring 3")
 
+#define SPEC_RULES_APIC(X)                                                                         \
+    X(APIC_MAPPED, SPEC_APIC, "initialize", STATUS_NO_MEMORY, "its registers can be mapped")
+
 #define SPEC_RULES(X)                                                                              \
     SPEC_RULES_CONTAINER(X)                                                                        \
     SPEC_RULES_LOCK(X)                                                                             \
@@ -295,4 +299,5 @@
     SPEC_RULES_SERIAL(X)                                                                           \
     SPEC_RULES_VCPU(X)                                                                             \
     SPEC_RULES_GUEST(X)                                                                            \
-    SPEC_RULES_TRAP(X)
+    SPEC_RULES_TRAP(X)                                                                             \
+    SPEC_RULES_APIC(X)
