@@ -23,7 +23,8 @@
     X(SPEC_VCPU, "VMCS: injection, windows, shadow")                                               \
     X(SPEC_GUEST, "VMs, vCPUs, exits that the kernel finishes")                                    \
     X(SPEC_TRAP, "traps, interrupts of the host")                                                  \
-    X(SPEC_APIC, "local APIC")
+    X(SPEC_APIC, "local APIC")                                                                     \
+    X(SPEC_LOG, "log of text")
 
 #define SPEC_RULES_CONTAINER(X)                                                                    \
     X(SPLIT_PARENT, SPEC_CONTAINER, "split", STATUS_NOT_FOUND, "the parent is in use")             \
@@ -283,6 +284,9 @@
 #define SPEC_RULES_APIC(X)                                                                         \
     X(APIC_MAPPED, SPEC_APIC, "initialize", STATUS_NO_MEMORY, "its registers can be mapped")
 
+#define SPEC_RULES_LOG(X)                                                                          \
+    X(LOG_READER, SPEC_LOG, "log_bind", STATUS_BUSY, "no other thread reads it")
+
 #define SPEC_RULES(X)                                                                              \
     SPEC_RULES_CONTAINER(X)                                                                        \
     SPEC_RULES_LOCK(X)                                                                             \
@@ -300,4 +304,5 @@
     SPEC_RULES_VCPU(X)                                                                             \
     SPEC_RULES_GUEST(X)                                                                            \
     SPEC_RULES_TRAP(X)                                                                             \
-    SPEC_RULES_APIC(X)
+    SPEC_RULES_APIC(X)                                                                             \
+    SPEC_RULES_LOG(X)
