@@ -24,7 +24,8 @@
     X(SPEC_GUEST, "VMs, vCPUs, exits that the kernel finishes")                                    \
     X(SPEC_TRAP, "traps, interrupts of the host")                                                  \
     X(SPEC_APIC, "local APIC")                                                                     \
-    X(SPEC_LOG, "log of text")
+    X(SPEC_LOG, "log of text")                                                                     \
+    X(SPEC_STOP, "the end of the machine")
 
 #define SPEC_RULES_CONTAINER(X)                                                                    \
     X(SPLIT_PARENT, SPEC_CONTAINER, "split", STATUS_NOT_FOUND, "the parent is in use")             \
@@ -287,6 +288,9 @@
 #define SPEC_RULES_LOG(X)                                                                          \
     X(LOG_READER, SPEC_LOG, "log_bind", STATUS_BUSY, "no other thread reads it")
 
+#define SPEC_RULES_STOP(X)                                                                         \
+    X(STOP_ENDER, SPEC_STOP, "stop_claim", STATUS_BUSY, "no other CPU ends the machine")
+
 #define SPEC_RULES(X)                                                                              \
     SPEC_RULES_CONTAINER(X)                                                                        \
     SPEC_RULES_LOCK(X)                                                                             \
@@ -305,4 +309,5 @@
     SPEC_RULES_GUEST(X)                                                                            \
     SPEC_RULES_TRAP(X)                                                                             \
     SPEC_RULES_APIC(X)                                                                             \
-    SPEC_RULES_LOG(X)
+    SPEC_RULES_LOG(X)                                                                              \
+    SPEC_RULES_STOP(X)

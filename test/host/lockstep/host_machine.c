@@ -180,13 +180,19 @@ void host_on_cpu(uint32_t cpu, void (*function)(void *argument), void *argument)
     host_cpu = sender;
 }
 
+void host_leave(void)
+{
+    switch_context(&called_context, caller_context);
+    lockstep_fail("a CPU that has stopped runs on");
+}
+
 static void answer(void *argument)
 {
     (void)argument;
     shootdown_answer();
 }
 
-void local_apic_send_nmi(uint32_t apic_id)
+__attribute__((weak)) void local_apic_send_nmi(uint32_t apic_id)
 {
     host_on_cpu(apic_id, answer, NULL);
 }

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "kernel/lib/compiler.h"
 #include "kernel/memory/page_allocator.h"
 
 #define HOST_RAM (64ull << 20)
@@ -29,3 +30,6 @@ uint64_t host_interrupted(void);
 
 // Runs function(argument) on the stack of a CPU that idles or is in an interrupt.
 void host_on_cpu(uint32_t cpu, void (*function)(void *argument), void *argument);
+
+// In such a function: gives control back without coming to its end.
+NORETURN void host_leave(void);

@@ -139,7 +139,7 @@ void task_switched_clear(void)
     cr0_write(cr0_read() & ~CR0_TS);
 }
 
-void halt_forever(void)
+__attribute__((weak)) void halt_forever(void)
 {
     abort();
 }

@@ -143,6 +143,10 @@ static void read_text(void)
     uint32_t size = lockstep_chance(50) ? lockstep_below(60) : lockstep_below(sizeof(buffer));
     bool lost = spec.lost > 0;
 
+    if (lost && lockstep_chance(40)) { // as large as what is told of it, nearly
+        size = (uint32_t)snprintf(NULL, 0, "warning: %lu bytes of the log were lost\n", spec.lost) -
+               1 + lockstep_below(3);
+    }
     order.size = size;
     memset(order.buffer, '#', sizeof(order.buffer));
     host_on_cpu(0, call_read, NULL);
