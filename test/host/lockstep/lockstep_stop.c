@@ -230,8 +230,8 @@ static void end_a_machine(void)
     for (uint32_t i = lockstep_below(6); i > 0; i--) {
         uint32_t cpu = lockstep_below(SPEC_STOP_CPUS);
 
-        if (spec.cpus[cpu].stopped) {
-            interrupt(cpu); // halted, it still takes them
+        if (spec.cpus[cpu].stopped || (cpu == spec.ender && lockstep_chance(30))) {
+            interrupt(cpu); // halted, it still takes them; and so does who ends the machine
         } else {
             claim(cpu);
             if (cpu != spec.ender && lockstep_chance(50)) {
