@@ -325,7 +325,7 @@ static bool enter(void)
     page->exit.kind = EXIT_NONE;
     vmx->event.word = 0;
     vmx->valid = 0;
-    vmx->entered = tsc_read();
+    machine.vcpu.guest_ticks -= tsc_read(); // as run.c counts it
     machine.vcpu.reason = NO_REASON;
     vmcs_write_raw(VMCS_PREEMPTION_TIMER, TIMER_COUNT);
     outcome = (uint32_t)vmx_guest_enter(&vmx->frame);
