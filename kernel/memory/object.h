@@ -17,6 +17,19 @@ struct object { // first in the struct of the object
 void *object_create(uint32_t container, uint32_t references,
                     void (*destroy)(struct object *object));
 
+// Frees an object to which nobody has a reference.
+void object_destroy(struct object *object);
+
 // Takes and gives up a reference.
-void object_acquire(struct object *object);
-void object_release(struct object *object);
+static inline void object_acquire(struct object *object)
+{
+    atomic_fetch_add_explicit(&object->references, 1, memory_order_relaxed);
+}
+
+static inline void object_release(struct object *object)
+{
+    // Release: what this holder wrote is visible to the one who frees the page.
+    if (atomic_fetch_sub_explicit(&object->references, 1, memory_order_acq_rel) == 1) {
+        object_destroy(object);
+    }
+}
