@@ -52,6 +52,14 @@ enum system_call {
     SYS_CHANNEL_TRY_SEND, // the same, but STATUS_BUSY instead of sleeping
     SYS_CHANNEL_RECEIVE,  // (channel handle, buffer, capacity): bytes, or STATUS_EMPTY,
                           // or STATUS_TOO_SMALL (the message is kept)
+    SYS_CHANNEL_EXCHANGE, // (channel, channel to send to, buffer, bytes, capacity): sends the bytes
+                          // in the buffer as SEND does (0: none, and that handle is not looked
+                          // at), then sleeps until the first channel, which must be bound to the
+                          // caller, has a message, and receives it into the buffer; returns its
+                          // bytes. Nothing was sent: STATUS_INVALID, STATUS_FAULT (not readable,
+                          // or not writable for what a message takes of the capacity),
+                          // STATUS_STATE (not bound to the caller). Only after that:
+                          // STATUS_TOO_SMALL (the message is kept)
     SYS_CHANNEL_BIND,     // (channel handle, bit): a message arriving sets this bit of the caller
     SYS_HANDLE_CLOSE,     // (handle)
     // -- device owner (the console process) ------------------------------------------------

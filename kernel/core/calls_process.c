@@ -188,6 +188,22 @@ HANDLE_CALL(sys_channel_receive)
     return call_result(status, count);
 }
 
+SYSTEM_CALL(sys_channel_exchange)
+{
+    struct process *process = current_process();
+    const uint64_t numbers[] = {a, d > 0 ? b : a};
+    struct channel *channels[2];
+    uint64_t count = 0;
+    enum status status = process_handle_take_channels(process, numbers, channels);
+
+    if (status == STATUS_OK) {
+        status = channel_exchange(channels[0], channels[1], &process->space, c, d, e, &count);
+        object_release(&channels[0]->object);
+        object_release(&channels[1]->object);
+    }
+    return call_result(status, count);
+}
+
 HANDLE_CALL(sys_channel_bind)
 {
     if (b >= EVENT_BIT_LIMIT) {

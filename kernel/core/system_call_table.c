@@ -13,12 +13,12 @@
 #include "kernel/thread/scheduler.h"
 #include "kernel/vm/system_calls.h"
 
-typedef int64_t (*plain_call)(uint64_t, uint64_t, uint64_t, uint64_t);
+typedef int64_t (*plain_call)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
 typedef int64_t (*handle_call)(const struct handle *, uint64_t, uint64_t, uint64_t);
 
 static int64_t call_as_root(plain_call handler, uint64_t a, uint64_t b, uint64_t c)
 {
-    return current_process()->is_root ? handler(a, b, c, 0) : call_error(STATUS_DENIED);
+    return current_process()->is_root ? handler(a, b, c, 0, 0) : call_error(STATUS_DENIED);
 }
 
 static int64_t call_with_port(plain_call handler, uint64_t port, uint64_t b, uint64_t c)
@@ -45,7 +45,7 @@ static int64_t call_with_handle(enum handle_kind kind, handle_call handler, uint
     return result;
 }
 
-#define CALL_ANY(handler)       handler(a, b, c, d)
+#define CALL_ANY(handler)       handler(a, b, c, d, e)
 #define CALL_ROOT(handler)      call_as_root(handler, a, b, c)
 #define CALL_PORT(handler)      call_with_port(handler, a, b, c)
 #define CALL_THREAD(handler)    call_with_handle(HANDLE_THREAD, handler, a, b, c)

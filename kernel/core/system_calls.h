@@ -39,6 +39,7 @@
     X(SYS_CHANNEL_SEND, sys_channel_send, CHANNEL)                                                 \
     X(SYS_CHANNEL_TRY_SEND, sys_channel_try_send, CHANNEL)                                         \
     X(SYS_CHANNEL_RECEIVE, sys_channel_receive, CHANNEL)                                           \
+    X(SYS_CHANNEL_EXCHANGE, sys_channel_exchange, ANY)                                             \
     X(SYS_CHANNEL_BIND, sys_channel_bind, CHANNEL)                                                 \
     X(SYS_HANDLE_CLOSE, sys_handle_close, ANY)                                                     \
     X(SYS_SERIAL_BIND, sys_serial_bind, PORT)                                                      \
@@ -57,7 +58,8 @@
 // Handlers of the first three groups, and of those whose first argument is a handle.
 #define SYSTEM_CALL(name)                                                                          \
     int64_t name(__attribute__((unused)) uint64_t a, __attribute__((unused)) uint64_t b,           \
-                 __attribute__((unused)) uint64_t c, __attribute__((unused)) uint64_t d)
+                 __attribute__((unused)) uint64_t c, __attribute__((unused)) uint64_t d,           \
+                 __attribute__((unused)) uint64_t e)
 #define HANDLE_CALL(name)                                                                          \
     int64_t name(__attribute__((unused)) const struct handle *handle,                              \
                  __attribute__((unused)) uint64_t a, __attribute__((unused)) uint64_t b,           \

@@ -38,27 +38,50 @@ struct channel *channel_create(uint32_t container)
     return channel;
 }
 
-// What the log of events calls the slot's state.
-static uint64_t slot_state(const struct channel *channel)
+static inline void log_slot(enum event_kind kind, const struct channel *channel, uint64_t value)
 {
-    return (uint64_t)channel->slot.count << 32 | channel->slot.busy;
+    if (UNLIKELY(event_log_on)) { // else the slot is not looked at
+        event_log_write(kind, (uint64_t)(uintptr_t)channel, value,
+                        (uint64_t)channel->slot.count << 32 | channel->slot.busy);
+    }
 }
 
 // Passes the slot on, or frees it: PRIMITIVES.md, "Receive".
-static void pass_slot(struct channel *channel)
+static inline void pass_slot(struct channel *channel)
 {
-    channel_slot_finish(&channel->slot, condition_wake_one(&channel->senders));
+    channel_slot_finish(&channel->slot,
+                        channel->senders.waiters.head && condition_wake_one(&channel->senders));
+}
+
+// A message in the memory of its sender.
+struct source {
+    struct address_space *space;
+    uint64_t buffer;
+    uint32_t count;
+    uint32_t room; // so much has to be writable; 0: nothing
+};
+
+static inline enum status check_source(const struct source *source)
+{
+    return source->room > 0 ? user_range_check(source->space, source->buffer, source->room, true)
+                            : user_range_check(source->space, source->buffer, source->count, false);
+}
+
+static inline enum status read_source(const struct source *source, uint8_t *page)
+{
+    return source->room > 0 ? copy_from_writable(source->space, page, source->buffer, source->count,
+                                                 source->room)
+                            : copy_from_user(source->space, page, source->buffer, source->count);
 }
 
 // Takes the slot, or sleeps until a receiver hands it over. The lock is held before and after.
-static enum status claim(struct channel *channel, struct address_space *space, uint64_t buffer,
-                         uint32_t count, bool wait)
+static inline enum status claim(struct channel *channel, const struct source *source, bool wait)
 {
-    if (channel_slot_claim(&channel->slot)) {
-        event_log_of(EVENT_CLAIM, channel, 0, slot_state(channel));
+    if (LIKELY(channel_slot_claim(&channel->slot))) {
+        log_slot(EVENT_CLAIM, channel, 0);
         return STATUS_OK;
     }
-    enum status status = user_range_check(space, buffer, count, false);
+    enum status status = check_source(source);
     if (status != STATUS_OK) {
         return status;
     }
@@ -68,24 +91,46 @@ static enum status claim(struct channel *channel, struct address_space *space, u
     return condition_wait(&channel->senders, &channel->lock) ? STATUS_OK : STATUS_DEAD;
 }
 
-static enum status send_locked(struct channel *channel, struct address_space *space,
-                               uint64_t buffer, uint32_t count, bool wait)
+// Tells the receiver of a message. One of this CPU is left in `later`, if that is not null, for the
+// caller to wake before its CPU does anything else: until then it can neither run nor end.
+static inline void tell_receiver(struct channel *channel, struct thread **later)
 {
-    enum status status = claim(channel, space, buffer, count, wait);
+    struct thread *thread = event_mark(&channel->receiver);
+
+    if (thread && later && thread->cpu == this_cpu()->id) {
+        *later = thread;
+    } else if (thread) {
+        thread_wake(thread);
+    }
+}
+
+static ALWAYS_INLINE enum status send_locked(struct channel *channel, const struct source *source,
+                                             bool wait, struct thread **later)
+{
+    enum status status = claim(channel, source, wait);
 
     if (status != STATUS_OK) {
         return status;
     }
-    status = copy_from_user(space, channel->slot.page, buffer, count);
+    status = read_source(source, channel->slot.page);
     if (status != STATUS_OK) {
         pass_slot(channel);
-        event_log_of(EVENT_PASS, channel, 0, slot_state(channel));
+        log_slot(EVENT_PASS, channel, 0);
         return status;
     }
-    channel_slot_store(&channel->slot, count);
-    event_log_of(EVENT_SEND, channel, count, slot_state(channel));
-    event_send(&channel->receiver);
+    channel_slot_store(&channel->slot, source->count);
+    log_slot(EVENT_SEND, channel, source->count);
+    tell_receiver(channel, later);
     return STATUS_OK;
+}
+
+static ALWAYS_INLINE enum status send(struct channel *channel, const struct source *source,
+                                      bool wait, struct thread **later)
+{
+    lock_acquire(&channel->lock);
+    enum status status = send_locked(channel, source, wait, later);
+    lock_release(&channel->lock);
+    return status;
 }
 
 NOINLINE enum status channel_send(struct channel *channel, struct address_space *space,
@@ -94,14 +139,13 @@ NOINLINE enum status channel_send(struct channel *channel, struct address_space 
     if (count == 0 || count > CHANNEL_MESSAGE_MAXIMUM) {
         return STATUS_INVALID;
     }
-    lock_acquire(&channel->lock);
-    enum status status = send_locked(channel, space, buffer, (uint32_t)count, wait);
-    lock_release(&channel->lock);
-    return status;
+    const struct source source = {space, buffer, (uint32_t)count, 0};
+
+    return send(channel, &source, wait, NULL);
 }
 
-enum status channel_receive(struct channel *channel, struct address_space *space, uint64_t buffer,
-                            uint64_t capacity, uint64_t *count)
+static ALWAYS_INLINE enum status receive(struct channel *channel, struct address_space *space,
+                                         uint64_t buffer, uint64_t capacity, uint64_t *count)
 {
     uint32_t stored = 0;
 
@@ -112,11 +156,79 @@ enum status channel_receive(struct channel *channel, struct address_space *space
     }
     if (status == STATUS_OK) {
         pass_slot(channel);
-        event_log_of(EVENT_RECEIVE, channel, stored, slot_state(channel));
+        log_slot(EVENT_RECEIVE, channel, stored);
         *count = stored;
     }
     lock_release(&channel->lock);
     return status;
+}
+
+NOINLINE enum status channel_receive(struct channel *channel, struct address_space *space,
+                                     uint64_t buffer, uint64_t capacity, uint64_t *count)
+{
+    return receive(channel, space, buffer, capacity, count);
+}
+
+// -- exchanging -----------------------------------------------------------------------------------
+
+// True while arriving messages wake the running thread.
+static inline bool is_receiver(const struct channel *channel)
+{
+    return atomic_load_explicit(&channel->receiver.thread, memory_order_relaxed) ==
+           current_thread();
+}
+
+// Sleeps until there is a message for the running thread. A sender that stores one after it was
+// looked for, and whoever takes the binding away, wakes the thread: on this CPU once it sleeps, on
+// another one by the wake queue of this CPU, which takes from it once the thread sleeps. What it
+// took from there before, the look at the message came after.
+static inline enum status wait_for_message(struct channel *channel, struct thread **later)
+{
+    while (!channel_slot_full(&channel->slot)) {
+        if (UNLIKELY(!is_receiver(channel))) {
+            return STATUS_STATE;
+        }
+        if (UNLIKELY(thread_killed())) {
+            return STATUS_DEAD;
+        }
+        thread_sleep(*later);
+        *later = NULL;
+    }
+    return STATUS_OK;
+}
+
+enum status channel_exchange(struct channel *from, struct channel *to, struct address_space *space,
+                             uint64_t buffer, uint64_t bytes, uint64_t capacity, uint64_t *count)
+{
+    struct thread *later = NULL; // the receiver at `to`, to be woken
+    size_t room = capacity < CHANNEL_MESSAGE_MAXIMUM ? capacity : CHANNEL_MESSAGE_MAXIMUM;
+    const struct source source = {space, buffer, (uint32_t)bytes,
+                                  (uint32_t)(room > bytes ? room : bytes)};
+    enum status status = STATUS_OK;
+
+    if (bytes > CHANNEL_MESSAGE_MAXIMUM || room == 0) {
+        return STATUS_INVALID;
+    }
+    if (!is_receiver(from)) {
+        return STATUS_STATE;
+    }
+    status = bytes > 0 ? send(to, &source, true, &later) : check_source(&source);
+    while (status == STATUS_OK && (status = wait_for_message(from, &later)) == STATUS_OK &&
+           (status = receive(from, space, buffer, capacity, count)) == STATUS_EMPTY) {
+        status = STATUS_OK; // another thread took it
+    }
+    if (UNLIKELY(later != NULL)) {
+        thread_wake(later);
+    }
+    return status;
+}
+
+// Lets a thread that waits in channel_exchange see that it is not the receiver any more.
+static void wake_receiver(const struct channel *channel)
+{
+    if (channel->receiver.thread) {
+        thread_wake(channel->receiver.thread);
+    }
 }
 
 void channel_bind(struct channel *channel, uint32_t bit)
@@ -124,6 +236,7 @@ void channel_bind(struct channel *channel, uint32_t bit)
     uint32_t stored;
 
     lock_acquire(&channel->lock);
+    wake_receiver(channel);
     event_bind(&channel->receiver, bit);
     if (channel_slot_peek(&channel->slot, CHANNEL_MESSAGE_MAXIMUM, &stored) == STATUS_OK) {
         event_send(&channel->receiver);
@@ -134,6 +247,7 @@ void channel_bind(struct channel *channel, uint32_t bit)
 void channel_unbind(struct channel *channel, const struct process *process)
 {
     lock_acquire(&channel->lock);
+    wake_receiver(channel);
     event_unbind(&channel->receiver, process);
     lock_release(&channel->lock);
 }

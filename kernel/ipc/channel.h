@@ -32,6 +32,14 @@ MUST_CHECK enum status channel_send(struct channel *channel, struct address_spac
 MUST_CHECK enum status channel_receive(struct channel *channel, struct address_space *space,
                                        uint64_t buffer, uint64_t capacity, uint64_t *count);
 
+// Sends `bytes` (0: none) of `buffer` to channel `to` as channel_send does, waiting, then sleeps
+// until channel `from` has a message, and receives it as channel_receive does. Before anything is
+// sent: STATUS_STATE: `from` is not bound to the running thread; STATUS_INVALID; STATUS_FAULT: also
+// when what a message takes of `capacity` is not writable.
+MUST_CHECK enum status channel_exchange(struct channel *from, struct channel *to,
+                                        struct address_space *space, uint64_t buffer,
+                                        uint64_t bytes, uint64_t capacity, uint64_t *count);
+
 // From now on each arriving message sets event bit `bit` of the running thread; so does one that
 // is there already.
 void channel_bind(struct channel *channel, uint32_t bit);

@@ -13,23 +13,25 @@ bool channel_slot_claim(struct channel_slot *slot)
 
 void channel_slot_store(struct channel_slot *slot, uint32_t count)
 {
-    slot->count = count;
+    atomic_store_explicit(&slot->count, count, memory_order_relaxed);
 }
 
 enum status channel_slot_peek(const struct channel_slot *slot, size_t capacity, uint32_t *count)
 {
-    if (!slot->busy || slot->count == 0) {
+    uint32_t stored = atomic_load_explicit(&slot->count, memory_order_relaxed);
+
+    if (!slot->busy || stored == 0) {
         return STATUS_EMPTY;
     }
-    if (slot->count > capacity) {
+    if (stored > capacity) {
         return STATUS_TOO_SMALL;
     }
-    *count = slot->count;
+    *count = stored;
     return STATUS_OK;
 }
 
 void channel_slot_finish(struct channel_slot *slot, bool sender_woken)
 {
-    slot->count = 0;
+    atomic_store_explicit(&slot->count, 0, memory_order_relaxed);
     slot->busy = sender_woken;
 }

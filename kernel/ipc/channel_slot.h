@@ -6,6 +6,7 @@
 //   busy 1, count 0     handed to a woken sender that has not stored its message yet
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,7 +17,7 @@
 
 struct channel_slot {
     uint8_t *page;
-    uint32_t count;
+    _Atomic uint32_t count; // may be looked at without the lock
     uint32_t busy;
 };
 
@@ -69,6 +70,18 @@ void channel_slot_store(struct channel_slot *slot, uint32_t count);
 */
 MUST_CHECK enum status channel_slot_peek(const struct channel_slot *slot, size_t capacity,
                                          uint32_t *count);
+
+// True when there is something to receive. Without the lock: at the time of the look.
+/*@
+  requires channel_slot_valid(slot);
+  terminates \true;
+  assigns \nothing;
+  ensures \result <==> slot->count > 0;
+*/
+static inline bool channel_slot_full(const struct channel_slot *slot)
+{
+    return atomic_load_explicit(&slot->count, memory_order_relaxed) > 0;
+}
 
 // Ends a receive: the message is gone. `sender_woken`: the slot passes straight to that sender and
 // stays busy.

@@ -72,8 +72,8 @@ static NOINLINE enum status copy_pages(struct address_space *space, uint64_t use
 }
 
 // The usual case is that all lies in one page.
-static inline enum status copy(struct address_space *space, uint64_t user, uint8_t *kernel,
-                               size_t size, bool writable, enum direction direction)
+static ALWAYS_INLINE enum status copy(struct address_space *space, uint64_t user, uint8_t *kernel,
+                                      size_t size, bool writable, enum direction direction)
 {
     if (UNLIKELY(size > PAGE_SIZE - user % PAGE_SIZE || size == 0)) {
         return copy_pages(space, user, kernel, size, writable, direction);
@@ -93,9 +93,20 @@ enum status copy_from_user(struct address_space *space, void *destination, uint6
     return copy(space, source, destination, size, false, FROM_USER);
 }
 
+ALWAYS_INLINE enum status copy_from_writable(struct address_space *space, void *destination,
+                                             uint64_t source, size_t size, size_t room)
+{
+    // What lies in the page from which it copies is checked there.
+    enum status status = UNLIKELY(room > PAGE_SIZE - source % PAGE_SIZE)
+                             ? user_range_check(space, source, room, true)
+                             : STATUS_OK;
+
+    return status == STATUS_OK ? copy(space, source, destination, size, true, FROM_USER) : status;
+}
+
 // With TO_USER the kernel's side is only read.
-enum status copy_to_user(struct address_space *space, uint64_t destination, const void *source,
-                         size_t size)
+ALWAYS_INLINE enum status copy_to_user(struct address_space *space, uint64_t destination,
+                                       const void *source, size_t size)
 {
     return copy(space, destination, (uint8_t *)(uintptr_t)source, size, true, TO_USER);
 }

@@ -14,6 +14,9 @@
 // has been copied. `size` 0 is STATUS_OK anywhere in the user's half, mapped or not.
 MUST_CHECK enum status copy_from_user(struct address_space *space, void *destination,
                                       uint64_t source, size_t size);
+// The same if also `room` bytes at `source`, at least `size`, are writable.
+MUST_CHECK enum status copy_from_writable(struct address_space *space, void *destination,
+                                          uint64_t source, size_t size, size_t room);
 MUST_CHECK enum status copy_to_user(struct address_space *space, uint64_t destination,
                                     const void *source, size_t size);
 

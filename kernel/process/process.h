@@ -15,6 +15,8 @@
 #include "kernel/process/handle_table.h"
 #include "kernel/thread/thread.h"
 
+struct channel;
+
 struct process {
     struct object object; // references: itself while alive, and handles
 
@@ -94,9 +96,12 @@ MUST_CHECK enum status process_handle_get(struct process *process, uint64_t numb
 
 // The same with a reference of the caller's to counted objects, dropped with handle_release. A
 // container handle whose container was revoked is STATUS_DEAD. take_any: whatever may be passed to
-// a new process (channels, modules, containers), else STATUS_DENIED.
+// a new process (channels, modules, containers), else STATUS_DENIED. take_channels: two at once.
 MUST_CHECK enum status process_handle_take(struct process *process, uint64_t number,
                                            enum handle_kind kind, struct handle *handle);
+MUST_CHECK enum status process_handle_take_channels(struct process *process,
+                                                    const uint64_t numbers[2],
+                                                    struct channel *channels[2]);
 MUST_CHECK enum status process_handle_take_any(struct process *process, uint64_t number,
                                                struct handle *handle);
 void handle_release(const struct handle *handle);

@@ -59,6 +59,27 @@ enum status process_handle_take(struct process *process, uint64_t number, enum h
                                                            : status;
 }
 
+enum status process_handle_take_channels(struct process *process, const uint64_t numbers[2],
+                                         struct channel *channels[2])
+{
+    struct handle handles[2];
+
+    lock_acquire(&process->lock);
+    enum status status =
+        handle_table_get(&process->handles, numbers[0], HANDLE_CHANNEL, &handles[0]);
+    if (status == STATUS_OK) {
+        status = handle_table_get(&process->handles, numbers[1], HANDLE_CHANNEL, &handles[1]);
+    }
+    if (status == STATUS_OK) {
+        for (uint32_t i = 0; i < 2; i++) {
+            channels[i] = handles[i].object;
+            object_acquire(&channels[i]->object);
+        }
+    }
+    lock_release(&process->lock);
+    return status;
+}
+
 enum status process_handle_get(struct process *process, uint64_t number, enum handle_kind kind,
                                void **object)
 {

@@ -165,9 +165,8 @@ void scheduler_reap(void)
 }
 
 // Makes this CPU use the page table of `space` (null: the kernel's own) in place of another one.
-static NOINLINE void load_space(struct address_space *space)
+static inline void load_space(struct scheduler *scheduler, struct address_space *space)
 {
-    struct scheduler *scheduler = this_scheduler();
     struct address_space *before = scheduler->space;
 
     if (space) {
@@ -182,23 +181,25 @@ static NOINLINE void load_space(struct address_space *space)
 
 void scheduler_leave_space(void)
 {
-    if (this_scheduler()->space) {
-        load_space(NULL);
+    struct scheduler *scheduler = this_scheduler();
+
+    if (scheduler->space) {
+        load_space(scheduler, NULL);
     }
 }
 
 // Loads what the next thread needs in ring 3: page table, kernel stack, an FPU trap, and the timer
-// if it might fire too late.
-static void load_context(struct scheduler *scheduler, struct thread *thread)
+// if it might fire too late. `alone`: no other thread is ready.
+static inline void load_context(struct scheduler *scheduler, struct thread *thread, bool alone)
 {
     struct address_space *space = thread->process ? &thread->process->space : NULL;
 
     if (space != scheduler->space) {
-        load_space(space);
+        load_space(scheduler, space);
     }
     if (space) {
         if (thread->vcpu || deadline_queue_next(&scheduler->sleepers) < scheduler->armed ||
-            (scheduler->turn_end < scheduler->armed &&
+            (!alone && scheduler->turn_end < scheduler->armed &&
              share_waits(&scheduler->ready, thread->priority))) {
             scheduler->attention |= ATTENTION_TIMER;
         }
@@ -206,6 +207,29 @@ static void load_context(struct scheduler *scheduler, struct thread *thread)
                              kernel_stack_start(stack_slot_address(thread->stack.slot)));
         fpu_guard();
     }
+}
+
+// Goes on as `to` at TSC `now`; `from` is in the queue it belongs in, if in any. `alone`: no third
+// one is ready.
+static ALWAYS_INLINE void switch_threads(struct scheduler *scheduler, struct thread *from,
+                                         struct thread *to, uint64_t now, bool alone)
+{
+    event_log(EVENT_RUN, to->number, 0, 0);
+    from->left = now;
+    to->away += now - to->left;
+    load_context(scheduler, to, alone);
+    switch_context(&from->saved_rsp, to->saved_rsp);
+    if (UNLIKELY(scheduler->dead != NULL)) {
+        scheduler_reap();
+    }
+}
+
+static inline void set_running(struct scheduler *scheduler, struct thread *thread, uint64_t now)
+{
+    thread->state = THREAD_RUNNING;
+    scheduler->running = thread;
+    begin_turn(scheduler, now);
+    scheduler->attention = thread_is_killed(thread) ? ATTENTION_YIELD : 0;
 }
 
 void scheduler_switch(struct scheduler *scheduler)
@@ -221,22 +245,32 @@ void scheduler_switch(struct scheduler *scheduler)
     }
     struct queue_node *node = share_pop(&scheduler->ready);
     struct thread *to = node ? CONTAINER_OF(node, struct thread, run) : &scheduler->idle;
-    to->state = THREAD_RUNNING;
-    scheduler->running = to;
-    begin_turn(scheduler, now);
-    scheduler->attention = thread_is_killed(to) ? ATTENTION_YIELD : 0;
+    set_running(scheduler, to, now);
     if (to == from) {
         scheduler->attention |= ATTENTION_TIMER;
         return;
     }
-    event_log(EVENT_RUN, to->number, 0, 0);
-    from->left = now;
-    to->away += now - to->left;
-    load_context(scheduler, to);
-    switch_context(&from->saved_rsp, to->saved_rsp);
-    if (UNLIKELY(scheduler->dead != NULL)) {
-        scheduler_reap();
+    switch_threads(scheduler, from, to, now, false);
+}
+
+bool scheduler_hand_over(struct scheduler *scheduler, struct thread *to)
+{
+    struct thread *from = scheduler->running;
+
+    // One that has not run yet, or has a deadline, is for thread_wake.
+    if (to->state != THREAD_SLEEPING || !to->left || to->deadline.queued ||
+        share_waits(&scheduler->ready, 0)) {
+        return false;
     }
+    lock_note_none_held();
+    uint64_t now = tsc_read();
+    from->state = THREAD_SLEEPING;
+    event_log(EVENT_SLEEP, 0, 0, 0);
+    event_log(EVENT_WAKE, to->number, 0, 0);
+    share_hand_over(&scheduler->ready, from->share, now - scheduler->since, to->share, to->turn);
+    set_running(scheduler, to, now);
+    switch_threads(scheduler, from, to, now, true);
+    return true;
 }
 
 static struct thread *take_woken(struct scheduler *scheduler)

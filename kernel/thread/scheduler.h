@@ -74,6 +74,10 @@ void scheduler_assign_share(struct thread *thread);
 // if its state is RUNNING.
 void scheduler_switch(struct scheduler *scheduler);
 
+// The running thread sleeps and `to`, a sleeping thread of this CPU, runs at once, as if it had
+// been woken before: if no other one is ready, else nothing happens and the result is false.
+MUST_CHECK bool scheduler_hand_over(struct scheduler *scheduler, struct thread *to);
+
 // Loads the kernel's own page table: the running thread is ending, and its process with it.
 void scheduler_leave_space(void);
 

@@ -32,11 +32,3 @@ struct share *share_next(struct share_queue *queue)
     }
     return queue->holder;
 }
-
-bool share_waits(const struct share_queue *queue, uint32_t priority)
-{
-    const struct share *holder = queue->holder;
-
-    return (priority < PRIORITY_COUNT && queue->shares[SHARE_URGENT].ready.head) ||
-           (priority == 0 && (queue->turns.head || (holder && holder->ready.head)));
-}

@@ -69,8 +69,33 @@ static inline struct queue_node *share_pop(struct share_queue *queue)
     return queue_pop(&share->ready);
 }
 
+// While no thread is ready, `from` has run for `ticks`, and what runs next is a thread of `to` that
+// has just been woken: the same as if that one had been pushed and popped, and `from` owes nobody.
+static inline void share_hand_over(struct share_queue *queue, struct share *from, uint64_t ticks,
+                                   struct share *to, uint64_t turn)
+{
+    from->budget -= (int64_t)ticks;
+    if (from->budget <= 0) {
+        from->budget = from->turn_ticks;
+    }
+    to->turn_ticks = (int64_t)turn;
+    if (queue->holder != to && to != &queue->shares[SHARE_URGENT]) {
+        to->budget = (to->budget < 0 ? to->budget : 0) + to->turn_ticks;
+        queue->holder = to;
+    }
+    if (to->budget <= 0) {
+        to->budget = to->turn_ticks;
+    }
+}
+
 // True when a thread of at least `priority` is ready.
-bool share_waits(const struct share_queue *queue, uint32_t priority);
+static inline bool share_waits(const struct share_queue *queue, uint32_t priority)
+{
+    const struct share *holder = queue->holder;
+
+    return (priority < PRIORITY_COUNT && queue->shares[SHARE_URGENT].ready.head) ||
+           (priority == 0 && (queue->turns.head || (holder && holder->ready.head)));
+}
 
 // The share has run for `ticks` of its turn.
 static inline void share_charge(struct share *share, uint64_t ticks)

@@ -203,6 +203,26 @@ uint64_t thread_take_events(void)
     return atomic_exchange_explicit(&thread->events, 0, memory_order_acquire);
 }
 
+static void sleep_now(struct scheduler *scheduler)
+{
+    scheduler->running->state = THREAD_SLEEPING;
+    event_log(EVENT_SLEEP, 0, 0, 0);
+    scheduler_switch(scheduler);
+}
+
+void thread_sleep(struct thread *next)
+{
+    struct scheduler *scheduler = this_scheduler();
+
+    if (next) {
+        if (scheduler_hand_over(scheduler, next)) {
+            return;
+        }
+        thread_wake(next);
+    }
+    sleep_now(scheduler);
+}
+
 uint64_t thread_sleep_until_event(uint64_t deadline)
 {
     struct scheduler *scheduler = this_scheduler();
@@ -215,9 +235,7 @@ uint64_t thread_sleep_until_event(uint64_t deadline)
         if (deadline != DEADLINE_NONE) {
             deadline_queue_insert(&scheduler->sleepers, &thread->deadline, deadline);
         }
-        thread->state = THREAD_SLEEPING;
-        event_log(EVENT_SLEEP, 0, 0, 0);
-        scheduler_switch(scheduler);
+        sleep_now(scheduler);
     }
     return bits;
 }
@@ -230,7 +248,8 @@ void event_bind(struct event_binding *binding, uint32_t bit)
     struct thread *thread = current_thread();
 
     object_acquire(&thread->object);
-    *binding = (struct event_binding){thread, 1ull << bit};
+    atomic_store_explicit(&binding->thread, thread, memory_order_relaxed);
+    binding->bits = 1ull << bit;
     if (before) {
         object_release(&before->object);
     }
@@ -241,15 +260,28 @@ void event_unbind(struct event_binding *binding, const struct process *process)
     struct thread *thread = binding->thread;
 
     if (thread && thread->process == process) {
-        binding->thread = NULL;
+        atomic_store_explicit(&binding->thread, NULL, memory_order_relaxed);
         object_release(&thread->object);
     }
 }
 
+struct thread *event_mark(const struct event_binding *binding)
+{
+    struct thread *thread = binding->thread;
+
+    if (thread) {
+        // Pairs with the exchange in thread_take_events.
+        atomic_fetch_or_explicit(&thread->events, binding->bits, memory_order_release);
+    }
+    return thread;
+}
+
 void event_send(const struct event_binding *binding)
 {
-    if (binding->thread) {
-        thread_signal(binding->thread, binding->bits);
+    struct thread *thread = event_mark(binding);
+
+    if (thread) {
+        thread_wake(thread);
     }
 }
 

@@ -109,6 +109,12 @@ void thread_yield(void);
 // thread was killed.
 uint64_t thread_sleep_until_event(uint64_t deadline);
 
+// Wakes `next` (null: nobody), a thread of this CPU, and sleeps until thread_wake, thread_signal or
+// thread_kill; the CPU goes straight to `next` where no other thread is ready. Who looks for a
+// reason to sleep, and at thread_killed, and then sleeps loses no wake-up: until the thread sleeps,
+// its CPU does nothing else.
+void thread_sleep(struct thread *next);
+
 // Takes the pending event bits of the running thread without sleeping.
 uint64_t thread_take_events(void);
 
@@ -117,7 +123,8 @@ void thread_signal(struct thread *thread, uint64_t bits);
 
 // Who is told of something: a thread, by event bits. Guarded by the lock of what it belongs to.
 struct event_binding {
-    struct thread *thread; // holds a reference; null: nobody
+    struct thread *_Atomic thread; // holds a reference; null: nobody. A thread may see without the
+                                   // lock whether it is bound itself
     uint64_t bits;
 };
 
@@ -126,6 +133,9 @@ void event_bind(struct event_binding *binding, uint32_t bit);
 
 // Ends the binding if it is of a thread of `process`, which is going away.
 void event_unbind(struct event_binding *binding, const struct process *process);
+
+// Sets the event bits of who is bound, and returns who that is, or null; it is still to be woken.
+struct thread *event_mark(const struct event_binding *binding);
 
 // Tells who is bound, if anybody is.
 void event_send(const struct event_binding *binding);

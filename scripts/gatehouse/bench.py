@@ -27,10 +27,17 @@ EXITS = {
     "first_touch": (6200, 1500), "x2apic_eoi": (1176, 150), "x2apic_self_ipi": (4082, 600),
     "tsc_deadline": (1306, 300), "halt_wake": (4694, 1000),
 }
+# What the two kinds of round trip consist of.
+ROUND_TRIP = """\
+  a round trip is a byte to another process on the same CPU, and its answer: on each side one
+  channel_exchange, which sends, sleeps until a message is there and receives it, and one switch of
+  threads and page tables; ..._page: 4096 bytes; ..._events: channel_send, event_wait and
+  channel_receive instead"""
 # Operation: target, as test/emulator/kernel_bench.c and user_bench print them.
 KERNEL = {
     "lock_unlock": 12, "null_system_call": 90, "thread_switch": 120, "page_allocate_free": 60,
     "page_allocate_free_zeroed": None, "channel_round_trip": 900, "channel_round_trip_page": None,
+    "channel_round_trip_events": None,
 }
 _STOP = re.compile(rb"Next at t=(\d+)")
 
@@ -203,7 +210,7 @@ def kernel_table(result):
         verdict = "" if None in (target, ticks) else "  met" if ticks <= target else "  missed"
         lines.append(f"  {name:28}{'-' if ticks is None else ticks:>8}{target or '-':>8}{verdict}")
     counts = sorted({count for curve in result["curves"].values() for count in curve})
-    lines += ["", "among so many objects of their kind",
+    lines += [ROUND_TRIP, "", "among so many objects of their kind",
               f"  {'':28}" + "".join(f"{count:>8}" for count in counts)]
     for name, curve in result["curves"].items():
         lines.append(f"  {name:28}" + "".join(f"{curve.get(count, '-'):>8}" for count in counts))

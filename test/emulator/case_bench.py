@@ -30,5 +30,7 @@ def test_kernel_costs():
     kernel = _bench("kernel")
     assert kernel["ticks"]["lock_unlock"] <= 12, kernel
     assert kernel["ticks"]["null_system_call"] <= 90, kernel
-    assert kernel["ticks"].keys() >= {"thread_switch", "page_allocate_free", "channel_round_trip"}
+    assert kernel["ticks"]["channel_round_trip"] <= 900, kernel
+    assert kernel["ticks"]["channel_round_trip_events"] <= 1850, kernel
+    assert kernel["ticks"].keys() >= {"thread_switch", "page_allocate_free"}
     assert "10" in kernel["curves"]["channel_send_receive"], kernel

@@ -9,6 +9,13 @@
  * A sender that finds the slot taken publishes "asleep" before it frees the lock; the receiver wakes
  * it through its processor's wake queue. -DBROKEN is the twin that must fail: it frees the lock
  * first and goes to sleep afterwards, so that the wake-up in between finds nobody asleep.
+ *
+ * The receiver waits as in channel_exchange: it looks at the count without the lock, and sleeps where
+ * there is none. A sender wakes it through the wake queue of its processor, or, on the same one (the
+ * first sender is there), later, before that processor does anything else. What is in the queue is
+ * taken while the receiver sleeps, or between two of its calls: then it is not asleep, and nothing
+ * happens. -DBROKEN_RECEIVER is the twin whose processor serves the queue between the look and the
+ * sleep.
  */
 #define SENDERS 3
 #define MESSAGES 2 /* per sender */
@@ -26,9 +33,16 @@ chan waiters = [SENDERS] of { byte }; /* condition.waiters */
 
 byte expected[SENDERS]; /* the number of the next message of each sender */
 byte received = 0;
+bool receiver_asleep = false; /* its thread.state == THREAD_SLEEPING */
+bool receiver_queued = false; /* its thread.wake_pending */
+bool cpu_taken = false;       /* its processor runs it or the first sender in the kernel */
 byte handed = SENDERS;  /* the sender that owns a slot handed over; SENDERS: nobody */
 
 inline lock()   { atomic { !locked -> locked = true } }
+inline enter_cpu() { atomic { !cpu_taken -> cpu_taken = true } } /* interrupts are off from here */
+inline leave_cpu() { assert(cpu_taken); cpu_taken = false }
+inline enter_own(who) { if :: who == 0 -> enter_cpu() :: who != 0 -> skip fi }
+inline leave_own(who) { if :: who == 0 -> leave_cpu() :: who != 0 -> skip fi }
 inline unlock() { assert(locked); locked = false }
 
 proctype sender(byte me)
@@ -37,6 +51,7 @@ proctype sender(byte me)
 
     do
     :: number < MESSAGES ->
+        enter_own(me);
         lock();
         if
         /* kernel/ipc/channel_slot.c: if (slot->busy) { return false; } slot->busy = 1; return true; */
@@ -58,18 +73,31 @@ proctype sender(byte me)
                 unlock();
 #endif
                 /* off the CPU; only this CPU takes the thread out of its sleep, from its wake queue */
+                leave_own(me);
                 !asleep[me];
+                enter_own(me);
                 lock()
             od;
             assert(handed == me);
             handed = SENDERS
         fi;
         assert(busy && count == 0);
-        /* kernel/ipc/channel.c: channel_slot_store(&channel->slot, count); */
+        /* kernel/ipc/channel.c: channel_slot_store(&channel->slot, source->count); */
         content_sender = me;
         content_number = number;
         count = 1;
+        if
+        /* kernel/ipc/channel.c: if (thread && later && thread->cpu == this_cpu()->id) { *later = thread; */
+        :: me == 0 -> skip
+        /* kernel/ipc/channel.c: } else if (thread) { thread_wake(thread); */
+        :: me != 0 -> receiver_queued = true
+        fi;
         unlock();
+        if
+        /* kernel/thread/thread.c: if (scheduler_hand_over(scheduler, next)) { return; } thread_wake(next); */
+        :: me == 0 -> receiver_asleep = false; leave_cpu()
+        :: me != 0 -> skip
+        fi;
         number++
     :: else -> break
     od
@@ -86,13 +114,39 @@ end:
     od
 }
 
+/* The receiver's processor serves its wake queue where interrupts are on: between two calls, or while
+ * nobody runs there. */
+active proctype receiver_queue()
+{
+end:
+    do
+    :: atomic { receiver_queued && !cpu_taken ->
+        receiver_queued = false;
+        receiver_asleep = false }
+    od
+}
+
 active proctype receiver()
 {
     byte who;
 
     do
     :: received < SENDERS * MESSAGES ->
-        count > 0; /* its event bit: a message is there */
+        enter_cpu();
+        do
+        /* kernel/ipc/channel.c: while (!channel_slot_full(&channel->slot)) { */
+        :: count > 0 -> break
+        :: else ->
+#ifdef BROKEN_RECEIVER
+            leave_cpu(); /* interrupts on, between the look and the sleep */
+            enter_cpu();
+#endif
+            /* kernel/thread/thread.c: scheduler->running->state = THREAD_SLEEPING; */
+            receiver_asleep = true;
+            leave_cpu();
+            !receiver_asleep;
+            enter_cpu()
+        od;
         lock();
         if
         :: count > 0 ->
@@ -101,7 +155,7 @@ active proctype receiver()
             received++;
             count = 0;
             if
-            /* kernel/ipc/channel.c: channel_slot_finish(&channel->slot, condition_wake_one(&channel->senders)); */
+            /* kernel/ipc/channel.c: channel_slot_finish(&channel->slot, channel->senders.waiters.head && condition_wake_one(&channel->senders)); */
             :: waiters ? who ->
                 /* kernel/thread/condition.c: waiter->woken = true; */
                 woken[who] = true;
@@ -116,7 +170,8 @@ active proctype receiver()
             fi
         :: else -> skip
         fi;
-        unlock()
+        unlock();
+        leave_cpu()
     :: else -> break
     od;
     assert(!busy && count == 0)

@@ -153,6 +153,20 @@ enum spec_rule ipc_receive_body_spec(const struct spec_machine *now, uint32_t cp
     return SPEC_ALLOWED;
 }
 
+enum spec_rule channel_exchange_spec(uint64_t bytes, uint64_t capacity, bool bound,
+                                     uint64_t writable)
+{
+    uint64_t room = capacity < MESSAGE_MAXIMUM ? capacity : MESSAGE_MAXIMUM;
+
+    if (bytes > MESSAGE_MAXIMUM || capacity == 0) {
+        return EXCHANGE_COUNT;
+    }
+    if (!bound) {
+        return EXCHANGE_BOUND;
+    }
+    return bytes > writable || room > writable ? EXCHANGE_RANGE : SPEC_ALLOWED;
+}
+
 uint32_t spec_longest_waiting(const struct spec_machine *now, uint32_t condition)
 {
     uint32_t found = SPEC_NONE;

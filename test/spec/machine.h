@@ -157,6 +157,11 @@ enum spec_rule ipc_send_body_spec(const struct spec_machine *now, uint32_t cpu, 
 enum spec_rule ipc_receive_body_spec(const struct spec_machine *now, uint32_t cpu, uint32_t channel,
                                      uint64_t capacity, uint64_t writable,
                                      struct spec_machine *next, uint64_t *received);
+// What an exchange refuses before it sends: `bytes` (0: none) and `capacity` at a buffer of which
+// cur may write `writable` bytes; `bound`: messages of the channel to receive from wake cur. Then
+// it is a send, a sleep for events until a message is stored, and a receive.
+enum spec_rule channel_exchange_spec(uint64_t bytes, uint64_t capacity, bool bound,
+                                     uint64_t writable);
 // The end of a receive: wakes the sender that waits longest (`woken`: SPEC_NONE when none waits)
 // and hands it the slot, or frees the slot.
 enum spec_rule channel_pass_spec(const struct spec_machine *now, uint32_t cpu, uint32_t channel,

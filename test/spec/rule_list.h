@@ -74,6 +74,9 @@
     X(RECEIVE_EMPTY, SPEC_CHANNEL, "ipc_receive_body", STATUS_EMPTY, "a message is stored")        \
     X(RECEIVE_SMALL, SPEC_CHANNEL, "ipc_receive_body", STATUS_TOO_SMALL, "the message fits")       \
     X(RECEIVE_RANGE, SPEC_CHANNEL, "ipc_receive_body", STATUS_FAULT, "all bytes writable by cur")  \
+    X(EXCHANGE_COUNT, SPEC_CHANNEL, "exchange", STATUS_INVALID, "0 to 4096 bytes, a capacity")     \
+    X(EXCHANGE_BOUND, SPEC_CHANNEL, "exchange", STATUS_STATE, "cur is told of its messages")       \
+    X(EXCHANGE_RANGE, SPEC_CHANNEL, "exchange", STATUS_FAULT, "all of the buffer writable")        \
     X(PASS_EMPTIED, SPEC_CHANNEL, "receive", SPEC_PANIC, "the slot is taken and emptied")          \
     X(PASS_WOKEN, SPEC_CHANNEL, "receive", SPEC_PANIC, "who waits longest is woken")
 

@@ -170,6 +170,13 @@ MUST_CHECK static inline int64_t channel_receive(uint32_t channel, void *buffer,
     return system_call(SYS_CHANNEL_RECEIVE, channel, user_address(buffer), capacity, 0, 0);
 }
 
+// Sends `bytes` (0: none) to channel `to` and waits for a message of `from`, in the same buffer.
+MUST_CHECK static inline int64_t channel_exchange(uint32_t from, uint32_t to, void *buffer,
+                                                  uint64_t bytes, uint64_t capacity)
+{
+    return system_call(SYS_CHANNEL_EXCHANGE, from, to, user_address(buffer), bytes, capacity);
+}
+
 MUST_CHECK static inline enum status channel_bind(uint32_t channel, uint32_t bit)
 {
     return call_status(system_call(SYS_CHANNEL_BIND, channel, bit, 0, 0, 0));

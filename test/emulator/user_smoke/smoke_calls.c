@@ -95,6 +95,61 @@ static void check_channel(void)
     expect("close", handle_close(channel), STATUS_OK);
 }
 
+static uint64_t exchange_channels;
+
+// Answers on one channel what comes on the other, twice as much, until a message of one byte.
+static void answer(uint64_t argument)
+{
+    static uint8_t buffer[4096];
+    uint32_t from = (uint32_t)exchange_channels;
+    uint32_t to = (uint32_t)(exchange_channels >> 32);
+    int64_t count = 0;
+
+    (void)argument;
+    expect("bind", channel_bind(from, 5), STATUS_OK);
+    do {
+        count = channel_exchange(from, to, buffer, (uint64_t)count * 2, sizeof(buffer));
+    } while (count > 1);
+    expect("last", count, 1);
+    (void)thread_exit();
+}
+
+static void check_exchange(void)
+{
+    static uint8_t buffer[4097];
+    static ALIGNED(16) uint8_t stack[8192];
+    uint32_t from = (uint32_t)channel_create();
+    uint32_t to = (uint32_t)channel_create();
+
+    expect("not bound", channel_exchange(from, to, buffer, 1, 4096), -STATUS_STATE);
+    expect("bind", channel_bind(from, 9), STATUS_OK);
+    expect("too much", channel_exchange(from, to, buffer, 4097, 4096), -STATUS_INVALID);
+    expect("no room", channel_exchange(from, to, buffer, 1, 0), -STATUS_INVALID);
+    expect("not ours", channel_exchange(from, to, (void *)KERNEL_ADDRESS, 1, 1), -STATUS_FAULT);
+    expect("not writable", channel_exchange(from, to, (void *)0x400000, 1, 1), -STATUS_FAULT);
+    expect("no channel", channel_exchange(100, to, buffer, 1, 4096), -STATUS_NOT_FOUND);
+    expect("no channel", channel_exchange(from, 100, buffer, 1, 4096), -STATUS_NOT_FOUND);
+    expect("no channel", channel_exchange(from, HANDLE_SELF_PROCESS, buffer, 1, 4096),
+           -STATUS_DENIED);
+    expect("nothing sent", channel_receive(to, buffer, 4096), -STATUS_EMPTY);
+    expect("to itself", channel_exchange(from, from, buffer, 7, 4096), 7);
+    expect("too small", channel_exchange(from, from, buffer, 8, 7), -STATUS_TOO_SMALL);
+    expect("there already", channel_exchange(from, 100, buffer, 0, 4096), 8);
+    exchange_channels = to | (uint64_t)from << 32;
+    int64_t thread = thread_create(answer, stack + 8184, 0);
+    expect("thread", thread > 0, 1);
+    for (uint64_t i = 2; i <= 2048; i++) {
+        memset(buffer, (int)i, i);
+        expect("answer", channel_exchange(from, to, buffer, i, 4096), (int64_t)i * 2);
+        expect("contents", buffer[0] == (uint8_t)i && buffer[i - 1] == (uint8_t)i, 1);
+    }
+    expect("end", channel_send(to, buffer, 1), 1);
+    expect("events", (int64_t)event_wait(0), 1 << 9);
+    expect("close", handle_close((uint32_t)thread), STATUS_OK);
+    expect("close", handle_close(from), STATUS_OK);
+    expect("close", handle_close(to), STATUS_OK);
+}
+
 static void check_serial(void)
 {
     uint8_t bytes[8];
@@ -162,6 +217,7 @@ void test_calls(void)
     check_pointers();
     check_handles();
     check_channel();
+    check_exchange();
     check_containers();
     check_serial();
     check_serial_ring();

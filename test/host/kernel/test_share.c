@@ -243,6 +243,68 @@ static void test_renewed_turn_owes_nothing(void **state)
     assert_int_equal(queue.shares[0].budget, SLICE);
 }
 
+// -- handing over ---------------------------------------------------------------------------------
+
+static void assert_same_shares(const struct share_queue *left, const struct share_queue *right,
+                               uint32_t count)
+{
+    assert_int_equal(left->holder ? left->holder - left->shares : -1,
+                     right->holder ? right->holder - right->shares : -1);
+    assert_null(left->turns.head);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct share *a = &left->shares[i == 0 ? SHARE_URGENT : i];
+        const struct share *b = &right->shares[i == 0 ? SHARE_URGENT : i];
+
+        assert_int_equal(a->budget, b->budget);
+        assert_int_equal(a->turn_ticks, b->turn_ticks);
+        assert_null(a->ready.head);
+        assert_null(b->ready.head);
+    }
+}
+
+// The running thread of `from` wakes the only other one, of `to`, and sleeps: as a scheduler does
+// it.
+static void wake_and_switch(struct share *from, uint64_t ticks, struct share *to, uint64_t turn)
+{
+    struct queue_node node = {0};
+
+    share_charge(from, ticks);
+    if (from->budget <= 0) {
+        share_renew(from); // it had the CPU to itself
+    }
+    share_push(&queue, to, turn, &node);
+    assert_ptr_equal(share_pop(&queue), &node);
+}
+
+static void test_handing_over_is_waking_and_switching(void **state)
+{
+    static struct share_queue other;
+    uint64_t random = 7;
+    const uint32_t shares = 4;
+
+    (void)state;
+    begin_world();
+    other = queue;
+    for (uint32_t i = 0; i < shares; i++) {
+        queue.shares[i == 0 ? SHARE_URGENT : i].turn_ticks = SLICE;
+        other.shares[i == 0 ? SHARE_URGENT : i].turn_ticks = SLICE;
+    }
+    for (uint32_t round = 0; round < 100000; round++) {
+        uint32_t from = next_random(&random) % shares;
+        uint32_t to = next_random(&random) % shares;
+        uint64_t ticks = next_random(&random) % (3 * SLICE);
+        uint64_t turn = 1 + next_random(&random) % (2 * SLICE);
+
+        from = from == 0 ? SHARE_URGENT : from;
+        to = to == 0 ? SHARE_URGENT : to;
+        wake_and_switch(&queue.shares[from], ticks, &queue.shares[to], turn);
+        share_hand_over(&other, &other.shares[from], ticks, &other.shares[to], turn);
+        assert_same_shares(&queue, &other, shares);
+        share_charge(&queue.shares[to], turn * 2); // so that some owe ticks
+        share_charge(&other.shares[to], turn * 2);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,6 +315,7 @@ int main(void)
         cmocka_unit_test(test_urgent_threads_go_first),
         cmocka_unit_test(test_an_interrupted_turn_goes_on),
         cmocka_unit_test(test_renewed_turn_owes_nothing),
+        cmocka_unit_test(test_handing_over_is_waking_and_switching),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,7 +67,7 @@ static enum spec_rule step_slot(uint32_t cpu, uint32_t channel)
     uint64_t bytes = any_bytes();
     uint32_t word;
 
-    switch (lockstep_below(5)) {
+    switch (lockstep_below(6)) {
     case 0:
         return get_sync_chan_busy_spec(&machine, cpu, channel, &word);
     case 1: // a message that is there stays
@@ -79,6 +79,8 @@ static enum spec_rule step_slot(uint32_t cpu, uint32_t channel)
         return channel_claim_spec(&machine, cpu, channel, &machine);
     case 3:
         return ipc_send_body_spec(&machine, cpu, channel, bytes, any_bytes(), &machine);
+    case 4:
+        return channel_exchange_spec(bytes, any_bytes(), lockstep_chance(70), any_bytes());
     default:
         return ipc_receive_body_spec(&machine, cpu, channel, bytes, any_bytes(), &machine, &bytes);
     }

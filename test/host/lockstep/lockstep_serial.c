@@ -111,7 +111,7 @@ static void do_call(void *argument)
 {
     struct call *call = argument;
 
-    call->result = call->function(0, call->argument, 0, 0);
+    call->result = call->function(0, call->argument, 0, 0, 0);
 }
 
 static int64_t make_call(system_call *function, uint64_t argument)

@@ -4,9 +4,7 @@
 // follows the kernel's events as they happen (thread_world.c); after each command all state is
 // compared. Commands that the kernel has to stop at are given too (a checked build's locks).
 #include <string.h>
-#include "kernel/core/event_log.h"
 #include "kernel/memory/container.h"
-#include "kernel/memory/user_copy.h"
 #include "kernel/thread/scheduler.h"
 #include "test/host/lockstep/host_machine.h"
 #include "test/host/lockstep/host_processor.h"
@@ -26,6 +24,16 @@ static void receive_message(struct actor *actor)
     actor->bits = 0;
     actor->status = channel_receive(channels[actor->channel].channel, spaces[actor->space],
                                     actor->buffer, actor->count, &actor->bits);
+}
+
+static void exchange_messages(struct actor *actor)
+{
+    actor->bits = 0;
+    actor->exchanges = true;
+    actor->status = channel_exchange(channels[actor->channel].channel,
+                                     channels[actor->target].channel, spaces[actor->space],
+                                     actor->buffer, actor->count, actor->capacity, &actor->bits);
+    actor->exchanges = false;
 }
 
 static void sleep_for_events(struct actor *actor)
@@ -67,40 +75,6 @@ static void spawn(struct actor *actor)
 
 // -- what they ought to give -----
 
-static uint64_t own_buffer(const struct actor *actor)
-{
-    return world_memory[actor->space] + (uint64_t)(actor - actors) * 2 * PAGE_SIZE;
-}
-
-// How many bytes from `address` on the actor's space lets read, or write.
-static uint64_t accessible(const struct actor *actor, uint64_t address, bool writable)
-{
-    uint64_t start = world_memory[actor->space];
-    uint64_t bytes = WORLD_MEMORY;
-
-    if (address - start < bytes) {
-        return start + bytes - address;
-    }
-    if (!writable && address - world_constant[actor->space] < PAGE_SIZE) {
-        return world_constant[actor->space] + PAGE_SIZE - address;
-    }
-    return 0;
-}
-
-static uint64_t any_buffer(const struct actor *actor)
-{
-    switch (lockstep_below(24)) {
-    case 0:
-        return world_constant[actor->space] + lockstep_below(PAGE_SIZE);
-    case 1:
-        return world_memory[actor->space] + WORLD_MEMORY - lockstep_below(5000);
-    case 2:
-        return lockstep_boundary(1ull << 47);
-    default:
-        return own_buffer(actor) + lockstep_below(PAGE_SIZE);
-    }
-}
-
 // Does a command on the CPU where the actor runs; it may not come back from it for now. `settle`
 // checks it when it has.
 static void command(struct actor *actor, void (*function)(struct actor *actor),
@@ -123,7 +97,7 @@ static enum spec_rule send_rule(const struct actor *actor)
 
     probe->channels[actor->channel] = (struct spec_channel){.exists = true, .busy = 1};
     enum spec_rule rule = ipc_send_body_spec(probe, cpu, actor->channel, actor->count,
-                                             accessible(actor, actor->buffer, false), probe);
+                                             actor_accessible(actor, actor->buffer, false), probe);
     probe->channels[actor->channel] = kept;
     if (rule == SPEC_ALLOWED && !actor->wait) {
         rule = channel_claim_spec(probe, cpu, actor->channel, probe);
@@ -141,46 +115,20 @@ static void settle_send(struct actor *actor)
     }
 }
 
-static uint8_t bytes[CHANNEL_MESSAGE_MAXIMUM]; // of a message
-
-static void write_message(void *argument)
-{
-    const struct actor *actor = argument;
-
-    lockstep_same("message", SPEC_ALLOWED,
-                  address_space_write(spaces[actor->space], actor->buffer, bytes, actor->count));
-}
-
-static void read_message(void *argument)
-{
-    const struct actor *actor = argument;
-
-    lockstep_same("message", SPEC_ALLOWED,
-                  copy_from_user(spaces[actor->space], bytes, actor->buffer, actor->bits));
-}
-
-// As the program would itself: this is not in the log.
-static void as_program(struct actor *actor, void (*function)(void *argument))
-{
-    event_log_on = false;
-    host_on_cpu(actor->thread->cpu, function, actor);
-    event_log_on = true;
-}
-
 static void do_send(struct actor *actor)
 {
     static uint8_t next_seed;
 
     actor->channel = lockstep_below(WORLD_CHANNELS);
-    actor->buffer = any_buffer(actor);
+    actor->buffer = actor_any_buffer(actor);
     actor->count = lockstep_chance(90) ? 1 + lockstep_below(4096) : lockstep_boundary(4096);
     // In a buffer of its own the message stays as it is while it waits.
-    actor->wait = actor->buffer - own_buffer(actor) < PAGE_SIZE && lockstep_chance(80);
+    actor->wait = actor->buffer - actor_buffer(actor) < PAGE_SIZE && lockstep_chance(80);
     actor->seed = next_seed++;
     enum spec_rule rule = send_rule(actor);
     if (rule == SPEC_ALLOWED) {
-        world_message(bytes, actor->seed, actor->count);
-        as_program(actor, write_message);
+        world_message(actor_message, actor->seed, actor->count);
+        actor_write_message(actor);
     }
     if (rule == SPEC_ALLOWED) {
         command(actor, send_message, settle_send);
@@ -199,24 +147,106 @@ static void do_receive(struct actor *actor)
     uint64_t received = 0;
 
     actor->channel = lockstep_below(WORLD_CHANNELS);
-    actor->buffer = any_buffer(actor);
+    actor->buffer = actor_any_buffer(actor);
     actor->count = lockstep_chance(70) ? 4096 : lockstep_below(4200);
     memcpy(expected, channels[actor->channel].message, sizeof(expected));
     struct spec_machine *probe = world_probe(actor->thread->cpu, actor->channel);
     enum spec_rule rule =
         ipc_receive_body_spec(probe, actor->thread->cpu, actor->channel, actor->count,
-                              accessible(actor, actor->buffer, true), probe, &received);
+                              actor_accessible(actor, actor->buffer, true), probe, &received);
     command(actor, receive_message, NULL);
     lockstep_equal("a receive does not wait", actor->command == NULL, true);
     lockstep_same("receive", rule, actor->status);
     lockstep_equal("received", actor->bits, received);
     lockstep_equal("seen", actor->received, rule == SPEC_ALLOWED);
     if (rule == SPEC_ALLOWED) {
-        as_program(actor, read_message);
-        if (memcmp(bytes, expected, received) != 0) {
+        actor_read_message(actor);
+        if (memcmp(actor_message, expected, received) != 0) {
             lockstep_fail("a receiver got another message than was sent");
         }
     }
+}
+
+// Why an exchange that was not refused ended without a message.
+static void settle_interrupted(const struct actor *actor)
+{
+    lockstep_equal("nothing was received", actor->received, false);
+    if (actor->status == STATUS_STATE) {
+        lockstep_equal("somebody else was bound meanwhile",
+                       channels[actor->channel].bound != (uint32_t)(actor - actors), true);
+    } else if (actor->status == STATUS_TOO_SMALL) {
+        lockstep_equal("the message is too large",
+                       spec.channels[actor->channel].count > actor->capacity, true);
+    } else {
+        lockstep_equal("why an exchange ended", actor->status, STATUS_DEAD);
+        lockstep_equal("it was killed", thread_is_killed(actor->thread), true);
+    }
+}
+
+static void settle_exchange(struct actor *actor)
+{
+    uint8_t expected[CHANNEL_MESSAGE_MAXIMUM];
+
+    if (actor->status != STATUS_OK) {
+        settle_interrupted(actor);
+        return;
+    }
+    lockstep_equal("an exchange sent", actor->sent, actor->count > 0);
+    lockstep_equal("an exchange received", actor->received, true);
+    world_message(expected, actor->got, actor->bits);
+    actor_read_message(actor);
+    if (memcmp(actor_message, expected, actor->bits) != 0) {
+        lockstep_fail("an exchange got another message than was sent");
+    }
+}
+
+static void choose_exchange(struct actor *actor)
+{
+    actor->channel = lockstep_below(WORLD_CHANNELS);
+    actor->target = lockstep_below(WORLD_CHANNELS);
+    for (uint32_t i = 0; i < WORLD_CHANNELS && lockstep_chance(90); i++) {
+        if (channels[i].bound == (uint32_t)(actor - actors)) {
+            actor->channel = i;
+        }
+    }
+    for (uint32_t i = 0; i < WORLD_CHANNELS && lockstep_chance(80); i++) {
+        const struct spec_thread *receiver = &spec.threads[channels[i].bound];
+
+        if (receiver->state == SPEC_SLEEPING && receiver->cpu == actor->thread->cpu) {
+            actor->target = i;
+        }
+    }
+    actor->buffer = actor_buffer(actor) + lockstep_below(PAGE_SIZE);
+    if (lockstep_chance(10)) {
+        actor->buffer = lockstep_chance(50) ? actor_any_buffer(actor)
+                                            : world_constant[actor->space] + PAGE_SIZE / 2;
+    }
+    actor->count = lockstep_chance(30) ? 0 : lockstep_below(4096);
+    actor->count = lockstep_chance(10) ? lockstep_boundary(4096) : actor->count;
+    actor->capacity = lockstep_chance(60) ? 4096 : lockstep_below(4200);
+}
+
+static void do_exchange(struct actor *actor)
+{
+    choose_exchange(actor);
+    enum spec_rule rule = channel_exchange_spec(
+        actor->count, actor->capacity, channels[actor->channel].bound == (uint32_t)(actor - actors),
+        actor_accessible(actor, actor->buffer, true));
+    if (rule != SPEC_ALLOWED) {
+        command(actor, exchange_messages, NULL);
+        lockstep_equal("a refused exchange has ended", actor->command == NULL, true);
+        lockstep_same("exchange", rule, actor->status);
+        lockstep_equal("a refused exchange does nothing", actor->sent || actor->received, false);
+        return;
+    }
+    if (actor->buffer - actor_buffer(actor) >= PAGE_SIZE) {
+        actor->buffer = actor_buffer(actor); // where it stays as it is
+    }
+    actor->seed = (uint8_t)lockstep_below(256);
+    world_message(actor_message, actor->seed, actor->count);
+    actor_write_message(actor);
+    command(actor, exchange_messages, settle_exchange);
+    lockstep_counted(SPEC_ALLOWED);
 }
 
 // One that is there; 0: none is.
@@ -369,8 +399,9 @@ static void do_misuse(struct actor *actor)
 static void step_actor(struct actor *actor)
 {
     static void (*const steps[])(struct actor * actor) = {
-        do_send,  do_send,   do_send,   do_receive, do_receive, do_receive, do_receive,
-        do_sleep, do_signal, do_signal, do_simple,  do_simple,  do_simple,  do_bind};
+        do_send,    do_send,  do_send,   do_receive,  do_receive,  do_receive,
+        do_receive, do_sleep, do_signal, do_signal,   do_simple,   do_simple,
+        do_simple,  do_bind,  do_bind,   do_exchange, do_exchange, do_exchange};
 
     if (thread_is_killed(actor->thread) && lockstep_chance(30)) {
         do_end(actor);
@@ -445,11 +476,11 @@ static void step(void)
 int main(int argc, char **argv)
 {
     static const enum spec_rule rules[] = {
-        ACQUIRE_EXISTS, ACQUIRE_NESTED, ACQUIRE_ORDER,   RELEASE_HELD,  SEND_COUNT,
-        SEND_RANGE,     CLAIM_FREE,     RECEIVE_EMPTY,   RECEIVE_SMALL, RECEIVE_RANGE,
-        SWITCH_LOCKS,   SPAWN_CPU,      SPAWN_CONTAINER, HOSTOUT_MODE,  HOSTOUT_LOCKS,
-        HOSTIN_MODE,    START_MODE,     START_CONTAINER, START_CONTEXT, EXIT_USER_MODE,
-        EXIT_USER_STACK};
+        ACQUIRE_EXISTS,  ACQUIRE_NESTED, ACQUIRE_ORDER,   RELEASE_HELD,  SEND_COUNT,
+        SEND_RANGE,      CLAIM_FREE,     RECEIVE_EMPTY,   RECEIVE_SMALL, RECEIVE_RANGE,
+        SWITCH_LOCKS,    SPAWN_CPU,      SPAWN_CONTAINER, HOSTOUT_MODE,  HOSTOUT_LOCKS,
+        HOSTIN_MODE,     START_MODE,     START_CONTAINER, START_CONTEXT, EXIT_USER_MODE,
+        EXIT_USER_STACK, EXCHANGE_COUNT, EXCHANGE_BOUND,  EXCHANGE_RANGE};
 
     lockstep_begin(argc, argv, "threads, channels, locks, modes", 300000);
     host_machine_start(WORLD_CPUS);

@@ -156,6 +156,7 @@ static void note_send(uint32_t channel, uint64_t count)
 
     world_must(ipc_send_body_spec(&spec, host_cpu, channel, count, UINT64_MAX, &spec), "send");
     world_message(channels[channel].message, actor->seed, count);
+    channels[channel].seed = actor->seed;
     actor->sent = true;
     if (channels[channel].bound != 0) {
         spec.threads[channels[channel].bound].events |= channels[channel].bound_bits;
@@ -171,6 +172,7 @@ static void note_receive(uint32_t channel, uint64_t count)
     lockstep_equal("received", count, received);
     world_must(channel_pass_spec(&spec, host_cpu, channel, chosen, &spec), "pass");
     world_current(host_cpu)->received = true;
+    world_current(host_cpu)->got = channels[channel].seed;
     chosen = SPEC_NONE;
 }
 

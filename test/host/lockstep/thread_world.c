@@ -39,6 +39,21 @@ static void compare_thread(uint32_t i)
     lockstep_equal("killed", thread_is_killed(thread), model->killed);
     lockstep_equal("events", thread->events, model->events);
     lockstep_equal("in a wake queue", thread->wake_pending, model->queued);
+    lockstep_equal("waits for a deadline", thread->deadline.queued,
+                   model->state == SPEC_SLEEPING && model->deadline != UINT64_MAX);
+}
+
+// Who sleeps in an exchange is told of the channel's messages, and there is none.
+static void compare_exchange(uint32_t i)
+{
+    const struct actor *actor = &actors[i];
+    const struct spec_thread *thread = &spec.threads[i];
+
+    if (actor->command != NULL && actor->exchanges && thread->state == SPEC_SLEEPING &&
+        thread->condition == SPEC_NONE && !thread->queued) {
+        lockstep_equal("who waits for a message is bound", channels[actor->channel].bound, i);
+        lockstep_equal("and none is there", spec.channels[actor->channel].count, 0);
+    }
 }
 
 static void compare_mode(uint32_t cpu)
@@ -111,6 +126,7 @@ void world_compare(const char *what)
 
     for (uint32_t i = 1; i < WORLD_ACTORS; i++) {
         compare_thread(i);
+        compare_exchange(i);
     }
     for (uint32_t i = 0; i < WORLD_CPUS; i++) {
         compare_cpu(i);

@@ -24,6 +24,7 @@ struct actor {
     // Arguments and results of the command.
     uint64_t buffer;
     uint64_t count;
+    uint64_t capacity;
     uint64_t bits;
     uint64_t deadline;
     uint32_t space;
@@ -34,7 +35,9 @@ struct actor {
     enum status status;
     bool wait;
     uint8_t seed; // what its message is made of
-    bool sent;    // events seen during the command
+    uint8_t got;  // what the one that it received is made of
+    bool exchanges;
+    bool sent; // events seen during the command
     bool received;
     bool gave_up;
     bool end; // it shall end at its next command
@@ -43,6 +46,7 @@ struct actor {
 struct world_channel {
     struct channel *channel;
     uint8_t message[4096]; // what the specification's slot holds
+    uint8_t seed;          // what it is made of
     uint32_t bound;        // actor; 0: none
     uint64_t bound_bits;
 };
@@ -83,6 +87,18 @@ void world_settle(void);
 
 // An unrelated machine in which cpu runs what it runs in `spec` and holds the lock of `channel`.
 struct spec_machine *world_probe(uint32_t cpu, uint32_t channel);
+
+// An actor's memory (thread_memory.c): a buffer of its own, two pages; any address; and how many
+// bytes from one on it may read, or write.
+uint64_t actor_buffer(const struct actor *actor);
+uint64_t actor_any_buffer(const struct actor *actor);
+uint64_t actor_accessible(const struct actor *actor, uint64_t address, bool writable);
+
+// As the program itself would: its first `count` bytes become actor_message, or actor_message the
+// first `bits` bytes.
+extern uint8_t actor_message[CHANNEL_MESSAGE_MAXIMUM];
+void actor_write_message(struct actor *actor);
+void actor_read_message(struct actor *actor);
 
 // What the kernel has to stop at, as commands (thread_misuse.c): locks taken wrongly, and modes.
 void misuse_locks(struct actor *actor);
