@@ -20,6 +20,41 @@ def _corrupt(path):
     assert result.returncode == 0, f"seed {number}\n{result.stdout[-4000:]}"
 
 
+def _changed(entries, kind, change):
+    """A log in which change(words) has changed the last entry of that kind in its first half: one
+    that no guest is entered after, if ring 3 was left."""
+    wanted = f" {kind} "
+    lines = enumerate(event_log.text(entries[:len(entries) // 2]))
+    at = max(index for index, line in lines if wanted in line and "sys_vcpu_run" not in line)
+    words = list(event_log.ENTRY.unpack(entries[at]))
+    change(words)
+    return [*entries[:at], event_log.ENTRY.pack(*words), *entries[at + 1:]]
+
+
+def _replace(place, value):
+    """A change of one word of an entry."""
+    def change(words):
+        words[place] = value(words[place])
+    return change
+
+
+# A word of an event that no other event stands and falls with, and what the replay has to say to it.
+WRONG_WORDS = (
+    ("exit_user", _replace(5, lambda _: 0x77), "a vector that the kernel gave out"),
+    ("exit_user", _replace(5, lambda _: 8), "no double fault, no machine check"),
+    ("exit_user", _replace(5, lambda _: 0x1FF), "there is such a system call"),
+    ("exit_user", _replace(5, lambda _: 14), "a program that an exception ended does not run on"),
+    ("hostin", _replace(5, lambda vcpu: vcpu + 8), "the vCPU whose guest was entered"),
+)
+
+
+def _check_wrong_words(place, entries):
+    for kind, change, words in WRONG_WORDS:
+        event_log.write(place / "changed", _changed(entries, kind, change))
+        status, said = event_log.replay(place / "changed")
+        assert status == 1 and words in said, (kind, words, said)
+
+
 def test_corrupted_log_is_refused():
     with folder() as place:
         log = place / "log"
@@ -33,6 +68,7 @@ def test_corrupted_log_is_refused():
         said = subprocess.run([paths.ROOT / "scripts" / "replay", log], stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, timeout=200, check=False)
         assert said.returncode == 0 and "all allowed" in said.stdout, said.stdout + said.stderr
+        _check_wrong_words(place, event_log.read(log))
         event_log.write(place / "cut", event_log.read(log)[:5000])
         status, words = event_log.replay(place / "cut")
         assert status == 0 and "has no end" in words and "5000 events, all" in words, words

@@ -8,6 +8,7 @@ void replay_init(struct replay *replay)
     memset(replay, 0, sizeof(*replay));
     spec_machine_init(&replay->machine, 1, 0);
     replay->machine.cpus[0].online = false;
+    replay->vcpus.count = NAMES_MAXIMUM;
     replay->channels.count = SPEC_CHANNELS;
     replay->channel_locks.count = SPEC_CHANNELS;
     replay->channel_conditions.count = SPEC_CHANNELS;
@@ -56,43 +57,6 @@ static struct refusal step_end(struct replay *replay, const struct event_entry *
     return ALLOWED;
 }
 
-// -- modes --------------------------------------------------------------------------------------
-
-static uint64_t mode_of(const struct spec_cpu *cpu)
-{
-    return cpu->mode.ikern * 1u + cpu->mode.ihost * 2u;
-}
-
-static struct refusal check_mode(const struct replay *replay, const struct event_entry *event,
-                                 enum spec_rule rule)
-{
-    return rule == SPEC_ALLOWED
-               ? same("the CPU's mode", mode_of(&replay->machine.cpus[event->cpu]), event->state)
-               : by_rule(rule);
-}
-
-static struct refusal step_exit_user(struct replay *replay, const struct event_entry *event)
-{
-    return check_mode(replay, event,
-                      proc_exit_user_spec(&replay->machine, event->cpu, NULL, 0, &replay->machine));
-}
-
-static struct refusal step_start_user(struct replay *replay, const struct event_entry *event)
-{
-    return check_mode(replay, event,
-                      proc_start_user_spec(&replay->machine, event->cpu, &replay->machine));
-}
-
-static struct refusal step_hostout(struct replay *replay, const struct event_entry *event)
-{
-    return check_mode(replay, event, hostout_spec(&replay->machine, event->cpu, &replay->machine));
-}
-
-static struct refusal step_hostin(struct replay *replay, const struct event_entry *event)
-{
-    return check_mode(replay, event, hostin_spec(&replay->machine, event->cpu, &replay->machine));
-}
-
 // -- every event --------------------------------------------------------------------------------
 
 static event_step *const steps[EVENT_KIND_COUNT] = {
@@ -135,7 +99,7 @@ static bool in_host_kernel(const struct replay *replay, const struct event_entry
 {
     return event->kind == EVENT_CPU || event->kind == EVENT_EXIT_USER ||
            event->kind == EVENT_HOSTIN ||
-           mode_of(&replay->machine.cpus[event->cpu]) == EVENT_MODE_HOST_KERNEL;
+           replay_mode(&replay->machine.cpus[event->cpu]) == EVENT_MODE_HOST_KERNEL;
 }
 
 static struct refusal check_cpu(const struct replay *replay, const struct event_entry *event)

@@ -349,6 +349,9 @@ struct refusal step_page_free(struct replay *replay, const struct event_entry *e
 {
     struct refusal refusal = check_free(replay, event);
 
+    if (is_allowed(&refusal)) {
+        refusal = vcpu_page_free(replay, event);
+    }
     for (uint32_t i = 0; is_allowed(&refusal) && i < replay->locks.count; i++) {
         if (inside(replay->locks.addresses[i], event)) {
             names_remove(&replay->locks, i);

@@ -28,6 +28,12 @@ struct cpu_note {
     uint32_t ended;      // place of the thread that ended here and is not freed yet
     uint32_t chosen;     // place of the waiter that CHOOSE named, until its channel says so
     uint64_t chosen_on;  // condition
+    uint64_t guest;      // vCPU whose guest it has entered last
+};
+
+// What the log alone says about a vCPU.
+struct vcpu_note {
+    uint32_t thread; // that entered it first, and alone may
 };
 
 struct replay {
@@ -41,6 +47,9 @@ struct replay {
     struct names locks;      // of others: place + SPEC_CHANNELS in the machine
     struct names conditions; // of others: place + SPEC_LOCKS in the machine
     struct lock_note lock_notes[SPEC_LOCKS];
+    struct names vcpus;
+    struct vcpu_note vcpu_notes[NAMES_MAXIMUM];
+    uint64_t left_by[SPEC_THREADS]; // what EXIT_USER said last of each thread, + 1; 0: nothing
     uint32_t threads[SPEC_THREADS]; // the log's number of each thread of the machine; 0: none
     uint8_t spawned[NUMBERS / 8];   // which numbers threads have had, the first of them
 };
@@ -108,3 +117,9 @@ event_step step_spawn, step_discard, step_exit, step_sleep, step_wake, step_post
     step_kill, step_choose, step_waited, step_run;
 event_step step_wait, step_own, step_release, step_channel, step_channel_end, step_claim, step_send,
     step_receive, step_pass, step_split, step_revoke, step_alloc, step_free, step_page_free;
+event_step step_exit_user, step_start_user, step_hostout, step_hostin; // modes.c
+
+// The CPU's mode, as its events tell it.
+uint64_t replay_mode(const struct spec_cpu *cpu);
+// A page goes: so does the vCPU in it, which no CPU may be running.
+struct refusal vcpu_page_free(struct replay *replay, const struct event_entry *event);

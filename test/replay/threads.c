@@ -69,6 +69,7 @@ static void forget(struct replay *replay, uint32_t place)
     replay->machine.threads[place].state = SPEC_DEAD;
     (void)thread_free_spec(&replay->machine, place, &replay->machine);
     replay->threads[place] = 0;
+    replay->left_by[place] = 0;
 }
 
 struct refusal step_discard(struct replay *replay, const struct event_entry *event)
