@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The quota tree of container.h: an array of slots, each naming its parent. The free ones form a
-// chain. Host-tested.
+// chain. What the contracts say is in container_contract.h.
 #include "kernel/memory/container.h"
+#include "kernel/memory/container_link.h"
 #include "kernel/core/event_log.h"
 #include "kernel/lib/string.h"
 
@@ -46,36 +47,27 @@ static bool container_has_room(const struct container *container, uint64_t pages
 
 // The public functions take the lock; what they do under it is in the functions called ..._locked.
 /*@
-  requires container_tree_valid(tree) && \valid(child) && \separated(tree, child);
+  requires container_tree_valid(tree);
   terminates \true;
-  assigns tree->slots[0 .. CONTAINER_MAXIMUM - 1], tree->free, *child;
+  assigns tree->slots[0 .. CONTAINER_MAXIMUM - 1], tree->free;
   ensures container_tree_valid(tree);
-  ensures \result == STATUS_OK || (container_all_same{Pre, Post}(tree) && *child == \old(*child));
+  ensures \result == STATUS_OK || container_all_same{Pre, Post}(tree);
   ensures \result == STATUS_NOT_FOUND <==> !container_used{Pre}(tree, parent_id);
   ensures \result == STATUS_INVALID <==> container_used{Pre}(tree, parent_id) && quota == 0;
   ensures \result == STATUS_QUOTA <==> container_used{Pre}(tree, parent_id) &&
     quota > \old(tree->slots[parent_id].quota) - \old(tree->slots[parent_id].usage);
-  ensures \result == STATUS_NO_MEMORY ==>
-    \old(tree->free) == 0 || \old(tree->slots[parent_id].depth) >= CONTAINER_DEPTH;
-  ensures \result == STATUS_OK ==> !container_used{Pre}(tree, *child) &&
-    0 < *child < CONTAINER_MAXIMUM;
-  ensures \result == STATUS_OK ==> container_others_same{Pre, Post}(tree, parent_id, *child);
-  ensures \result == STATUS_OK ==>
-    tree->slots[parent_id].usage == \old(tree->slots[parent_id].usage) + quota &&
-    tree->slots[parent_id].lent == \old(tree->slots[parent_id].lent) + quota &&
-    tree->slots[parent_id].children == \old(tree->slots[parent_id].children) + 1;
-  ensures \result == STATUS_OK ==>
-    tree->slots[*child].quota == quota && tree->slots[*child].usage == 0 &&
-    tree->slots[*child].parent == parent_id && tree->slots[*child].children == 0 &&
-    tree->slots[*child].used == 1;
+  ensures \result == STATUS_NO_MEMORY <==> container_used{Pre}(tree, parent_id) && 0 < quota <=
+    \old(tree->slots[parent_id].quota) - \old(tree->slots[parent_id].usage) &&
+    (\old(tree->free) == 0 || \old(tree->slots[parent_id].depth) >= CONTAINER_DEPTH);
+  ensures \result == STATUS_OK ==> container_is_free{Pre}(tree, \old(tree->free)) &&
+    container_linked{Pre, Post}(tree, parent_id, \old(tree->free), quota);
   ensures \result == STATUS_OK || \result == STATUS_NOT_FOUND || \result == STATUS_INVALID ||
     \result == STATUS_QUOTA || \result == STATUS_NO_MEMORY;
 */
 static enum status container_split_locked(struct container_tree *tree, uint32_t parent_id,
-                                          uint64_t quota, uint32_t *child)
+                                          uint64_t quota)
 {
     struct container *parent = container_find(tree, parent_id);
-    uint32_t id = tree->free;
 
     if (!parent) {
         return STATUS_NOT_FOUND;
@@ -86,51 +78,10 @@ static enum status container_split_locked(struct container_tree *tree, uint32_t 
     if (!container_has_room(parent, quota)) {
         return STATUS_QUOTA;
     }
-    if (id == 0 || parent->depth >= CONTAINER_DEPTH) {
+    if (tree->free == 0 || parent->depth >= CONTAINER_DEPTH) {
         return STATUS_NO_MEMORY;
     }
-    /*@
-      ghost
-      /@
-        loop invariant 0 <= end <= CONTAINER_MAXIMUM;
-        loop invariant container_sums_sane{Here}(tree, end);
-        loop invariant container_count(tree, id, end) == 0 && container_lent(tree, id, end) == 0;
-        loop assigns end;
-        loop variant CONTAINER_MAXIMUM - end;
-      @/
-      for (uint32_t end = 0; end < CONTAINER_MAXIMUM; end++) {
-      }
-    */
-    tree->free = tree->slots[id].children;
-    parent->usage += quota;
-    parent->lent += quota;
-    parent->children++;
-    tree->slots[id] = (struct container){.quota = quota,
-                                         .parent = parent_id,
-                                         .generation = tree->slots[id].generation + 1,
-                                         .used = 1,
-                                         .depth = (uint16_t)(parent->depth + 1)};
-    //@ assert container_others_same{Pre, Here}(tree, parent_id, id);
-    *child = id;
-    //@ assert container_others_same{Pre, Here}(tree, parent_id, id);
-    /*@
-      ghost
-      /@
-        loop invariant 0 <= end <= CONTAINER_MAXIMUM;
-        loop invariant container_counts{Pre, Here}(tree, end, id, parent_id, 1);
-        loop invariant container_loans{Pre, Here}(tree, end, id, parent_id, quota);
-        loop assigns end;
-        loop variant CONTAINER_MAXIMUM - end;
-      @/
-      for (uint32_t end = 0; end < CONTAINER_MAXIMUM; end++) {
-      }
-    */
-    /*@
-      assert \forall integer k; container_used(tree, k) && k != id && k != parent_id ==>
-        container_slot_valid(tree, k);
-    */
-    //@ assert container_slot_valid(tree, parent_id);
-    //@ assert container_slot_valid(tree, id);
+    container_adopt(tree, parent_id, quota);
     return STATUS_OK;
 }
 
@@ -138,8 +89,12 @@ enum status container_split(struct container_tree *tree, uint32_t parent, uint64
                             uint32_t *child)
 {
     lock_acquire(&tree->lock);
-    enum status status = container_split_locked(tree, parent, quota, child);
-    EVENT_LOG_DONE(status, EVENT_SPLIT, *child, quota, parent);
+    uint32_t id = tree->free; // what it becomes
+    enum status status = container_split_locked(tree, parent, quota);
+    if (status == STATUS_OK) {
+        *child = id;
+    }
+    EVENT_LOG_DONE(status, EVENT_SPLIT, id, quota, parent);
     lock_release(&tree->lock);
     return status;
 }
@@ -158,12 +113,10 @@ bool container_can_consume(struct container_tree *tree, uint32_t id, uint64_t pa
   terminates \true;
   assigns tree->slots[0 .. CONTAINER_MAXIMUM - 1].usage;
   ensures container_tree_valid(tree);
-  ensures \result == STATUS_OK || container_all_same{Pre, Post}(tree);
+  ensures container_charged{Pre, Post}(tree, id, \result == STATUS_OK ? pages : 0);
   ensures \result == STATUS_NOT_FOUND <==> !container_used{Pre}(tree, id);
   ensures \result == STATUS_QUOTA <==> container_used{Pre}(tree, id) &&
     \old(tree->slots[id].usage) + pages > \old(tree->slots[id].quota);
-  ensures \result == STATUS_OK ==> container_others_same{Pre, Post}(tree, id, id) &&
-    tree->slots[id].usage == \old(tree->slots[id].usage) + pages;
   ensures \result == STATUS_OK || \result == STATUS_NOT_FOUND || \result == STATUS_QUOTA;
 */
 static enum status container_alloc_locked(struct container_tree *tree, uint32_t id, uint64_t pages)
@@ -206,12 +159,10 @@ enum status container_alloc(struct container_tree *tree, uint32_t id, uint64_t p
   terminates \true;
   assigns tree->slots[0 .. CONTAINER_MAXIMUM - 1].usage;
   ensures container_tree_valid(tree);
-  ensures \result == STATUS_OK || container_all_same{Pre, Post}(tree);
+  ensures container_charged{Pre, Post}(tree, id, \result == STATUS_OK ? -pages : 0);
   ensures \result == STATUS_NOT_FOUND <==> !container_used{Pre}(tree, id);
   ensures \result == STATUS_STATE <==> container_used{Pre}(tree, id) &&
     pages > container_own{Pre}(tree, id);
-  ensures \result == STATUS_OK ==> container_others_same{Pre, Post}(tree, id, id) &&
-    tree->slots[id].usage == \old(tree->slots[id].usage) - pages;
   ensures \result == STATUS_OK || \result == STATUS_NOT_FOUND || \result == STATUS_STATE;
 */
 static enum status container_free_locked(struct container_tree *tree, uint32_t id, uint64_t pages)
@@ -237,11 +188,6 @@ static enum status container_free_locked(struct container_tree *tree, uint32_t i
       for (uint32_t end = 0; end < CONTAINER_MAXIMUM; end++) {
       }
     */
-    /*@
-      assert \forall integer k; container_used(tree, k) && k != id ==>
-        container_slot_valid(tree, k);
-    */
-    //@ assert container_slot_valid(tree, id);
     return STATUS_OK;
 }
 
@@ -265,18 +211,13 @@ enum status container_free(struct container_tree *tree, uint32_t id, uint64_t pa
   ensures \result == STATUS_BUSY <==> container_used{Pre}(tree, id) && id != CONTAINER_ROOT &&
     (\old(tree->slots[id].usage) != 0 || \old(tree->slots[id].children) != 0);
   ensures \result == STATUS_OK ==>
-    container_others_same{Pre, Post}(tree, id, \old(tree->slots[id].parent));
-  ensures \result == STATUS_OK ==>
-    tree->slots[id].used == 0 &&
-    tree->slots[id].generation == \old(tree->slots[id].generation) &&
-    tree->slots[\old(tree->slots[id].parent)].usage ==
-      \old(tree->slots[tree->slots[id].parent].usage) - \old(tree->slots[id].quota);
+    container_unlinked{Pre, Post}(tree, \old(tree->slots[id].parent), id);
   ensures \result == STATUS_OK || \result == STATUS_NOT_FOUND || \result == STATUS_DENIED ||
     \result == STATUS_BUSY;
 */
 static enum status container_revoke_locked(struct container_tree *tree, uint32_t id)
 {
-    struct container *container = container_find(tree, id);
+    const struct container *container = container_find(tree, id);
 
     if (!container) {
         return STATUS_NOT_FOUND;
@@ -287,43 +228,7 @@ static enum status container_revoke_locked(struct container_tree *tree, uint32_t
     if (container->usage || container->children) {
         return STATUS_BUSY;
     }
-    /*@
-      ghost
-      /@
-        loop invariant 0 <= end <= CONTAINER_MAXIMUM;
-        loop invariant container_sums_sane{Here}(tree, end);
-        loop assigns end;
-        loop variant CONTAINER_MAXIMUM - end;
-      @/
-      for (uint32_t end = 0; end < CONTAINER_MAXIMUM; end++) {
-      }
-    */
-    //@ assert container->parent != id;
-    struct container *parent = &tree->slots[container->parent];
-    parent->usage -= container->quota;
-    parent->lent -= container->quota;
-    parent->children--;
-    container->used = 0;
-    container->children = tree->free;
-    tree->free = id;
-    /*@
-      ghost
-      /@
-        loop invariant 0 <= end <= CONTAINER_MAXIMUM;
-        loop invariant container_counts{Pre, Here}(tree, end, id, container->parent, -1);
-        loop invariant container_loans{Pre, Here}(tree, end, id, container->parent,
-                                               -container->quota);
-        loop assigns end;
-        loop variant CONTAINER_MAXIMUM - end;
-      @/
-      for (uint32_t end = 0; end < CONTAINER_MAXIMUM; end++) {
-      }
-    */
-    /*@
-      assert \forall integer k; container_used(tree, k) && k != id && k != container->parent ==>
-        container_slot_valid(tree, k);
-    */
-    //@ assert container_slot_valid(tree, container->parent);
+    container_disown(tree, id);
     return STATUS_OK;
 }
 

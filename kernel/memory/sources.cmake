@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: MIT
-set(SOURCES container.c page_allocator.c memory.c object.c region_list.c address_space.c user_copy.c
+set(SOURCES container.c container_link.c page_allocator.c memory.c object.c region_list.c address_space.c user_copy.c
     shootdown.c)
