@@ -3,7 +3,7 @@
 import subprocess
 import time
 
-from gatehouse import console, engine_bochs, machine, spec
+from gatehouse import console, engine_bochs, event_log, machine, spec
 from support import RUN, check_events, folder, guest, run
 
 BOCHS = ("--engine", "bochs")
@@ -83,16 +83,30 @@ def test_keep():
         assert {"gatehouse.iso", "config", "host.log", "bochs.log", "bochsrc"} <= names, names
 
 
+def _ask_for_events(image):
+    """Adds the word that turns the log of events on to an image that was made without it. The menu
+    keeps its length: it needs no timeout."""
+    menu, kernel = b"set timeout=0\nif [", b"/boot/gatehouse.elf\n"
+    data = image.read_bytes()
+    assert (data.count(menu), data.count(kernel)) == (1, 1), "another menu"
+    data = data.replace(menu, b"\n" * 7 + b"if [").replace(kernel, kernel[:-1] + b" events\n")
+    image.write_bytes(data)
+
+
 def test_iso_boots():
     with folder() as place:
         image = place / "stick.iso"
         run(guest("hello_flat.bin"), "--iso", image).expect(0, "is written")
+        _ask_for_events(image)
         emulator = engine_bochs.Machine(place, image, 512)
         session = console.Session(emulator, 20, False, capture=True)
         try:
-            session.run()
+            with event_log.taken(emulator, place / "events") as reader:
+                session.run()
         finally:
             emulator.stop()
+        check_events(place / "events", whole=True)
+        assert reader.ended
     assert b"Hello from a flat real-mode guest" in session.captured, bytes(session.captured)
 
 
