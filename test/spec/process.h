@@ -95,6 +95,10 @@ void spec_processes_start(struct spec_processes *now, uint64_t quota);
 enum spec_rule process_handle_spec(const struct spec_processes *now, uint32_t caller,
                                    uint64_t number, uint32_t kind, struct spec_handle *handle);
 
+// The same of a call that tells about the thing. `writable`: the caller can have it written.
+enum spec_rule process_ask_spec(const struct spec_processes *now, uint32_t caller, uint64_t number,
+                                uint32_t kind, bool writable, struct spec_handle *handle);
+
 // Only the device owner, and for a port that there is (SPEC_NONE: the call names none).
 enum spec_rule device_owner_spec(const struct spec_processes *now, uint32_t caller, uint32_t port);
 

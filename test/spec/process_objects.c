@@ -79,6 +79,14 @@ void spec_processes_collect(struct spec_processes *next)
     sum(next);
 }
 
+enum spec_rule process_ask_spec(const struct spec_processes *now, uint32_t caller, uint64_t number,
+                                uint32_t kind, bool writable, struct spec_handle *handle)
+{
+    enum spec_rule rule = process_handle_spec(now, caller, number, kind, handle);
+
+    return rule == SPEC_ALLOWED && !writable ? ASK_WRITABLE : rule;
+}
+
 const char *spec_processes_invariant(const struct spec_processes *now)
 {
     for (uint32_t i = 0; i < SPEC_PROCESSES; i++) {

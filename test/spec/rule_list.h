@@ -230,6 +230,7 @@
     X(WEIGHT_OWNER, SPEC_PROCESS, "container_split", STATUS_DENIED, "only the first gives one")    \
     X(MAKE_ZERO, SPEC_PROCESS, "container_split", STATUS_INVALID, "the quota is not 0")            \
     X(MAKE_QUOTA, SPEC_PROCESS, "container_split", STATUS_QUOTA, "the parent has that much left")  \
+    X(ASK_WRITABLE, SPEC_PROCESS, "process_status, _info", STATUS_FAULT, "the buffer is writable") \
     X(END_OWN, SPEC_PROCESS, "container_revoke", STATUS_INVALID, "the caller is outside")
 
 #define SPEC_RULES_SERIAL(X)                                                                       \

@@ -302,23 +302,50 @@ static void fault(void)
 
 // -- steps: others -------------------------------------------------------------------------------
 
-static void ask_status(void)
+static void check_status(const struct spec_process *asked)
 {
-    uint64_t number = choose_handle(process, SPEC_HANDLE_PROCESS);
-    struct spec_handle handle;
     struct process_status result;
 
-    enum spec_rule rule = process_handle_spec(&spec, process, number, SPEC_HANDLE_PROCESS, &handle);
-    next = spec;
-    call(SYS_PROCESS_STATUS, number, PROGRAM_DATA, 0, 0);
-    expect("process_status", rule, 0);
-    if (rule == SPEC_ALLOWED) {
-        const struct spec_process *asked = &spec.processes[handle.value];
+    world_read(world_processes[process], PROGRAM_DATA, &result, sizeof(result));
+    lockstep_equal("ended", result.ended, !asked->alive);
+    lockstep_equal("code", result.code, asked->code);
+    lockstep_equal("faulted", result.faulted, asked->faulted);
+}
 
-        world_read(world_processes[process], PROGRAM_DATA, &result, sizeof(result));
-        lockstep_equal("ended", result.ended, !asked->alive);
-        lockstep_equal("code", result.code, asked->code);
-        lockstep_equal("faulted", result.faulted, asked->faulted);
+static void check_container(uint32_t id)
+{
+    struct container_info result;
+    struct spec_container container;
+    uint32_t children = 0;
+
+    world_read(world_processes[process], PROGRAM_DATA, &result, sizeof(result));
+    (void)container_get_spec(&spec.containers, id, &container, &children);
+    lockstep_equal("quota told", result.quota_pages, container.quota);
+    lockstep_equal("usage told", result.used_pages, container.usage);
+    lockstep_equal("children told", result.children, children);
+}
+
+// Asks about a process, a container or a module.
+static void ask(void)
+{
+    static const uint64_t numbers[] = {[SPEC_HANDLE_CONTAINER] = SYS_CONTAINER_INFO,
+                                       [SPEC_HANDLE_PROCESS] = SYS_PROCESS_STATUS,
+                                       [SPEC_HANDLE_MODULE] = SYS_MODULE_INFO};
+    uint32_t kind = lockstep_chance(50)   ? SPEC_HANDLE_PROCESS
+                    : lockstep_chance(70) ? SPEC_HANDLE_CONTAINER
+                                          : SPEC_HANDLE_MODULE;
+    uint64_t number = choose_handle(process, kind);
+    bool writable = lockstep_chance(85);
+    struct spec_handle handle;
+
+    enum spec_rule rule = process_ask_spec(&spec, process, number, kind, writable, &handle);
+    next = spec;
+    call(numbers[kind], number, writable ? PROGRAM_DATA : PROGRAM_CODE, 0, 0);
+    expect("a question", rule, 0);
+    if (rule == SPEC_ALLOWED && kind == SPEC_HANDLE_PROCESS) {
+        check_status(&spec.processes[handle.value]);
+    } else if (rule == SPEC_ALLOWED && kind == SPEC_HANDLE_CONTAINER) {
+        check_container((uint32_t)handle.value);
     }
 }
 
@@ -406,7 +433,7 @@ static step_function *first_step(void)
         open_module,   make_channel,   make_thread,    make_process,   make_process,
         make_process,  make_process,   make_process,   make_process,   make_process,
         make_process,  make_container, close_handle,   close_handle,   close_handle,
-        end_container, destroy,        make_container, make_container, ask_status,
+        end_container, destroy,        make_container, make_container, ask,
         signal_thread, use_device,     leave,          bind_process,   bind_process};
 
     return steps[lockstep_below(ARRAY_COUNT(steps))];
@@ -415,10 +442,12 @@ static step_function *first_step(void)
 static step_function *other_step(void)
 {
     static step_function *const steps[] = {
-        open_module,    make_channel,   make_channel, make_channel,   make_thread,  make_thread,
-        make_thread,    make_process,   make_process, make_process,   make_process, make_process,
-        make_container, make_container, close_handle, close_handle,   destroy,      end_container,
-        ask_status,     signal_thread,  use_device,   make_container, bind_process};
+        open_module,    make_channel,   make_channel, make_channel,
+        make_thread,    make_thread,    make_thread,  make_process,
+        make_process,   make_process,   make_process, make_process,
+        make_container, make_container, close_handle, close_handle,
+        destroy,        end_container,  ask,          signal_thread,
+        use_device,     make_container, bind_process};
 
     return lockstep_chance(2)   ? leave
            : lockstep_chance(1) ? fault

@@ -277,6 +277,7 @@ static void step(void)
         break;
     }
     lockstep_equal("console ring", serial_console_count(0), spec.console_count);
+    lockstep_equal("lost", (uint64_t)make_call(sys_serial_lost, 0), spec.dropped);
 }
 
 static void start(void)
