@@ -101,6 +101,7 @@ void change_user_modes(struct actor *actor)
 {
     static struct process process;
     struct cpu *cpu = this_cpu();
+    struct lock *lock = &channels[actor->channel].channel->lock;
     uint32_t number = (uint32_t)(actor - actors);
     uint64_t stack = kernel_stack_start(stack_slot_address(actor->thread->stack.slot));
     uint64_t kernel_table = cr3_read();
@@ -122,12 +123,20 @@ void change_user_modes(struct actor *actor)
     stops("start_user unpaid for", proc_start_user_spec(&spec, host_cpu, &spec), start_user, cpu);
     process.container = container;
     spec.threads[number].container = container;
+    lock_acquire(lock);
+    stops("start_user with a lock", proc_start_user_spec(&spec, host_cpu, &spec), start_user, cpu);
+    lock_release(lock);
     stops("start_user", proc_start_user_spec(&spec, host_cpu, &spec), start_user, cpu);
     lockstep_equal("page table", cr3_read(), process.space.table.root.value);
     stops("start_user in ring 3", proc_start_user_spec(&spec, host_cpu, &spec), start_user, cpu);
     cpu_set_kernel_stack(cpu, stack + KERNEL_STACK_SIZE);
     stops("on another stack", exit_user_rule(stack + KERNEL_STACK_SIZE), exit_user, cpu);
     cpu_set_kernel_stack(cpu, stack);
+    process.container = CONTAINER_MAXIMUM;
+    spec.threads[number].container = SPEC_NONE;
+    stops("exit_user unpaid for", exit_user_rule(stack), exit_user, cpu);
+    process.container = container;
+    spec.threads[number].container = container;
     stops("exit_user", exit_user_rule(stack), exit_user, cpu);
     spec.threads[number].registers_set = 0;
     actor->thread->process = NULL;
