@@ -225,8 +225,8 @@ static uint32_t free_core(const struct spec_guests *now)
 }
 
 enum spec_rule core_make_spec(const struct spec_guests *now, uint64_t number, uint64_t quota,
-                              bool writable, bool identifier, uint32_t thread, uint32_t cpu,
-                              struct spec_guests *next, uint32_t *made)
+                              bool writable, bool room, bool identifier, uint32_t thread,
+                              uint32_t cpu, struct spec_guests *next, uint32_t *made)
 {
     uint32_t guest;
     enum spec_rule rule = guest_find_spec(now, number, &guest);
@@ -242,6 +242,9 @@ enum spec_rule core_make_spec(const struct spec_guests *now, uint64_t number, ui
     }
     if (quota < SPEC_CORE_PAGES) {
         return CORE_QUOTA;
+    }
+    if (!room) {
+        return CORE_SPACE;
     }
     if (!identifier) {
         return CORE_IDENTIFIER;
@@ -293,7 +296,7 @@ enum spec_rule core_dump_spec(const struct spec_guests *now, uint32_t thread, ui
 }
 
 enum spec_rule core_log_spec(const struct spec_guests *now, uint32_t thread, uint64_t number,
-                             uint64_t quota, struct spec_guests *next)
+                             uint64_t quota, bool room, struct spec_guests *next)
 {
     uint32_t core;
 
@@ -305,6 +308,9 @@ enum spec_rule core_log_spec(const struct spec_guests *now, uint32_t thread, uin
     }
     if (quota == 0) {
         return LOG_QUOTA;
+    }
+    if (!room) {
+        return LOG_SPACE;
     }
     begin(now, next)->cores[core].has_log = true;
     next->guests[next->cores[core].guest].logs++;

@@ -116,17 +116,18 @@ enum spec_rule guest_intercept_spec(const struct spec_guests *now, uint64_t numb
                                     uint32_t *lacking);
 enum spec_rule guest_statistics_spec(const struct spec_guests *now, uint64_t number, bool writable);
 
-// A vCPU for `thread` on `cpu`. `identifier`: the processor has one left.
+// A vCPU for `thread` on `cpu`. `room`: for a page in the process's address space; `identifier`:
+// the processor has one left.
 enum spec_rule core_make_spec(const struct spec_guests *now, uint64_t number, uint64_t quota,
-                              bool writable, bool identifier, uint32_t thread, uint32_t cpu,
-                              struct spec_guests *next, uint32_t *made);
+                              bool writable, bool room, bool identifier, uint32_t thread,
+                              uint32_t cpu, struct spec_guests *next, uint32_t *made);
 // The running thread's own vCPU; a vCPU answers to no other thread.
 enum spec_rule core_find_spec(const struct spec_guests *now, uint32_t thread, uint64_t number,
                               uint32_t *core);
 enum spec_rule core_dump_spec(const struct spec_guests *now, uint32_t thread, uint64_t number,
                               uint64_t quota, bool writable);
 enum spec_rule core_log_spec(const struct spec_guests *now, uint32_t thread, uint64_t number,
-                             uint64_t quota, struct spec_guests *next);
+                             uint64_t quota, bool room, struct spec_guests *next);
 // A handle of a VM or vCPU is closed on `cpu`; or one that does not exist.
 enum spec_rule guest_close_spec(const struct spec_guests *now, uint32_t cpu, uint64_t number,
                                 struct spec_guests *next);

@@ -266,6 +266,7 @@
     X(CORE_WRITE, SPEC_GUEST, "vcpu_create", STATUS_FAULT, "the buffer is writable")               \
     X(CORE_ONE, SPEC_GUEST, "vcpu_create", STATUS_STATE, "the thread has no vCPU")                 \
     X(CORE_QUOTA, SPEC_GUEST, "vcpu_create", STATUS_QUOTA, "pages for the vCPU")                   \
+    X(CORE_SPACE, SPEC_GUEST, "vcpu_create", STATUS_NO_MEMORY, "the address space has room")       \
     X(CORE_IDENTIFIER, SPEC_GUEST, "vcpu_create", STATUS_NO_MEMORY, "the processor has room")      \
     X(CORE_ROOM, SPEC_GUEST, "vcpu_create", STATUS_NO_MEMORY, "a handle is free")                  \
     X(CORE_FIND, SPEC_GUEST, "vcpu_*", STATUS_NOT_FOUND, "the handle is in use")                   \
@@ -276,6 +277,7 @@
     X(DUMP_WRITE, SPEC_GUEST, "vcpu_dump", STATUS_FAULT, "the buffer is writable")                 \
     X(LOG_OWN, SPEC_GUEST, "vcpu_log", STATUS_DENIED, "it names the caller's own vCPU")            \
     X(LOG_ONCE, SPEC_GUEST, "vcpu_log", STATUS_STATE, "the vCPU has no log yet")                   \
+    X(LOG_SPACE, SPEC_GUEST, "vcpu_log", STATUS_NO_MEMORY, "the address space has room")           \
     X(LOG_QUOTA, SPEC_GUEST, "vcpu_log", STATUS_QUOTA, "a page for the log")                       \
     X(CLOSE_START, SPEC_GUEST, "handle_close", STATUS_INVALID, "not a process's first two")        \
     X(CLOSE_FIND, SPEC_GUEST, "handle_close", STATUS_NOT_FOUND, "the handle is in use")            \

@@ -14,6 +14,8 @@
 
 static uint32_t missing; // thread of the monitor that was killed; 0: none
 
+static bool space_left = true; // regions of the process's address space
+
 static uint32_t own_core(void)
 {
     for (uint32_t i = 0; i < SPEC_CORES; i++) {
@@ -49,8 +51,8 @@ static void make_core(void)
     }
     identifiers_left = lockstep_chance(90);
     call(SYS_VCPU_CREATE, number, writable ? PROGRAM_DATA : UNMAPPED, 0, 0);
-    enum spec_rule rule =
-        core_make_spec(&guests, number, quota, writable, identifiers_left, self, cpu, &next, &made);
+    enum spec_rule rule = core_make_spec(&guests, number, quota, writable, space_left,
+                                         identifiers_left, self, cpu, &next, &made);
     if (rule == SPEC_ALLOWED) {
         uint64_t core = next.handles.entries[made].value;
         struct vcpu_info info;
@@ -90,7 +92,7 @@ static void make_log(void)
 
     call(SYS_VCPU_LOG, number, 0, 0, 0);
     next = guests;
-    enum spec_rule rule = core_log_spec(&guests, self, number, quota, &next);
+    enum spec_rule rule = core_log_spec(&guests, self, number, quota, space_left, &next);
     expect("vcpu_log", rule, rule == SPEC_ALLOWED ? vcpus[core]->log_address : 0);
 }
 
@@ -282,6 +284,29 @@ static void fill_handles(void)
     world_learn_others();
 }
 
+// Fills the list of the address space's regions.
+static void fill_space(void)
+{
+    static uint64_t addresses[REGION_MAXIMUM];
+    uint32_t count = 0;
+
+    for (call(SYS_MEMORY_ALLOCATE, 4096, 0, 0, 0); program->result > 0;
+         call(SYS_MEMORY_ALLOCATE, 4096, 0, 0, 0)) {
+        addresses[count++] = (uint64_t)program->result;
+    }
+    lockstep_equal("no more regions", call_status(), STATUS_NO_MEMORY);
+    world_learn_others();
+    space_left = false;
+    make_core();
+    make_log();
+    space_left = true;
+    while (count > 0) {
+        call(SYS_MEMORY_FREE, addresses[--count], 4096, 0, 0);
+        lockstep_equal("freed", call_status(), STATUS_OK);
+    }
+    world_learn_others();
+}
+
 static void step(void)
 {
     static step_function *const steps[] = {
@@ -308,6 +333,9 @@ static void step(void)
     if (lockstep_below(2000) == 0) {
         world_leave_quota(4000);
         fill_handles();
+    } else if (lockstep_below(1000) == 0) {
+        world_leave_quota(4000);
+        fill_space();
     } else {
         steps[lockstep_below(ARRAY_COUNT(steps))]();
     }
