@@ -24,41 +24,55 @@
 
 #define EFER_WRITABLE 0x901ull // SCE, LME, NXE
 
-const struct msr_row msr_table[] = {
-    {MSR_TSC, MSR_TSC, MSR_OF_TSC, false, 0},
-    {MSR_PLATFORM_ID, MSR_PLATFORM_ID, MSR_CONSTANT, false, 0},
-    {MSR_APIC_BASE, MSR_APIC_BASE, MSR_KEPT, false, KEPT(apic_base)},
-    {MSR_EBL_CR_POWERON, MSR_EBL_CR_POWERON, MSR_WRITES_LOST, false, 0},
-    {MSR_FEATURE_CONTROL, MSR_FEATURE_CONTROL, MSR_CONSTANT, false, 1}, // locked, all off
-    {MSR_TSC_ADJUST, MSR_TSC_ADJUST, MSR_OF_TSC_ADJUST, false, 0},
-    {MSR_BIOS_SIGN_ID, MSR_BIOS_SIGN_ID, MSR_WRITES_LOST, false, 0},
-    {MSR_FSB_FREQ, MSR_FSB_FREQ, MSR_CONSTANT, false, 0},
-    {MSR_PLATFORM_INFO, MSR_PLATFORM_INFO, MSR_CONSTANT, false, 0},
-    {MSR_MTRR_CAPABILITY, MSR_MTRR_CAPABILITY, MSR_CONSTANT, false, MTRR_CAP_VALUE},
-    {MSR_SYSENTER_CS, MSR_SYSENTER_CS, MSR_IN_PAGE, true, PAGE_FIELD(sysenter_cs)},
-    {MSR_SYSENTER_ESP, MSR_SYSENTER_ESP, MSR_IN_PAGE_LINEAR, true, PAGE_FIELD(sysenter_esp)},
-    {MSR_SYSENTER_EIP, MSR_SYSENTER_EIP, MSR_IN_PAGE_LINEAR, true, PAGE_FIELD(sysenter_eip)},
-    {MSR_MCG_CAP, MSR_MCG_CAP, MSR_CONSTANT, false, 0}, // no banks
-    {MSR_MCG_STATUS, MSR_MCG_STATUS, MSR_KEPT, false, KEPT(mcg_status)},
-    {MSR_MISC_ENABLE, MSR_MISC_ENABLE, MSR_KEPT, false, KEPT(misc_enable)},
-    {MSR_DEBUGCTL, MSR_DEBUGCTL, MSR_WRITES_LOST, false, 0},
-    {MSR_MTRR_VARIABLE, MSR_MTRR_VARIABLE + MTRR_FIXED - 1, MSR_KEPT, false, KEPT_MTRR(0)},
-    {MSR_MTRR_FIX_64K, MSR_MTRR_FIX_64K, MSR_KEPT, false, KEPT_MTRR(MTRR_FIXED)},
-    {MSR_MTRR_FIX_16K, MSR_MTRR_FIX_16K + 1, MSR_KEPT, false, KEPT_MTRR(MTRR_FIXED + 1)},
-    {MSR_MTRR_FIX_4K, MSR_MTRR_FIX_4K + 7, MSR_KEPT, false, KEPT_MTRR(MTRR_FIXED + 3)},
-    {MSR_PAT, MSR_PAT, MSR_OF_PAT, true, 0},
-    {MSR_MTRR_DEFAULT, MSR_MTRR_DEFAULT, MSR_KEPT, false, KEPT_MTRR(MTRR_DEF_TYPE)},
-    {MSR_EFER, MSR_EFER, MSR_OF_EFER, true, 0},
-    {MSR_STAR, MSR_STAR, MSR_IN_PAGE, true, PAGE_FIELD(star)},
-    {MSR_LSTAR, MSR_LSTAR, MSR_IN_PAGE_LINEAR, true, PAGE_FIELD(lstar)},
-    {MSR_CSTAR, MSR_CSTAR, MSR_IN_PAGE_LINEAR, true, PAGE_FIELD(cstar)},
-    {MSR_SFMASK, MSR_SFMASK, MSR_IN_PAGE, true, PAGE_FIELD(sfmask)},
-    {MSR_FS_BASE, MSR_FS_BASE, MSR_OF_SEGMENT, true, SEGMENT_FS},
-    {MSR_GS_BASE, MSR_GS_BASE, MSR_OF_SEGMENT, true, SEGMENT_GS},
-    {MSR_KERNEL_GS_BASE, MSR_KERNEL_GS_BASE, MSR_IN_PAGE_LINEAR, true, PAGE_FIELD(kernel_gs_base)},
-    {MSR_TSC_AUX, MSR_TSC_AUX, MSR_IN_PAGE, true, PAGE_FIELD(tsc_aux)},
-};
+// X(first, last, policy, passed to the guest, value), by ascending number. Features that are off
+// stand as constants: IA32_FEATURE_CONTROL is locked, and there are no machine-check banks.
+#define LOW_ROWS(X)                                                                                \
+    X(MSR_TSC, MSR_TSC, MSR_OF_TSC, false, 0)                                                      \
+    X(MSR_PLATFORM_ID, MSR_PLATFORM_ID, MSR_CONSTANT, false, 0)                                    \
+    X(MSR_APIC_BASE, MSR_APIC_BASE, MSR_KEPT, false, KEPT(apic_base))                              \
+    X(MSR_EBL_CR_POWERON, MSR_EBL_CR_POWERON, MSR_WRITES_LOST, false, 0)                           \
+    X(MSR_FEATURE_CONTROL, MSR_FEATURE_CONTROL, MSR_CONSTANT, false, 1)                            \
+    X(MSR_TSC_ADJUST, MSR_TSC_ADJUST, MSR_OF_TSC_ADJUST, false, 0)                                 \
+    X(MSR_BIOS_SIGN_ID, MSR_BIOS_SIGN_ID, MSR_WRITES_LOST, false, 0)                               \
+    X(MSR_FSB_FREQ, MSR_FSB_FREQ, MSR_CONSTANT, false, 0)                                          \
+    X(MSR_PLATFORM_INFO, MSR_PLATFORM_INFO, MSR_CONSTANT, false, 0)                                \
+    X(MSR_MTRR_CAPABILITY, MSR_MTRR_CAPABILITY, MSR_CONSTANT, false, MTRR_CAP_VALUE)               \
+    X(MSR_SYSENTER_CS, MSR_SYSENTER_CS, MSR_IN_PAGE, true, PAGE_FIELD(sysenter_cs))                \
+    X(MSR_SYSENTER_ESP, MSR_SYSENTER_ESP, MSR_IN_PAGE_LINEAR, true, PAGE_FIELD(sysenter_esp))      \
+    X(MSR_SYSENTER_EIP, MSR_SYSENTER_EIP, MSR_IN_PAGE_LINEAR, true, PAGE_FIELD(sysenter_eip))      \
+    X(MSR_MCG_CAP, MSR_MCG_CAP, MSR_CONSTANT, false, 0)                                            \
+    X(MSR_MCG_STATUS, MSR_MCG_STATUS, MSR_KEPT, false, KEPT(mcg_status))                           \
+    X(MSR_MISC_ENABLE, MSR_MISC_ENABLE, MSR_KEPT, false, KEPT(misc_enable))                        \
+    X(MSR_DEBUGCTL, MSR_DEBUGCTL, MSR_WRITES_LOST, false, 0)                                       \
+    X(MSR_MTRR_VARIABLE, MSR_MTRR_VARIABLE + MTRR_FIXED - 1, MSR_KEPT, false, KEPT_MTRR(0))        \
+    X(MSR_MTRR_FIX_64K, MSR_MTRR_FIX_64K, MSR_KEPT, false, KEPT_MTRR(MTRR_FIXED))                  \
+    X(MSR_MTRR_FIX_16K, MSR_MTRR_FIX_16K + 1, MSR_KEPT, false, KEPT_MTRR(MTRR_FIXED + 1))          \
+    X(MSR_MTRR_FIX_4K, MSR_MTRR_FIX_4K + 7, MSR_KEPT, false, KEPT_MTRR(MTRR_FIXED + 3))            \
+    X(MSR_PAT, MSR_PAT, MSR_OF_PAT, true, 0)                                                       \
+    X(MSR_MTRR_DEFAULT, MSR_MTRR_DEFAULT, MSR_KEPT, false, KEPT_MTRR(MTRR_DEF_TYPE))
+
+// Above 0xc0000000. The guest has most of them to itself.
+#define HIGH_ROWS(X)                                                                               \
+    X(MSR_EFER, MSR_EFER, MSR_OF_EFER, true, 0)                                                    \
+    X(MSR_STAR, MSR_STAR, MSR_IN_PAGE, true, PAGE_FIELD(star))                                     \
+    X(MSR_LSTAR, MSR_LSTAR, MSR_IN_PAGE_LINEAR, true, PAGE_FIELD(lstar))                           \
+    X(MSR_CSTAR, MSR_CSTAR, MSR_IN_PAGE_LINEAR, true, PAGE_FIELD(cstar))                           \
+    X(MSR_SFMASK, MSR_SFMASK, MSR_IN_PAGE, true, PAGE_FIELD(sfmask))                               \
+    X(MSR_FS_BASE, MSR_FS_BASE, MSR_OF_SEGMENT, true, SEGMENT_FS)                                  \
+    X(MSR_GS_BASE, MSR_GS_BASE, MSR_OF_SEGMENT, true, SEGMENT_GS)                                  \
+    X(MSR_KERNEL_GS_BASE, MSR_KERNEL_GS_BASE, MSR_IN_PAGE_LINEAR, true,                            \
+      PAGE_FIELD(kernel_gs_base))                                                                  \
+    X(MSR_TSC_AUX, MSR_TSC_AUX, MSR_IN_PAGE, true, PAGE_FIELD(tsc_aux))
+
+#define ROW(first, last, policy, pass, value) {first, last, policy, pass, value},
+const struct msr_row msr_table[] = {LOW_ROWS(ROW) HIGH_ROWS(ROW)};
 const unsigned msr_table_count = ARRAY_COUNT(msr_table);
+
+// The row of each low MSR, counted from 1; 0: none.
+#define ROW_NUMBER(first, ...)     NUMBER_##first,
+#define ROW_SLOT(first, last, ...) [first... last] = NUMBER_##first,
+enum { NUMBER_NONE, LOW_ROWS(ROW_NUMBER) LOW_ROW_COUNT };
+static const uint8_t low_row[] = {LOW_ROWS(ROW_SLOT)};
 
 void msr_reset(struct machine *machine)
 {
@@ -70,17 +84,16 @@ void msr_reset(struct machine *machine)
 
 const struct msr_row *msr_find(uint32_t number)
 {
-    const struct msr_row *row = msr_table;
-
-    // Halves the rows that may hold it: the last whose first MSR is not above `number` remains.
-    // Unrolled, a step is three instructions instead of eleven.
-#pragma GCC unroll 8
-    for (size_t rows = ARRAY_COUNT(msr_table); rows > 1; rows -= rows / 2) {
-        if (row[rows / 2].first <= number) {
-            row += rows / 2;
+    if (LIKELY(number < ARRAY_COUNT(low_row))) {
+        return low_row[number] != NUMBER_NONE ? &msr_table[low_row[number] - 1] : NULL;
+    }
+    for (const struct msr_row *row = &msr_table[LOW_ROW_COUNT - 1];
+         row < msr_table + ARRAY_COUNT(msr_table); row++) {
+        if (number >= row->first && number <= row->last) {
+            return row;
         }
     }
-    return number >= row->first && number <= row->last ? row : NULL;
+    return NULL;
 }
 
 static bool is_canonical(uint64_t address)
@@ -88,13 +101,18 @@ static bool is_canonical(uint64_t address)
     return (uint64_t)((int64_t)(address << 16) >> 16) == address;
 }
 
+// The value of MSR `number`, of a row that is kept.
+static inline uint64_t *kept(struct machine *machine, const struct msr_row *row, uint32_t number)
+{
+    return (uint64_t *)(void *)((char *)&machine->msrs + row->value + 8ull * (number - row->first));
+}
+
 // Where a row keeps the value of MSR `number`; null: nowhere.
 static uint64_t *location(struct machine *machine, const struct msr_row *row, uint32_t number)
 {
     switch (row->policy) {
     case MSR_KEPT:
-        return (uint64_t *)(void *)((char *)&machine->msrs + row->value +
-                                    8ull * (number - row->first));
+        return kept(machine, row, number);
     case MSR_IN_PAGE:
     case MSR_IN_PAGE_LINEAR:
         return (uint64_t *)(void *)((char *)machine->page + row->value);
@@ -161,32 +179,44 @@ static enum outcome refuse(struct machine *machine, const char *what, uint32_t n
     return event_protection(machine);
 }
 
-enum outcome handle_rdmsr(struct machine *machine)
+static inline enum outcome give(struct vcpu_page *page, uint64_t value)
+{
+    page->gpr[GPR_RAX] = (uint32_t)value;
+    page->gpr[GPR_RDX] = value >> 32;
+    return OUTCOME_ADVANCE;
+}
+
+// An MSR that is neither the local APIC's nor simply kept. `row`: null where there is none.
+static NOINLINE enum outcome read_other(struct machine *machine, const struct msr_row *row,
+                                        uint32_t number)
 {
     struct vcpu_page *page = machine->page;
-    uint32_t number = (uint32_t)page->gpr[GPR_RCX];
-    const struct msr_row *row;
-    uint64_t value;
     const uint64_t *from;
 
-    if (machine->apic != NULL && apic_msr_is(number)) {
-        return apic_msr_read(machine, number);
-    }
-    row = msr_find(number);
     if (!row) {
         return refuse(machine, "read", number);
     }
     if (!machine_has(machine, group_of(row))) {
         return OUTCOME_FETCH;
     }
-    from = location(machine, row, number);
-    value = from ? *from : row->value;
     if (row->policy == MSR_OF_TSC) {
-        value = page->exit_tsc + page->tsc_offset;
+        return give(page, page->exit_tsc + page->tsc_offset);
     }
-    page->gpr[GPR_RAX] = (uint32_t)value;
-    page->gpr[GPR_RDX] = value >> 32;
-    return OUTCOME_ADVANCE;
+    from = location(machine, row, number);
+    return give(page, from ? *from : row->value);
+}
+
+enum outcome handle_rdmsr(struct machine *machine)
+{
+    uint32_t number = (uint32_t)machine->page->gpr[GPR_RCX];
+    const struct msr_row *row;
+
+    if (machine->apic != NULL && apic_msr_is(number)) {
+        return apic_msr_read(machine, number);
+    }
+    row = msr_find(number);
+    return LIKELY(row && row->policy == MSR_KEPT) ? give(machine->page, *kept(machine, row, number))
+                                                  : read_other(machine, row, number);
 }
 
 // Each byte of PAT is a memory type: 0, 1, 4, 5, 6 or 7.
@@ -242,18 +272,13 @@ static void set_tsc_offset(struct machine *machine, uint64_t offset)
     }
 }
 
-enum outcome handle_wrmsr(struct machine *machine)
+// An MSR that is neither the local APIC's nor simply kept. `row`: null where there is none.
+static NOINLINE enum outcome write_other(struct machine *machine, const struct msr_row *row,
+                                         uint32_t number, uint64_t value)
 {
     struct vcpu_page *page = machine->page;
-    uint32_t number = (uint32_t)page->gpr[GPR_RCX];
-    uint64_t value = page->gpr[GPR_RDX] << 32 | (uint32_t)page->gpr[GPR_RAX];
-    const struct msr_row *row;
     uint64_t *to;
 
-    if (machine->apic != NULL && apic_msr_is(number)) {
-        return apic_msr_write(machine, number, value);
-    }
-    row = msr_find(number);
     if (!row) {
         return refuse(machine, "write", number);
     }
@@ -276,4 +301,22 @@ enum outcome handle_wrmsr(struct machine *machine)
     }
     page->dirty |= group_of(row);
     return OUTCOME_ADVANCE;
+}
+
+enum outcome handle_wrmsr(struct machine *machine)
+{
+    const struct vcpu_page *page = machine->page;
+    uint32_t number = (uint32_t)page->gpr[GPR_RCX];
+    uint64_t value = page->gpr[GPR_RDX] << 32 | (uint32_t)page->gpr[GPR_RAX];
+    const struct msr_row *row;
+
+    if (machine->apic != NULL && apic_msr_is(number)) {
+        return apic_msr_write(machine, number, value);
+    }
+    row = msr_find(number);
+    if (LIKELY(row && row->policy == MSR_KEPT)) {
+        *kept(machine, row, number) = value;
+        return OUTCOME_ADVANCE;
+    }
+    return write_other(machine, row, number, value);
 }
