@@ -13,6 +13,17 @@ void port_bus_init(struct port_bus *bus)
     bus->count = 1;
 }
 
+static uint64_t read_floating(struct device *device, uint32_t reg, unsigned size)
+{
+    (void)device, (void)reg;
+    return FLOATING(size);
+}
+
+static void write_lost(struct device *device, uint32_t reg, unsigned size, uint64_t value)
+{
+    (void)device, (void)reg, (void)size, (void)value;
+}
+
 enum status port_bus_attach(struct port_bus *bus, struct device *device, uint16_t first,
                             uint16_t last, uint16_t reg, unsigned widths)
 {
@@ -24,7 +35,15 @@ enum status port_bus_attach(struct port_bus *bus, struct device *device, uint16_
             return STATUS_INVALID;
     if (bus->count == PORT_REGIONS)
         return STATUS_NO_MEMORY;
-    bus->region[bus->count] = (struct port_region){device, first, last, reg, (uint8_t)widths};
+    bus->region[bus->count] = (struct port_region){
+        .device = device,
+        .read = device->ops->read ? device->ops->read : read_floating,
+        .write = device->ops->write ? device->ops->write : write_lost,
+        .first = first,
+        .last = last,
+        .offset = (uint16_t)(reg - first),
+        .widths = (uint8_t)widths,
+    };
     memset(&bus->map[first], (int)bus->count, last - first + 1u);
     bus->count++;
     return STATUS_OK;
@@ -33,7 +52,7 @@ enum status port_bus_attach(struct port_bus *bus, struct device *device, uint16_
 // True when the region takes an access of `size` bytes at `port` in one piece.
 static inline bool takes(const struct port_region *region, unsigned port, unsigned size)
 {
-    unsigned reg = region->reg + port - region->first;
+    unsigned reg = port_register(region, port);
     return region->widths & size && !(reg & (size - 1)) && port + size - 1 <= region->last;
 }
 
@@ -57,7 +76,8 @@ static uint32_t read_part(struct port_bus *bus, unsigned port, unsigned size)
         return (uint32_t)FLOATING(size);
     const struct port_region *region = &bus->region[bus->map[port]];
     if (!(region->widths & BUS_WHOLE) && takes(region, port, size))
-        return (uint32_t)device_read(region->device, region->reg + port - region->first, size);
+        return (uint32_t)(region->read(region->device, port_register(region, port), size) &
+                          FLOATING(size));
     if (size == 1)
         return 0xff;
     unsigned half = size / 2;
@@ -71,7 +91,7 @@ static void write_part(struct port_bus *bus, unsigned port, unsigned size, uint3
         return;
     const struct port_region *region = &bus->region[bus->map[port]];
     if (!(region->widths & BUS_WHOLE) && takes(region, port, size)) {
-        device_write(region->device, region->reg + port - region->first, size, value);
+        region->write(region->device, port_register(region, port), size, value & FLOATING(size));
     } else if (size > 1) {
         unsigned half = size / 2;
         write_part(bus, port, half, value);
@@ -93,33 +113,28 @@ static bool is_hole(const struct port_bus *bus, unsigned port, unsigned size)
     return taken == 0;
 }
 
-// Bytes are what nearly every access is: they need no checks beyond "is somebody there".
 uint32_t port_bus_read(struct port_bus *bus, uint16_t port, unsigned size)
 {
     const struct port_region *region = &bus->region[bus->map[port]];
-    unsigned reg = region->reg + port - region->first;
-    if (LIKELY(size == 1))
-        return region->widths & BUS_BYTE ? (uint32_t)device_read(region->device, reg, 1) : 0xff;
+    if (size == 1)
+        return port_bus_read_byte(bus, port);
     if (!is_port_size(size))
         return UINT32_MAX;
     if (takes(region, port, size))
-        return (uint32_t)device_read(region->device, reg, size);
+        return (uint32_t)(region->read(region->device, port_register(region, port), size) &
+                          FLOATING(size));
     return is_hole(bus, port, size) ? (uint32_t)FLOATING(size) : read_part(bus, port, size);
 }
 
 void port_bus_write(struct port_bus *bus, uint16_t port, unsigned size, uint32_t value)
 {
     const struct port_region *region = &bus->region[bus->map[port]];
-    unsigned reg = region->reg + port - region->first;
-    if (LIKELY(size == 1)) {
-        if (region->widths & BUS_BYTE)
-            device_write(region->device, reg, 1, value);
+    if (size == 1)
+        port_bus_write_byte(bus, port, (uint8_t)value);
+    else if (!is_port_size(size))
         return;
-    }
-    if (!is_port_size(size))
-        return;
-    if (takes(region, port, size))
-        device_write(region->device, reg, size, value);
+    else if (takes(region, port, size))
+        region->write(region->device, port_register(region, port), size, value & FLOATING(size));
     else if (!is_hole(bus, port, size))
         write_part(bus, port, size, value);
 }

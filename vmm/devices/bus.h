@@ -26,10 +26,12 @@
 
 struct port_region {
     struct device *device;
+    device_read_function *read; // the device's, or one for a device without
+    device_write_function *write;
     uint16_t first;
     uint16_t last;
-    uint16_t reg;   // the device's register number at `first`
-    uint8_t widths; // BUS_*
+    uint16_t offset; // from a port to the device's register number, modulo 2^16
+    uint8_t widths;  // BUS_*
 };
 
 struct port_bus {
@@ -72,6 +74,26 @@ uint32_t port_bus_read(struct port_bus *bus, uint16_t port, unsigned size);
 
 // One OUT of `size` bytes (1, 2, 4; anything else is lost). Bits above the size are ignored.
 void port_bus_write(struct port_bus *bus, uint16_t port, unsigned size, uint32_t value);
+
+static inline uint32_t port_register(const struct port_region *region, unsigned port)
+{
+    return (uint16_t)(region->offset + port);
+}
+
+// The same for one byte, which is what nearly every access is, in line.
+static inline uint8_t port_bus_read_byte(struct port_bus *bus, uint16_t port)
+{
+    const struct port_region *region = &bus->region[bus->map[port]];
+    if (UNLIKELY(!(region->widths & BUS_BYTE)))
+        return 0xff;
+    return (uint8_t)region->read(region->device, port_register(region, port), 1);
+}
+static inline void port_bus_write_byte(struct port_bus *bus, uint16_t port, uint8_t value)
+{
+    const struct port_region *region = &bus->region[bus->map[port]];
+    if (LIKELY(region->widths & BUS_BYTE))
+        region->write(region->device, port_register(region, port), 1, value);
+}
 
 // True when a device answers at `port`.
 static inline bool port_bus_is_device(const struct port_bus *bus, uint16_t port)

@@ -39,6 +39,13 @@ uint64_t clock_now(const struct clock *clock)
     return scale(clock->tsc - clock->start_tsc, clock->hz, NANOSECONDS);
 }
 
+uint64_t clock_now_ticks(const struct clock *clock, uint32_t hz)
+{
+    uint64_t passed = clock->tsc - clock->start_tsc;
+    uint64_t nanoseconds = passed % clock->hz * NANOSECONDS / clock->hz; // of the last second
+    return passed / clock->hz * hz + nanoseconds * hz / NANOSECONDS;
+}
+
 uint64_t clock_tick_of(const struct clock *clock, uint64_t nanoseconds)
 {
     if (nanoseconds / NANOSECONDS >= (UINT64_MAX - clock->start_tsc) / clock->hz)

@@ -54,6 +54,9 @@ static inline void clock_set(struct clock *clock, uint64_t tsc)
 // Now, in nanoseconds since the start, rounded down.
 uint64_t clock_now(const struct clock *clock);
 
+// clock_to_ticks(clock_now(clock), hz), in fewer steps.
+uint64_t clock_now_ticks(const struct clock *clock, uint32_t hz);
+
 // The first TSC tick at which clock_now() is at least `nanoseconds`; CLOCK_NEVER if beyond 2^64.
 uint64_t clock_tick_of(const struct clock *clock, uint64_t nanoseconds);
 

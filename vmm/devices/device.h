@@ -9,13 +9,18 @@
 
 struct device;
 
+// One access of `size` bytes to register `reg`, in the widths and range of the region that the
+// device was attached with, aligned to `size`. Bits of `value` above the size are zero; the bus
+// masks what read returns.
+typedef uint64_t device_read_function(struct device *device, uint32_t reg, unsigned size);
+typedef void device_write_function(struct device *device, uint32_t reg, unsigned size,
+                                   uint64_t value);
+
 struct device_ops {
     const char *name; // for reports
-    // One access of `size` bytes to register `reg`, in the widths and range of the region that
-    // the device was attached with, aligned to `size`. Bits of `value` above the size are zero;
-    // the bus masks what read returns. Null: reads float high, writes are lost.
-    uint64_t (*read)(struct device *device, uint32_t reg, unsigned size);
-    void (*write)(struct device *device, uint32_t reg, unsigned size, uint64_t value);
+    // Null: reads float high, writes are lost.
+    device_read_function *read;
+    device_write_function *write;
     // Back to the state after power-on. Lines go low, timers stop. Never null.
     void (*reset)(struct device *device);
 };

@@ -23,7 +23,7 @@
 
 static uint64_t pit_now(const struct pit *pit)
 {
-    return clock_to_ticks(clock_now(pit->clock), PIT_HZ);
+    return clock_now_ticks(pit->clock, PIT_HZ);
 }
 
 static bool is_periodic(const struct pit_channel *channel)

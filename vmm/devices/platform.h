@@ -110,12 +110,16 @@ static inline uint64_t platform_next_deadline(const struct platform *platform)
 // IN and OUT of `size` bytes (1, 2 or 4). Holes read all ones.
 static inline uint32_t platform_port_read(struct platform *platform, uint16_t port, unsigned size)
 {
-    return port_bus_read(&platform->ports, port, size);
+    return LIKELY(size == 1) ? port_bus_read_byte(&platform->ports, port)
+                             : port_bus_read(&platform->ports, port, size);
 }
 static inline void platform_port_write(struct platform *platform, uint16_t port, unsigned size,
                                        uint32_t value)
 {
-    port_bus_write(&platform->ports, port, size, value);
+    if (LIKELY(size == 1))
+        port_bus_write_byte(&platform->ports, port, (uint8_t)value);
+    else
+        port_bus_write(&platform->ports, port, size, value);
 }
 
 // True when an interrupt waits for the processor.
@@ -138,6 +142,9 @@ static inline bool platform_processor_pending(const struct platform *platform,
 // Takes the interrupt that waits for the processor, the PIC's first: call only when it is being
 // injected, and only for APIC_ATTENTION_VECTOR or the PIC.
 uint8_t platform_processor_acknowledge(struct platform *platform, struct local_apic *apic);
+
+// The same for `vector`, local_apic_next's and not 0, the PIC aside.
+void platform_processor_take(struct platform *platform, struct local_apic *apic, uint32_t vector);
 
 // IA32_APIC_BASE of a processor. False: #GP.
 MUST_CHECK bool platform_set_apic_base(struct platform *platform, struct local_apic *apic,

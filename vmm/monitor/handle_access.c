@@ -53,11 +53,15 @@ static enum outcome emulate(struct machine *machine)
 }
 
 // Puts what IN read into RAX: 8 and 16 bits leave the rest, 32 bits clear the upper half.
-static void set_accumulator(struct vcpu_page *page, unsigned size, uint32_t value)
+static inline void set_accumulator(struct vcpu_page *page, unsigned size, uint32_t value)
 {
-    uint64_t kept = size == 4 ? 0 : ~0ull << (8 * size);
+    if (LIKELY(size == 1)) {
+        *(uint8_t *)&page->gpr[GPR_RAX] = (uint8_t)value;
+    } else {
+        uint64_t rest = size == 4 ? 0 : ~0ull << (8 * size);
 
-    page->gpr[GPR_RAX] = (page->gpr[GPR_RAX] & kept) | value;
+        page->gpr[GPR_RAX] = (page->gpr[GPR_RAX] & rest) | value;
+    }
 }
 
 enum outcome handle_port(struct machine *machine)
