@@ -78,7 +78,8 @@ enum vcpu_group {
     VCPU_GROUP_DEBUG = 1u << 5,    // dr[], dr7
     VCPU_GROUP_XCR0 = 1u << 6,     // xcr0
     VCPU_GROUP_APIC = 1u << 7,     // apic_mode ... eoi_exit
-    VCPU_GROUP_ALL = (1u << 8) - 1
+    VCPU_GROUP_ALL = (1u << 8) - 1,
+    VCPU_GROUP_SERVED = 1u << 8 // of VCPU_GROUP_APIC interrupt_status alone; in `dirty` only
 };
 
 // Interruptibility, in the layout of the manual's "Guest Non-Register State".

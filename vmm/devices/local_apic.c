@@ -82,6 +82,12 @@ uint32_t local_apic_priority(const struct local_apic *apic)
     return (apic->tpr & 0xf0) >= serving ? apic->tpr : serving;
 }
 
+static void call_processor(struct local_apic *apic)
+{
+    apic->attention |= APIC_ATTENTION_VECTOR;
+    apic->bus->wake |= 1u << apic->index;
+}
+
 void local_apic_update(struct local_apic *apic)
 {
     uint32_t waiting = vector_set_highest(&apic->irr);
@@ -89,9 +95,17 @@ void local_apic_update(struct local_apic *apic)
     if (waiting == 0 || (waiting & 0xf0) <= priority) {
         apic->attention &= ~APIC_ATTENTION_VECTOR;
     } else if (apic->is_virtual || !(apic->attention & APIC_ATTENTION_VECTOR)) {
-        apic->attention |= APIC_ATTENTION_VECTOR;
-        apic->bus->wake |= 1u << apic->index;
+        call_processor(apic);
     }
+}
+
+static void set_trigger_mode(struct local_apic *apic, uint32_t vector, bool level)
+{
+    if (level)
+        vector_set_add(&apic->tmr, vector);
+    else
+        vector_set_remove(&apic->tmr, vector);
+    apic->tmr_changed = true;
 }
 
 bool local_apic_accept(struct local_apic *apic, uint32_t vector, bool level)
@@ -102,27 +116,45 @@ bool local_apic_accept(struct local_apic *apic, uint32_t vector, bool level)
         local_apic_error(apic, APIC_ERROR_RECEIVE_VECTOR);
         return false;
     }
-    if (level)
-        vector_set_add(&apic->tmr, vector);
-    else
-        vector_set_remove(&apic->tmr, vector);
+    if (UNLIKELY(vector_set_has(&apic->tmr, vector) != level))
+        set_trigger_mode(apic, vector, level);
     bool anew = !vector_set_has(&apic->irr, vector);
     vector_set_add(&apic->irr, vector);
-    local_apic_update(apic);
+    if (apic->is_virtual)
+        call_processor(apic);
+    else
+        local_apic_update(apic);
     return anew;
+}
+
+uint32_t local_apic_next(const struct local_apic *apic)
+{
+    if (!(apic->attention & APIC_ATTENTION_VECTOR))
+        return 0;
+    uint32_t vector = vector_set_highest(&apic->irr);
+    bool above = !apic->is_virtual || (vector & 0xf0) > (local_apic_priority(apic) & 0xf0);
+    return above ? vector : 0;
+}
+
+void local_apic_take(struct local_apic *apic, uint32_t vector)
+{
+    vector_set_remove(&apic->irr, vector);
+    if (apic->is_virtual) {
+        local_apic_page_serve(apic, vector);
+        if (apic->irr.summary == 0)
+            apic->attention &= ~APIC_ATTENTION_VECTOR;
+    } else {
+        vector_set_add(&apic->isr, vector);
+        local_apic_update(apic);
+    }
 }
 
 uint8_t local_apic_acknowledge(struct local_apic *apic)
 {
-    if (!(apic->attention & APIC_ATTENTION_VECTOR))
+    uint32_t vector = local_apic_next(apic);
+    if (vector == 0)
         return (uint8_t)apic->spurious;
-    uint32_t vector = vector_set_highest(&apic->irr);
-    vector_set_remove(&apic->irr, vector);
-    if (apic->is_virtual)
-        local_apic_page_serve(apic, vector);
-    else
-        vector_set_add(&apic->isr, vector);
-    local_apic_update(apic);
+    local_apic_take(apic, vector);
     return (uint8_t)vector;
 }
 

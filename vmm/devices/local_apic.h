@@ -94,7 +94,9 @@ struct local_apic {
     uint32_t initial_count;
     uint32_t divide;
     struct vector_set irr, isr, tmr;
-    uint8_t startup_page;     // vector of the start-up IPI
+    bool tmr_changed;     // since whoever reads it has cleared this
+    bool all_ends;        // the processor was told that the end of every interrupt is of interest
+    uint8_t startup_page; // vector of the start-up IPI
     uint64_t maximum_address; // first guest-physical address beyond the processor's
 };
 
@@ -150,7 +152,13 @@ void local_apic_ended(struct local_apic *apic, uint32_t vector);
 // did not wait already.
 bool local_apic_accept(struct local_apic *apic, uint32_t vector, bool level);
 
-// The processor takes the interrupt: its vector, or the spurious vector where there is none.
+// The interrupt that the processor would take now, its own flag aside; 0: none. On its own thread.
+uint32_t local_apic_next(const struct local_apic *apic);
+
+// It takes that: `vector` is local_apic_next's, not 0.
+void local_apic_take(struct local_apic *apic, uint32_t vector);
+
+// Both in one: the vector, or the spurious one where there is none.
 uint8_t local_apic_acknowledge(struct local_apic *apic);
 
 // True when INTR of the PIC reaches the processor: through LINT0, or directly when the local APIC
@@ -178,14 +186,11 @@ void local_apic_error(struct local_apic *apic, uint32_t bit);
 // In x2APIC mode the processor itself may read registers for the guest out of the virtual-APIC
 // page, and end interrupts there. Then nobody is told of the end of an interrupt, and the ISR is
 // looked at by the processor's own thread alone: APIC_ATTENTION_VECTOR says that some interrupt
-// waits, local_apic_deliverable whether it is above the priority.
+// waits, local_apic_next whether it is above the priority.
 
 // Takes over or gives up, as the mode demands; puts all registers into the page. Call it after a
 // change of IA32_APIC_BASE and after an INIT, on the processor's own thread.
 void local_apic_choose_mode(struct local_apic *apic);
-
-// True when the processor, interrupts on, would take an interrupt now. On its own thread.
-bool local_apic_deliverable(const struct local_apic *apic);
 
 // The highest vector in the page's ISR; 0: none.
 uint32_t local_apic_page_served(const struct local_apic *apic);

@@ -74,13 +74,10 @@ void local_apic_choose_mode(struct local_apic *apic)
     local_apic_update(apic);
 }
 
-bool local_apic_deliverable(const struct local_apic *apic)
-{
-    return (vector_set_highest(&apic->irr) & 0xf0) > (local_apic_priority(apic) & 0xf0);
-}
-
 uint32_t local_apic_page_served(const struct local_apic *apic)
 {
+    // On the way of every interrupt, mostly to the end: unrolled, a step is a compare and a branch.
+#pragma GCC unroll 8
     for (uint32_t i = 8; i-- > 0;) {
         uint32_t word = *in_page(apic, APIC_ISR + i);
         if (word != 0)

@@ -235,14 +235,26 @@ uint8_t platform_interrupt_acknowledge(struct platform *platform)
     return vector;
 }
 
+// The timer wants to know when its interrupt, which the I/O APIC sent, is taken.
+static void note_acknowledged(struct platform *platform, uint32_t vector)
+{
+    if (UNLIKELY(vector == io_apic_edge_vector(&platform->io_apic, TIMER_PIN)))
+        pit_acknowledged(&platform->pit);
+}
+
 uint8_t platform_processor_acknowledge(struct platform *platform, struct local_apic *apic)
 {
     if (pic_pending(&platform->pic) && local_apic_passes_pic(apic))
         return platform_interrupt_acknowledge(platform);
     uint8_t vector = local_apic_acknowledge(apic);
-    if (UNLIKELY(vector == io_apic_edge_vector(&platform->io_apic, TIMER_PIN)))
-        pit_acknowledged(&platform->pit);
+    note_acknowledged(platform, vector);
     return vector;
+}
+
+void platform_processor_take(struct platform *platform, struct local_apic *apic, uint32_t vector)
+{
+    local_apic_take(apic, vector);
+    note_acknowledged(platform, vector);
 }
 
 bool platform_set_apic_base(struct platform *platform, struct local_apic *apic, uint64_t value)

@@ -141,35 +141,32 @@ static void deliver_nmi(struct machine *machine)
         machine->handles_nmi || (machine->apic->attention & APIC_ATTENTION_NMI) != 0;
 }
 
-static bool has_vector(const struct machine *machine)
-{
-    const struct local_apic *apic = machine->apic;
-
-    return ((apic->attention & APIC_ATTENTION_VECTOR) &&
-            (!apic->is_virtual || local_apic_deliverable(apic))) ||
-           (pic_pending(&machine->platform->pic) && local_apic_passes_pic(apic));
-}
-
 // Vectors whose end others have to know of: of level-triggered interrupts the I/O APIC, and of all
 // the monitor while an interrupt waits for the end of another.
+static bool wants_all_ends(const struct local_apic *apic)
+{
+    return (apic->attention & APIC_ATTENTION_VECTOR) != 0;
+}
+
 static void choose_eoi_exits(const struct local_apic *apic, uint64_t words[4])
 {
-    bool all = (apic->attention & APIC_ATTENTION_VECTOR) != 0;
-
     for (size_t i = 0; i < 4; i++) {
-        words[i] =
-            all ? UINT64_MAX : apic->tmr.word[2 * i] | (uint64_t)apic->tmr.word[2 * i + 1] << 32;
+        words[i] = apic->all_ends
+                       ? UINT64_MAX
+                       : apic->tmr.word[2 * i] | (uint64_t)apic->tmr.word[2 * i + 1] << 32;
     }
 }
 
 void event_load_apic(struct machine *machine)
 {
     struct vcpu_page *page = machine->page;
-    const struct local_apic *apic = machine->apic;
+    struct local_apic *apic = machine->apic;
 
     if (!apic->page) {
         return;
     }
+    apic->all_ends = wants_all_ends(apic);
+    apic->tmr_changed = false;
     page->apic_mode = apic->is_virtual ? VCPU_APIC_VIRTUAL : VCPU_APIC_MONITOR;
     page->interrupt_status = apic->is_virtual ? local_apic_page_served(apic) << 8 : 0;
     choose_eoi_exits(apic, page->eoi_exit);
@@ -177,25 +174,64 @@ void event_load_apic(struct machine *machine)
     page->dirty |= VCPU_GROUP_APIC;
 }
 
-void event_deliver_to_processor(struct machine *machine)
+static void inject_interrupt(struct vcpu_page *page, uint32_t vector)
+{
+    page->event = (struct vcpu_event){
+        .word = VCPU_EVENT_VALID | (uint32_t)VCPU_EVENT_EXTERNAL | vector,
+    };
+    page->halted = 0;
+}
+
+// The PIC's interrupt, which passes the local APIC, comes first.
+static void deliver_of_pic(struct machine *machine)
+{
+    struct platform *platform = machine->platform;
+
+    if (can_take_interrupt(machine->page)) {
+        inject_interrupt(machine->page, platform_interrupt_acknowledge(platform));
+    }
+    machine->page->request_window =
+        (pic_pending(&platform->pic) && local_apic_passes_pic(machine->apic)) ||
+        local_apic_next(machine->apic) != 0;
+}
+
+// Where one can be taken, nothing is left that could be taken after it: it was the highest.
+static inline void deliver_of_local(struct machine *machine)
 {
     struct vcpu_page *page = machine->page;
-    bool changes = machine->apic->is_virtual && (machine->apic->attention & APIC_ATTENTION_VECTOR);
+    struct local_apic *apic = machine->apic;
+    uint32_t vector = local_apic_next(apic);
+    bool can = can_take_interrupt(page);
+
+    page->request_window = vector != 0 && !can;
+    if (vector != 0 && can) {
+        platform_processor_take(machine->platform, apic, vector);
+        inject_interrupt(page, vector);
+        page->interrupt_status = vector << 8;
+        page->dirty |= apic->is_virtual ? (uint32_t)VCPU_GROUP_SERVED : 0;
+    }
+}
+
+void event_deliver_to_processor(struct machine *machine)
+{
+    const struct vcpu_page *page = machine->page;
+    struct local_apic *apic = machine->apic;
 
     if (machine->waiting) {
         return;
     }
-    deliver_nmi(machine);
-    if (has_vector(machine) && can_take_interrupt(page)) {
-        unsigned vector = platform_processor_acknowledge(machine->platform, machine->apic);
-
-        page->event = (struct vcpu_event){
-            .word = VCPU_EVENT_VALID | (uint32_t)VCPU_EVENT_EXTERNAL | vector,
-        };
-        page->halted = 0;
+    if (UNLIKELY(((apic->attention & APIC_ATTENTION_NMI) | (uint32_t)machine->handles_nmi |
+                  page->request_nmi_window | (page->interruptibility & VCPU_BLOCKED_BY_NMI)) !=
+                 0)) {
+        deliver_nmi(machine);
     }
-    page->request_window = has_vector(machine);
-    if (changes) {
+    if (UNLIKELY(pic_pending(&machine->platform->pic)) && local_apic_passes_pic(apic)) {
+        deliver_of_pic(machine);
+    } else {
+        deliver_of_local(machine);
+    }
+    if (UNLIKELY(apic->is_virtual &&
+                 (apic->all_ends != wants_all_ends(apic) || apic->tmr_changed))) {
         event_load_apic(machine);
     }
 }

@@ -34,6 +34,7 @@ struct virtual_cpu {
 
     // With local APICs only, see smp.c.
     uint32_t thread;          // handle; set before the thread first gets the lock
+    bool stands_by;           // looks whether it is to park, or has time to hide, before it runs on
     bool parked;              // does not run while the VM is paused; guarded by the lock
     uint64_t skipped;         // of monitor.skipped, what this processor's TSC has been set back
     uint64_t deferred_events; // event bits that came while the thread waited for the lock

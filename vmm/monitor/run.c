@@ -113,7 +113,7 @@ static void hide_pause(struct virtual_cpu *cpu, uint64_t ticks)
 {
     platform_skip_time(&cpu->monitor->platform, ticks);
     if (cpu->machine.apic) {
-        cpu->monitor->smp.skipped += ticks; // each processor sets its own TSC back
+        smp_hide_time(cpu->monitor, ticks);
     } else {
         run_hide_time(cpu, ticks);
     }
@@ -218,6 +218,24 @@ static void look_for_spins(struct virtual_cpu *cpu)
     run_sample(cpu);
 }
 
+void run_finish_exit(struct virtual_cpu *cpu, enum outcome outcome)
+{
+    struct vcpu_page *page = cpu->machine.page;
+
+    while (outcome == OUTCOME_FETCH) {
+        run_fetch(cpu, cpu->machine.need);
+        outcome = exit_table[page->exit.kind].handle(&cpu->machine);
+    }
+    if (outcome == OUTCOME_ADVANCE) {
+        run_advance(&cpu->machine, page);
+        return;
+    }
+    page->dirty |= page->exit.advanced != 0 ? (uint32_t)VCPU_GROUP_RIP : 0;
+    if (outcome == OUTCOME_STOP) {
+        run_stop(cpu);
+    }
+}
+
 uint64_t run_what_is_due(struct virtual_cpu *cpu, uint64_t now)
 {
     struct monitor *monitor = cpu->monitor;
@@ -289,7 +307,7 @@ static ALWAYS_INLINE void step(struct monitor *monitor, struct virtual_cpu *cpu,
         observing_take(cpu, cpu->observer.returned);
         observe_kind(&cpu->observer, page->exit.kind);
     }
-    run_set_time(monitor, page);
+    run_set_time(monitor, cpu, page);
     run_handle_exit(cpu, page);
     run_serve_console(monitor, cpu, page);
 }

@@ -55,17 +55,9 @@ RUN_INLINE uint64_t run_allow_progress(const struct vcpu_page *page, uint64_t de
     return deadline;
 }
 
-// Calls the exit's handler, again when it needs registers that are not in the page yet.
-RUN_INLINE enum outcome run_dispatch(struct virtual_cpu *cpu, uint32_t kind)
-{
-    enum outcome outcome = exit_table[kind].handle(&cpu->machine);
-
-    while (UNLIKELY(outcome == OUTCOME_FETCH)) {
-        run_fetch(cpu, cpu->machine.need);
-        outcome = exit_table[kind].handle(&cpu->machine);
-    }
-    return outcome;
-}
+// Goes on after a handler that has not simply done the instruction: calls it again when it needs
+// registers that are not in the page yet.
+void run_finish_exit(struct virtual_cpu *cpu, enum outcome outcome);
 
 // Past the instruction, where the processor most often is already.
 RUN_INLINE void run_advance(struct machine *machine, struct vcpu_page *page)
@@ -85,14 +77,11 @@ RUN_INLINE void run_handle_exit(struct virtual_cpu *cpu, struct vcpu_page *page)
 
     machine->counts.exits[kind]++;
     exit_trail_add(&cpu->trail, page, kind);
-    outcome = run_dispatch(cpu, kind);
+    outcome = exit_table[kind].handle(machine);
     if (LIKELY(outcome == OUTCOME_ADVANCE)) {
         run_advance(machine, page);
     } else {
-        page->dirty |= page->exit.advanced != 0 ? (uint32_t)VCPU_GROUP_RIP : 0;
-        if (outcome == OUTCOME_STOP) {
-            run_stop(cpu);
-        }
+        run_finish_exit(cpu, outcome);
     }
 }
 
@@ -116,10 +105,14 @@ RUN_INLINE void run_serve_console(struct monitor *monitor, struct virtual_cpu *c
 
 // Time goes on to the exit's. An event or a deadline may have come without the guest having run:
 // then exit_tsc is an old one.
-RUN_INLINE void run_set_time(struct monitor *monitor, struct vcpu_page *page)
+RUN_INLINE void run_set_time(struct monitor *monitor, struct virtual_cpu *cpu,
+                             struct vcpu_page *page)
 {
     if (UNLIKELY(page->exit.kind <= EXIT_DEADLINE)) {
         page->exit_tsc = tsc_now();
+        if (cpu->sample_due && page->exit.kind == EXIT_EVENT) {
+            run_sample(cpu);
+        }
     }
     platform_set_time(&monitor->platform, page->exit_tsc);
 }

@@ -98,6 +98,14 @@ static void kick_others(const struct virtual_cpu *cpu)
     }
 }
 
+// All of them look at `pausing` and `skipped` before they run on.
+static void call_for_standing_by(struct monitor *monitor)
+{
+    for (uint32_t i = 0; i < monitor->platform.processors; i++) {
+        monitor->cpu[i].stands_by = true;
+    }
+}
+
 static bool others_are_parked(const struct virtual_cpu *cpu)
 {
     const struct monitor *monitor = cpu->monitor;
@@ -126,6 +134,7 @@ void smp_stop_others(struct virtual_cpu *cpu)
         return;
     }
     cpu->monitor->smp.pausing = true;
+    call_for_standing_by(cpu->monitor);
     kick_others(cpu);
     while (!others_are_parked(cpu)) {
         give_way(cpu);
@@ -142,6 +151,12 @@ void smp_resume_others(struct virtual_cpu *cpu)
     }
     cpu->monitor->smp.pausing = false;
     kick_others(cpu);
+}
+
+void smp_hide_time(struct monitor *monitor, uint64_t ticks)
+{
+    monitor->smp.skipped += ticks;
+    call_for_standing_by(monitor);
 }
 
 void smp_end(struct virtual_cpu *cpu)
@@ -177,20 +192,34 @@ static uint32_t take_kicks(struct monitor *monitor, uint32_t self)
     return kicks & ~(1u << self);
 }
 
-static uint64_t choose_deadline(struct monitor *monitor, const struct virtual_cpu *cpu)
+// When the boot processor next has something to do: it looks after the devices too.
+static inline uint64_t next_deadline(const struct monitor *monitor, const struct virtual_cpu *cpu)
 {
     uint64_t due = cpu->machine.apic->timer_due;
     uint64_t devices = run_next_deadline(monitor);
 
-    if (cpu->index == 0) {
-        monitor->smp.device_deadline = devices;
-        return devices < due ? devices : due;
-    }
+    return devices < due ? devices : due;
+}
+
+// The same for the others, which make it look when the devices want it earlier than it knows.
+static uint64_t deadline_of_other(struct monitor *monitor, const struct virtual_cpu *cpu)
+{
+    uint64_t devices = run_next_deadline(monitor);
+
     if (UNLIKELY(devices < monitor->smp.device_deadline)) {
         monitor->smp.device_deadline = devices;
         monitor->smp.kick |= 1;
     }
-    return due;
+    return cpu->machine.apic->timer_due;
+}
+
+static uint64_t choose_deadline(struct monitor *monitor, struct virtual_cpu *cpu)
+{
+    if (cpu->index != 0) {
+        return deadline_of_other(monitor, cpu);
+    }
+    monitor->smp.device_deadline = run_next_deadline(monitor);
+    return next_deadline(monitor, cpu);
 }
 
 // A pause is over: this processor's TSC goes on where it was.
@@ -237,6 +266,8 @@ static void attend(struct virtual_cpu *cpu)
 {
     struct machine *machine = &cpu->machine;
 
+    cpu->monitor->platform.apic_bus.wake &= ~(1u << cpu->index); // it is awake
+
     if (machine->apic->attention & (APIC_ATTENTION_INIT | APIC_ATTENTION_SIPI)) {
         event_take_start_up(machine);
     }
@@ -253,16 +284,21 @@ static void attend(struct virtual_cpu *cpu)
     }
 }
 
+static void run_timers(struct monitor *monitor, struct virtual_cpu *cpu, uint64_t now)
+{
+    if (now >= run_next_deadline(monitor)) {
+        (void)run_what_is_due(cpu, now);
+    }
+    local_apic_run_timer(cpu->machine.apic);
+}
+
 static inline void prepare(struct monitor *monitor, struct virtual_cpu *cpu)
 {
     struct machine *machine = &cpu->machine;
     uint64_t now = monitor->platform.clock.tsc;
 
-    if (UNLIKELY(now >= run_next_deadline(monitor))) {
-        (void)run_what_is_due(cpu, now);
-    }
-    if (UNLIKELY(now >= machine->apic->timer_due)) {
-        local_apic_run_timer(machine->apic);
+    if (UNLIKELY(now >= next_deadline(monitor, cpu))) {
+        run_timers(monitor, cpu, now);
     }
     if (UNLIKELY(needs_attention(monitor, machine))) {
         attend(cpu);
@@ -311,7 +347,7 @@ static ALWAYS_INLINE void run_guest(struct monitor *monitor, struct virtual_cpu 
 // -- after an exit --------------------------------------------------------------------------------
 
 // The console is the boot processor's business: the others pass it on.
-static inline void serve(struct monitor *monitor, struct virtual_cpu *cpu)
+static void serve(struct monitor *monitor, struct virtual_cpu *cpu)
 {
     struct vcpu_page *page = cpu->machine.page;
 
@@ -329,6 +365,7 @@ static inline void serve(struct monitor *monitor, struct virtual_cpu *cpu)
 // A pause can begin while the thread waits for the lock, and end and begin again.
 static void stand_by(struct virtual_cpu *cpu)
 {
+    cpu->stands_by = false;
     while (cpu->monitor->smp.pausing) {
         park(cpu);
     }
@@ -346,7 +383,9 @@ static void take_exits(struct virtual_cpu *cpu)
 // `flags` is a constant: a step without a log is not made any longer by the one with it.
 static ALWAYS_INLINE void step(struct monitor *monitor, struct virtual_cpu *cpu, uint32_t flags)
 {
-    if (UNLIKELY(monitor->smp.pausing || cpu->skipped != monitor->smp.skipped)) {
+    struct vcpu_page *page = cpu->machine.page;
+
+    if (UNLIKELY(cpu->stands_by)) {
         stand_by(cpu);
     }
     prepare(monitor, cpu);
@@ -354,12 +393,11 @@ static ALWAYS_INLINE void step(struct monitor *monitor, struct virtual_cpu *cpu,
     if (flags != 0) {
         take_exits(cpu);
     }
-    run_set_time(monitor, cpu->machine.page);
-    if (UNLIKELY(cpu->sample_due && cpu->machine.page->exit.kind == EXIT_EVENT)) {
-        run_sample(cpu);
+    run_set_time(monitor, cpu, page);
+    run_handle_exit(cpu, page);
+    if (UNLIKELY((page->events | cpu->deferred_events | monitor->link.consumed_due) != 0)) {
+        serve(monitor, cpu);
     }
-    run_handle_exit(cpu, cpu->machine.page);
-    serve(monitor, cpu);
 }
 
 static NORETURN void run(struct virtual_cpu *cpu)

@@ -40,3 +40,6 @@ void smp_resume_others(struct virtual_cpu *cpu);
 
 // The same for good: the VM ends. Of several that want to end it the first comes back.
 void smp_end(struct virtual_cpu *cpu);
+
+// Every processor's TSC is to be set back by `ticks`, each by its own thread.
+void smp_hide_time(struct monitor *monitor, uint64_t ticks);

@@ -322,6 +322,9 @@ static NOINLINE enum virt_outcome enter_otherwise(struct virt_vcpu *vcpu, uint64
     if ((dirty & VCPU_GROUP_RIP) != 0) {
         vmx_import_rip(page);
     }
+    if ((dirty & VCPU_GROUP_SERVED) != 0) {
+        vmcs_write_raw(VMCS_GUEST_INTERRUPT_STATUS, (uint16_t)page->interrupt_status);
+    }
     page->dirty = 0;
     if (requests != vmx->requests) {
         vmx_apply_requests(vmx, requests);
