@@ -55,7 +55,7 @@ struct vcpu {
     // Constant after creation.
     struct vm *vm;
     struct thread *thread; // null once it is detached
-    uint32_t cpu;          // its thread's
+    struct cpu *cpu;       // its thread's
     struct virt_page pages[VIRT_VCPU_PAGES];
     uint64_t user_page;   // where the process sees virt.page
     uint64_t user_apic;   // and the virtual-APIC page; 0: there is none
@@ -89,8 +89,8 @@ static inline void vcpu_make_loaded(struct vcpu *vcpu)
 
 // -- run.c -------------------------------------------------------------------------------------
 
-// SYS_VCPU_RUN, for the vCPU of the running thread. STATUS_INVALID: unknown flags.
-MUST_CHECK enum status vcpu_run(struct vcpu *vcpu, uint64_t flags);
+// SYS_VCPU_RUN, for the vCPU of the running thread `thread`. STATUS_INVALID: unknown flags.
+MUST_CHECK enum status vcpu_run(struct vcpu *vcpu, const struct thread *thread, uint64_t flags);
 
 // -- vm.c --------------------------------------------------------------------------------------
 

@@ -138,24 +138,28 @@ static inline bool events_pending(const struct vcpu *vcpu)
 // When the thread's slice may end. The timer is set to it unless something calls for attention.
 static inline uint64_t slice_end(const struct scheduler *scheduler)
 {
-    return LIKELY(scheduler->attention == 0) ? scheduler->armed : scheduler_slice_end_tsc();
+    return scheduler->attention == 0 ? scheduler->armed : scheduler_slice_end_tsc();
 }
 
-// Enters the guest once.
-static inline enum virt_outcome enter(struct vcpu *vcpu, bool logged)
+// Enters the guest once, until the thread's slice ends at `end`. Its state is in this CPU.
+static inline enum virt_outcome enter_until(struct vcpu *vcpu, uint64_t end, bool logged)
 {
-    struct cpu *cpu = this_cpu();
-    uint64_t end = slice_end(cpu->kernel);
+    struct cpu *cpu = vcpu->cpu;
     uint64_t deadline = vcpu->virt.page->deadline_tsc;
     enum virt_outcome outcome;
 
-    vcpu_make_loaded(vcpu);
     deadline = deadline - 1 < end ? deadline : end; // 0: none
     hostout(cpu);
     outcome =
         logged ? vcpu_log_enter(vcpu, deadline) : virt_backend->vcpu_enter(&vcpu->virt, deadline);
     hostin(cpu);
     return outcome;
+}
+
+static enum virt_outcome enter(struct vcpu *vcpu, bool logged)
+{
+    vcpu_make_loaded(vcpu);
+    return enter_until(vcpu, slice_end(vcpu->cpu->kernel), logged);
 }
 
 // Finishes the exit if the kernel can.
@@ -196,7 +200,8 @@ static enum status end_run(struct vcpu *vcpu, enum exit_kind kind)
 
     vcpu_make_loaded(vcpu); // others may have run since
     virt_backend->vcpu_export(&vcpu->virt, VCPU_GROUP_RIP | (page->wanted & ~page->dirty));
-    page->exit = (struct vm_exit){.kind = kind};
+    page->exit.kind = kind;
+    page->exit.advanced = 0;
     return thread_killed() ? STATUS_DEAD : STATUS_OK;
 }
 
@@ -236,7 +241,7 @@ static NOINLINE enum status finish_later(struct vcpu *vcpu, enum virt_outcome ou
     return status;
 }
 
-// A run for which the guest has nothing to run for, or which is logged, or none at all.
+// A run that is not simply one of the guest.
 static NOINLINE enum status run_otherwise(struct vcpu *vcpu, uint64_t flags)
 {
     bool logged = (flags & VCPU_RUN_LOG) != 0;
@@ -260,8 +265,7 @@ static NOINLINE enum status run_otherwise(struct vcpu *vcpu, uint64_t flags)
     if (vcpu->virt.page->halted != 0 || events_pending(vcpu)) {
         kind = wait_or_poll(vcpu);
     }
-    status =
-        logged && kind == EXIT_NONE ? run_on(vcpu, enter(vcpu, true), true) : end_run(vcpu, kind);
+    status = kind == EXIT_NONE ? run_on(vcpu, enter(vcpu, logged), logged) : end_run(vcpu, kind);
     vcpu->running = false;
     if (logged) {
         vcpu_log_return(vcpu);
@@ -269,14 +273,17 @@ static NOINLINE enum status run_otherwise(struct vcpu *vcpu, uint64_t flags)
     return status;
 }
 
-enum status vcpu_run(struct vcpu *vcpu, uint64_t flags)
+enum status vcpu_run(struct vcpu *vcpu, const struct thread *thread, uint64_t flags)
 {
+    const struct scheduler *scheduler = vcpu->cpu->kernel;
+    uint64_t events = atomic_load_explicit(&thread->events, memory_order_relaxed);
     enum virt_outcome outcome;
 
-    if (UNLIKELY((flags | vcpu->virt.page->halted) != 0 || events_pending(vcpu))) {
+    if (UNLIKELY((flags | events | vcpu->virt.page->halted | scheduler->attention) != 0 ||
+                 !vcpu->loaded)) {
         return run_otherwise(vcpu, flags);
     }
     vcpu->exits_to_monitor++;
-    outcome = enter(vcpu, false);
+    outcome = enter_until(vcpu, scheduler->armed, false); // what the timer is set to
     return LIKELY(outcome == VIRT_TO_MONITOR) ? STATUS_OK : finish_later(vcpu, outcome);
 }

@@ -37,7 +37,7 @@ static int64_t put_vm(struct vm *vm, enum status status)
 }
 
 // Why the handle is not the running thread's vCPU: a vCPU answers to its own thread only.
-static enum status refuse_vcpu(uint64_t handle)
+static NOINLINE enum status refuse_vcpu(uint64_t handle)
 {
     void *object;
     enum status status = process_handle_get(current_process(), handle, HANDLE_VCPU, &object);
@@ -45,9 +45,10 @@ static enum status refuse_vcpu(uint64_t handle)
     return status != STATUS_OK ? status : STATUS_DENIED;
 }
 
-static inline enum status find_vcpu(uint64_t handle, struct vcpu **vcpu)
+static inline enum status find_vcpu(const struct thread *thread, uint64_t handle,
+                                    struct vcpu **vcpu)
 {
-    *vcpu = kernel_stack_top()->thread->vcpu;
+    *vcpu = thread->vcpu;
     return LIKELY(*vcpu != NULL && (*vcpu)->handle == handle) ? STATUS_OK : refuse_vcpu(handle);
 }
 
@@ -231,11 +232,12 @@ int64_t sys_vcpu_create(uint64_t vm_handle, uint64_t info_address, uint64_t c, u
 
 int64_t sys_vcpu_run(uint64_t vcpu_handle, uint64_t flags, uint64_t c, uint64_t d, uint64_t e)
 {
+    const struct thread *thread = current_thread();
     struct vcpu *vcpu;
-    enum status status = find_vcpu(vcpu_handle, &vcpu);
+    enum status status = find_vcpu(thread, vcpu_handle, &vcpu);
 
     (void)c, (void)d, (void)e;
-    return result_of(status == STATUS_OK ? vcpu_run(vcpu, flags) : status);
+    return result_of(status == STATUS_OK ? vcpu_run(vcpu, thread, flags) : status);
 }
 
 int64_t sys_vcpu_dump(uint64_t vcpu_handle, uint64_t fields, uint64_t capacity, uint64_t d,
@@ -244,7 +246,7 @@ int64_t sys_vcpu_dump(uint64_t vcpu_handle, uint64_t fields, uint64_t capacity, 
     struct vcpu *vcpu;
     struct vcpu_field *buffer;
     size_t count;
-    enum status status = find_vcpu(vcpu_handle, &vcpu);
+    enum status status = find_vcpu(current_thread(), vcpu_handle, &vcpu);
 
     (void)d, (void)e;
     if (status != STATUS_OK) {

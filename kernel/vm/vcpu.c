@@ -113,7 +113,7 @@ enum status vcpu_create(struct vm *vm, struct vcpu **result)
     }
     vcpu->vm = vm;
     vcpu->thread = thread;
-    vcpu->cpu = thread->cpu;
+    vcpu->cpu = this_cpu();
     struct vcpu_page *page = memory_allocate_object(vm->container);
     enum status status =
         page != NULL && virt_pages_allocate(vm->container, vcpu->pages, VIRT_VCPU_PAGES)
@@ -159,7 +159,7 @@ void vcpu_thread_ended(struct vcpu *vcpu)
 enum status vcpu_release(struct vcpu *vcpu)
 {
     if (atomic_load_explicit(&vcpu->attached, memory_order_acquire)) {
-        if (vcpu->cpu != this_cpu()->id || vcpu->running) {
+        if (vcpu->cpu != this_cpu() || vcpu->running) {
             return STATUS_BUSY;
         }
         detach(vcpu);

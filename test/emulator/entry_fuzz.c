@@ -324,7 +324,6 @@ static bool enter(void)
     page->event.word = 0;
     page->exit.kind = EXIT_NONE;
     vmx->event.word = 0;
-    vmx->valid = 0;
     machine.vcpu.guest_ticks -= tsc_read(); // as run.c counts it
     machine.vcpu.reason = NO_REASON;
     vmcs_write_raw(VMCS_PREEMPTION_TIMER, TIMER_COUNT);

@@ -206,7 +206,7 @@ static void decode_instruction(const struct vmx_raw *raw, struct vm_exit *exit)
 
 #define INSTRUCTION(text, kind_value)                                                              \
     {                                                                                              \
-        .name = (text), .kind = (kind_value), .needs = NEED_LENGTH, .plain = true                  \
+        .name = (text), .kind = (kind_value), .needs = NEED_LENGTH | NEED_STEP                     \
     }
 #define OPERAND(text, kind_value)                                                                  \
     {                                                                                              \

@@ -62,7 +62,7 @@ uint32_t vmx_entry_failed(struct vmx_vcpu *vmx, bool invalid)
     uint64_t error = 0;
 
     count_time(vmx, vcpu->page, tsc_read());
-    vmx->valid = 0;
+    vcpu->page->valid = 0;
     if (!invalid) {
         (void)!vmcs_try_read(VMCS_INSTRUCTION_ERROR, &error);
     }
@@ -98,10 +98,11 @@ static NOINLINE enum virt_outcome export_more(struct virt_vcpu *vcpu, uint32_t g
 static inline enum virt_outcome export_groups(struct virt_vcpu *vcpu, struct vcpu_page *page,
                                               uint32_t groups, enum virt_outcome outcome)
 {
-    vmx_of(vcpu)->valid = VCPU_GROUP_RIP;
     page->valid = VCPU_GROUP_RIP;
-    groups |= page->wanted;
-    return UNLIKELY(groups != 0) ? export_more(vcpu, groups, outcome) : outcome;
+    if (UNLIKELY(page->wanted != 0) || groups != 0) {
+        return export_more(vcpu, groups | page->wanted, outcome);
+    }
+    return outcome;
 }
 
 // An IRET that unblocked NMIs and then faulted has to be seen as not done: "Resuming Guest Software
@@ -229,7 +230,7 @@ static NOINLINE enum virt_outcome exited_otherwise(struct virt_vcpu *vcpu)
     const struct vmx_exit_row *row = vmx_exit_row((uint16_t)vcpu->reason);
     uint32_t vectoring;
 
-    vmx->valid = 0;
+    vcpu->page->valid = 0;
     if (UNLIKELY((vcpu->reason & VMX_REASON_ENTRY_FAILURE) != 0)) {
         take_event_back(vmx, vcpu->page);
     } else {
@@ -265,7 +266,7 @@ uint32_t vmx_exited(struct vmx_vcpu *vmx)
         vmx->frame.launched = 1; // no event was being delivered: the exit is an instruction's
         return decode_port(vcpu, page);
     }
-    if (reason < VMX_EXIT_REASON_COUNT && vmx_exit_rows[reason].plain) {
+    if (reason < VMX_EXIT_REASON_COUNT && (vmx_exit_rows[reason].needs & NEED_STEP) != 0) {
         vmx->frame.launched = 1;
         return decode_plain(vcpu, page, reason);
     }
@@ -278,7 +279,9 @@ static inline enum virt_outcome enter(struct vmx_vcpu *vmx, const struct vcpu_pa
 {
     uint64_t left = deadline - now;
 
-    left = left < TIMER_HORIZON ? left : TIMER_HORIZON;
+    if (UNLIKELY(left > TIMER_HORIZON)) {
+        left = TIMER_HORIZON;
+    }
     vmx_virt(vmx)->guest_ticks -= now;
     vmx->deadline = now + left;
     vmcs_write_raw(VMCS_PREEMPTION_TIMER, left >> vmx->timer_shift);
@@ -305,6 +308,27 @@ static inline bool event_reserved(uint32_t word)
     return (word & VCPU_EVENT_VALID) != 0 && (0x82u >> (word >> 8 & 7) & 1) != 0;
 }
 
+static inline void load_served(const struct vcpu_page *page, uint32_t dirty)
+{
+    if ((dirty & VCPU_GROUP_SERVED) != 0) {
+        vmcs_write_raw(VMCS_GUEST_INTERRUPT_STATUS, (uint16_t)page->interrupt_status);
+    }
+}
+
+// Enters with the page's event, if there is one.
+static inline enum virt_outcome enter_and_inject(struct vmx_vcpu *vmx, struct vcpu_page *page,
+                                                 uint64_t now, uint64_t deadline)
+{
+    enum virt_outcome outcome;
+
+    if (page->event.word != 0) {
+        write_event(vmx, page);
+    }
+    outcome = enter(vmx, page, now, deadline);
+    vmx->event.word = 0;
+    return outcome;
+}
+
 // Everything that is not to be done at each entry.
 static NOINLINE enum virt_outcome enter_otherwise(struct virt_vcpu *vcpu, uint64_t deadline)
 {
@@ -312,7 +336,6 @@ static NOINLINE enum virt_outcome enter_otherwise(struct virt_vcpu *vcpu, uint64
     struct vcpu_page *page = vcpu->page;
     uint32_t dirty = page->dirty;
     uint64_t requests = wanted_requests(page);
-    enum virt_outcome outcome;
     uint64_t now;
 
     if (event_reserved(page->event.word) || ((dirty & VCPU_GROUP_ALL & ~VCPU_GROUP_RIP) != 0 &&
@@ -322,9 +345,7 @@ static NOINLINE enum virt_outcome enter_otherwise(struct virt_vcpu *vcpu, uint64
     if ((dirty & VCPU_GROUP_RIP) != 0) {
         vmx_import_rip(page);
     }
-    if ((dirty & VCPU_GROUP_SERVED) != 0) {
-        vmcs_write_raw(VMCS_GUEST_INTERRUPT_STATUS, (uint16_t)page->interrupt_status);
-    }
+    load_served(page, dirty);
     page->dirty = 0;
     if (requests != vmx->requests) {
         vmx_apply_requests(vmx, requests);
@@ -337,12 +358,27 @@ static NOINLINE enum virt_outcome enter_otherwise(struct virt_vcpu *vcpu, uint64
         vcpu->reason = VMX_REASON_TIMER;
         return VIRT_TIMER;
     }
-    if (page->event.word != 0) {
-        write_event(vmx, page);
+    return enter_and_inject(vmx, page, now, deadline);
+}
+
+// The most frequent news: RIP's group was changed, or an interrupt is to be injected.
+static NOINLINE enum virt_outcome enter_with_news(struct virt_vcpu *vcpu, uint64_t now,
+                                                  uint64_t deadline)
+{
+    struct vmx_vcpu *vmx = vmx_of(vcpu);
+    struct vcpu_page *page = vcpu->page;
+    uint32_t dirty = page->dirty;
+
+    if ((dirty & ~(uint32_t)(VCPU_GROUP_RIP | VCPU_GROUP_SERVED)) != 0 ||
+        event_reserved(page->event.word)) {
+        return enter_otherwise(vcpu, deadline);
     }
-    outcome = enter(vmx, page, now, deadline);
-    vmx->event.word = 0;
-    return outcome;
+    if ((dirty & VCPU_GROUP_RIP) != 0) {
+        vmx_import_rip(page);
+    }
+    load_served(page, dirty);
+    page->dirty = 0;
+    return enter_and_inject(vmx, page, now, deadline);
 }
 
 enum virt_outcome vmx_vcpu_enter(struct virt_vcpu *vcpu, uint64_t deadline)
@@ -351,9 +387,12 @@ enum virt_outcome vmx_vcpu_enter(struct virt_vcpu *vcpu, uint64_t deadline)
     struct vcpu_page *page = vcpu->page;
     uint64_t now = tsc_read();
 
-    if (UNLIKELY(has_news(page) || wanted_requests(page) != vmx->requests ||
-                 vmx->cpu->fpu_owner != vmx->fpu_area || deadline <= now)) {
+    if (UNLIKELY(wanted_requests(page) != vmx->requests || vmx->cpu->fpu_owner != vmx->fpu_area ||
+                 deadline <= now)) {
         return enter_otherwise(vcpu, deadline);
+    }
+    if (UNLIKELY(has_news(page))) {
+        return enter_with_news(vcpu, now, deadline);
     }
     return enter(vmx, page, now, deadline);
 }
@@ -366,7 +405,7 @@ void vmx_vcpu_skip(struct virt_vcpu *vcpu)
     uint64_t rflags = vmcs_read_natural(VMCS_GUEST_RFLAGS);
     uint64_t next = vmcs_read_natural(VMCS_GUEST_RIP) + vmcs_read_32(VMCS_EXIT_INSTRUCTION_LENGTH);
 
-    vmx_of(vcpu)->valid &= ~(uint32_t)VCPU_GROUP_RIP;
+    vcpu->page->valid &= ~(uint32_t)VCPU_GROUP_RIP;
     vmcs_write_natural(VMCS_GUEST_RIP, next);
     if (UNLIKELY((interruptibility & (VCPU_BLOCKED_BY_STI | VCPU_BLOCKED_BY_MOV_SS)) != 0)) {
         vmcs_write_32(VMCS_GUEST_INTERRUPTIBILITY,

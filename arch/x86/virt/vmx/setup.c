@@ -290,7 +290,6 @@ enum status vmx_vcpu_init(struct virt_vcpu *vcpu, struct virt_vm *vm, struct vcp
     }
     vmx_write_intercepts(vm, &pages[3]);
     vmx_export_rip(page);
-    vmx->valid = VCPU_GROUP_ALL;
     return STATUS_OK;
 }
 

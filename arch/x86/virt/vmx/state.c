@@ -113,15 +113,14 @@ void vmx_vcpu_export(struct virt_vcpu *vcpu, uint32_t groups)
     struct vmx_vcpu *vmx = vmx_of(vcpu);
     struct vcpu_page *page = vcpu->page;
 
-    groups &= ~vmx->valid;
+    groups &= ~page->valid;
     if ((groups & VCPU_GROUP_RIP) != 0) {
         vmx_export_rip(page);
     }
     if ((groups & VCPU_GROUP_ALL & ~VCPU_GROUP_RIP) != 0) {
         export_rare(vmx, page, groups);
     }
-    vmx->valid |= groups & VCPU_GROUP_ALL;
-    page->valid = vmx->valid;
+    page->valid |= groups & VCPU_GROUP_ALL;
 }
 
 // -- import: checks ---------------------------------------------------------------------------

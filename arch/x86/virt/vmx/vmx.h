@@ -48,7 +48,6 @@ struct vmx_vcpu {
 
     // What the VMCS holds, so that it is written on change only.
     uint64_t requests; // of the page: VMX_REQUEST_*, and above them exceptions that exit
-    uint32_t valid;    // groups of the page that are current
     struct cpu *cpu;   // whose registers it uses
     uint64_t xcr0;     // the guest's; in force while its FPU area is the owner
     uint32_t apic_mode;
@@ -83,6 +82,7 @@ static inline struct virt_vcpu *vmx_virt(struct vmx_vcpu *vmx)
 #define NEED_INTERRUPTION (1u << 3)
 #define NEED_PAGE_LOG     (1u << 4) // has the log of modified pages take one more
 #define NEED_PRIORITY     (1u << 5) // has the threshold of the task priority lowered
+#define NEED_STEP         (1u << 6) // a plain instruction, for the monitor: is stepped over
 
 typedef void vmx_decoder(const struct vmx_raw *raw, struct vm_exit *exit);
 
@@ -93,7 +93,6 @@ struct vmx_exit_row {
     uint16_t needs;            // NEED_*
     uint16_t groups;           // VCPU_GROUP_* exported with it
     vmx_decoder *decode;       // null: nothing besides the common words
-    bool plain;                // an instruction without a qualification, for the monitor
 };
 
 #define VMX_EXIT_REASON_COUNT 78u
@@ -112,6 +111,8 @@ struct vmx_exit_row {
 #define VMX_REASON_MISCONFIGURATION   49u
 #define VMX_REASON_TIMER              52u
 #define VMX_REASON_ENTRY_FAILURE      (1u << 31)
+
+static_assert(sizeof(struct vmx_exit_row) == 32, "found by a shift");
 
 extern const struct vmx_exit_row vmx_exit_rows[VMX_EXIT_REASON_COUNT];
 
