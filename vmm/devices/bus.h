@@ -81,14 +81,14 @@ static inline uint32_t port_register(const struct port_region *region, unsigned 
 }
 
 // The same for one byte, which is what nearly every access is, in line.
-static inline uint8_t port_bus_read_byte(struct port_bus *bus, uint16_t port)
+static inline uint8_t port_bus_read_byte(struct port_bus *bus, unsigned port)
 {
     const struct port_region *region = &bus->region[bus->map[port]];
     if (UNLIKELY(!(region->widths & BUS_BYTE)))
         return 0xff;
     return (uint8_t)region->read(region->device, port_register(region, port), 1);
 }
-static inline void port_bus_write_byte(struct port_bus *bus, uint16_t port, uint8_t value)
+static inline void port_bus_write_byte(struct port_bus *bus, unsigned port, uint8_t value)
 {
     const struct port_region *region = &bus->region[bus->map[port]];
     if (LIKELY(region->widths & BUS_BYTE))

@@ -28,7 +28,7 @@
 // memory and get #GP as an MSR, where `ignored` are not set.
 struct register_row {
     uint8_t access;   // READ, WRITE, with XAPIC and X2APIC
-    uint8_t x2access; // 0: the same
+    uint8_t x2access; // as an MSR, where it is one; 0: the same
     uint32_t writable;
     uint32_t ignored;
 };
@@ -70,7 +70,7 @@ static const struct register_row rows[LOCAL_APIC_REGISTERS] = {
 
 // -- interrupts -----------------------------------------------------------------------------------
 
-static bool software_enabled(const struct local_apic *apic)
+static inline bool software_enabled(const struct local_apic *apic)
 {
     return (apic->spurious & SPURIOUS_ENABLE) != 0;
 }
@@ -349,11 +349,11 @@ static void apic_write(struct device *device, uint32_t reg, unsigned size, uint6
 
 // -- the face of MSRs -----------------------------------------------------------------------------
 
-static bool as_msr(const struct local_apic *apic, uint32_t reg, uint32_t access)
+static inline bool as_msr(const struct local_apic *apic, uint32_t reg, uint32_t access)
 {
     const struct register_row *row = &rows[reg];
-    uint32_t allowed = row->x2access != 0 ? row->x2access : row->access;
-    return local_apic_is_x2apic(apic) && row->access & X2APIC && allowed & access;
+    uint32_t allowed = row->x2access != 0 ? row->x2access | X2APIC : row->access;
+    return local_apic_is_x2apic(apic) && (~allowed & (access | X2APIC)) == 0;
 }
 
 bool local_apic_read_msr(struct local_apic *apic, uint32_t reg, uint64_t *value)

@@ -296,19 +296,25 @@ static void write_control(struct pit *pit, uint8_t value)
         interrupt_line_set(&pit->irq, true);
 }
 
-static uint8_t read_count(struct pit *pit, struct pit_channel *channel)
+// What was latched is read first: the status, then the count.
+static uint8_t read_latch(struct pit_channel *channel)
 {
     if (channel->status_latched) {
         channel->status_latched = false;
         return channel->status;
     }
-    if (channel->latched != 0) {
-        channel->latched--;
-        uint8_t byte = (uint8_t)channel->latch;
-        channel->latch >>= 8;
-        return byte;
-    }
-    uint16_t value = read_counter(channel, pit_now(pit));
+    channel->latched--;
+    uint8_t byte = (uint8_t)channel->latch;
+    channel->latch >>= 8;
+    return byte;
+}
+
+static uint8_t read_count(struct pit *pit, struct pit_channel *channel)
+{
+    if (UNLIKELY((channel->status_latched | channel->latched) != 0))
+        return read_latch(channel);
+    uint64_t now = channel->counting ? pit_now(pit) : 0; // one that stands needs no time
+    uint16_t value = read_counter(channel, now);
     bool high = channel->access == ACCESS_HIGH;
     if (channel->access == ACCESS_BOTH) {
         high = channel->read_high;
@@ -353,11 +359,9 @@ static uint64_t pit_read(struct device *device, uint32_t reg, unsigned size)
 {
     (void)size;
     struct pit *pit = CONTAINER_OF(device, struct pit, device);
-    if (reg == PIT_PORT_B)
-        return read_port_b(pit);
-    if (reg == PIT_CONTROL)
-        return 0xff; // write-only
-    return read_count(pit, &pit->channel[reg]);
+    if (LIKELY(reg < PIT_CONTROL))
+        return read_count(pit, &pit->channel[reg]);
+    return reg == PIT_PORT_B ? read_port_b(pit) : 0xff; // the control word is write-only
 }
 
 static void pit_write(struct device *device, uint32_t reg, unsigned size, uint64_t value)

@@ -11,6 +11,12 @@ struct vector_set {
     uint32_t summary; // bit i: word[i] is not zero
 };
 
+// Of a word that is not 0. The processor's BSR, which the difference to 31 is not.
+static inline uint32_t highest_bit(uint32_t word)
+{
+    return 31u ^ (uint32_t)__builtin_clz(word);
+}
+
 static inline void vector_set_add(struct vector_set *set, uint32_t vector)
 {
     set->word[vector >> 5 & 7] |= 1u << (vector & 31);
@@ -35,6 +41,6 @@ static inline uint32_t vector_set_highest(const struct vector_set *set)
 {
     if (set->summary == 0)
         return 0;
-    uint32_t index = 31u - (uint32_t)__builtin_clz(set->summary);
-    return index * 32 + 31u - (uint32_t)__builtin_clz(set->word[index]);
+    uint32_t index = highest_bit(set->summary);
+    return index * 32 + highest_bit(set->word[index]);
 }

@@ -120,7 +120,7 @@ static void take_nmi(struct machine *machine)
     machine->handles_nmi = true;
 }
 
-static void deliver_nmi(struct machine *machine)
+static NOINLINE void deliver_nmi(struct machine *machine)
 {
     struct vcpu_page *page = machine->page;
     uint32_t blocking = VCPU_BLOCKED_BY_STI | VCPU_BLOCKED_BY_MOV_SS | VCPU_BLOCKED_BY_NMI;
@@ -157,7 +157,7 @@ static void choose_eoi_exits(const struct local_apic *apic, uint64_t words[4])
     }
 }
 
-void event_load_apic(struct machine *machine)
+NOINLINE void event_load_apic(struct machine *machine)
 {
     struct vcpu_page *page = machine->page;
     struct local_apic *apic = machine->apic;
@@ -183,7 +183,7 @@ static void inject_interrupt(struct vcpu_page *page, uint32_t vector)
 }
 
 // The PIC's interrupt, which passes the local APIC, comes first.
-static void deliver_of_pic(struct machine *machine)
+static NOINLINE void deliver_of_pic(struct machine *machine)
 {
     struct platform *platform = machine->platform;
 

@@ -98,7 +98,7 @@ static void kick_others(const struct virtual_cpu *cpu)
     }
 }
 
-// All of them look at `pausing` and `skipped` before they run on.
+// All look at `pausing` and `skipped` before they run on.
 static void call_for_standing_by(struct monitor *monitor)
 {
     for (uint32_t i = 0; i < monitor->platform.processors; i++) {
@@ -192,34 +192,29 @@ static uint32_t take_kicks(struct monitor *monitor, uint32_t self)
     return kicks & ~(1u << self);
 }
 
-// When the boot processor next has something to do: it looks after the devices too.
-static inline uint64_t next_deadline(const struct monitor *monitor, const struct virtual_cpu *cpu)
+// When the processor's timer or a device has its turn; the boot processor looks after the devices.
+static inline uint64_t next_deadline(const struct monitor *monitor, const struct local_apic *apic)
 {
-    uint64_t due = cpu->machine.apic->timer_due;
     uint64_t devices = run_next_deadline(monitor);
 
-    return devices < due ? devices : due;
+    return devices < apic->timer_due ? devices : apic->timer_due;
 }
 
-// The same for the others, which make it look when the devices want it earlier than it knows.
-static uint64_t deadline_of_other(struct monitor *monitor, const struct virtual_cpu *cpu)
+// The others make the boot processor look when the devices want it earlier than it knows.
+static inline uint64_t share_deadline(struct monitor *monitor, const struct virtual_cpu *cpu,
+                                      uint64_t deadline)
 {
     uint64_t devices = run_next_deadline(monitor);
 
+    if (cpu->index == 0) {
+        monitor->smp.device_deadline = devices;
+        return deadline;
+    }
     if (UNLIKELY(devices < monitor->smp.device_deadline)) {
         monitor->smp.device_deadline = devices;
         monitor->smp.kick |= 1;
     }
     return cpu->machine.apic->timer_due;
-}
-
-static uint64_t choose_deadline(struct monitor *monitor, struct virtual_cpu *cpu)
-{
-    if (cpu->index != 0) {
-        return deadline_of_other(monitor, cpu);
-    }
-    monitor->smp.device_deadline = run_next_deadline(monitor);
-    return next_deadline(monitor, cpu);
 }
 
 // A pause is over: this processor's TSC goes on where it was.
@@ -231,13 +226,13 @@ static void hide_pauses(struct virtual_cpu *cpu)
     cpu->skipped = skipped;
 }
 
-static inline bool needs_attention(const struct monitor *monitor, const struct machine *machine)
+static inline bool needs_attention(const struct monitor *monitor, const struct machine *machine,
+                                   const struct vcpu_page *page)
 {
-    const struct vcpu_page *page = machine->page;
+    uint32_t windows = page->request_window | (uint32_t)page->request_nmi_window << 16; // one load
 
-    return ((uint32_t)machine->trap_due | page->request_window | page->request_nmi_window |
-            page->halted) != 0 ||
-           platform_processor_pending(&monitor->platform, machine->apic);
+    return (machine->trap_due | windows | page->halted | machine->apic->attention) != 0 ||
+           (UNLIKELY(pic_pending(&monitor->platform.pic)) && local_apic_passes_pic(machine->apic));
 }
 
 // True while nothing but another processor can wake this one: it waits for a start-up IPI, or
@@ -262,7 +257,7 @@ static bool all_sleep(const struct monitor *monitor)
     return true;
 }
 
-static void attend(struct virtual_cpu *cpu)
+static NOINLINE void attend(struct virtual_cpu *cpu)
 {
     struct machine *machine = &cpu->machine;
 
@@ -284,26 +279,34 @@ static void attend(struct virtual_cpu *cpu)
     }
 }
 
-static void run_timers(struct monitor *monitor, struct virtual_cpu *cpu, uint64_t now)
+static NOINLINE void run_timers(struct monitor *monitor, struct virtual_cpu *cpu)
 {
+    uint64_t now = monitor->platform.clock.tsc;
+
     if (now >= run_next_deadline(monitor)) {
         (void)run_what_is_due(cpu, now);
     }
-    local_apic_run_timer(cpu->machine.apic);
+    if (now >= cpu->machine.apic->timer_due) {
+        local_apic_run_timer(cpu->machine.apic);
+    }
 }
 
-static inline void prepare(struct monitor *monitor, struct virtual_cpu *cpu)
+static ALWAYS_INLINE void prepare(struct monitor *monitor, struct virtual_cpu *cpu,
+                                  struct vcpu_page *page, bool alone)
 {
-    struct machine *machine = &cpu->machine;
-    uint64_t now = monitor->platform.clock.tsc;
+    const struct machine *machine = &cpu->machine;
+    uint64_t deadline = next_deadline(monitor, machine->apic);
 
-    if (UNLIKELY(now >= next_deadline(monitor, cpu))) {
-        run_timers(monitor, cpu, now);
+    if (UNLIKELY(monitor->platform.clock.tsc >= deadline)) {
+        run_timers(monitor, cpu);
+        deadline = next_deadline(monitor, machine->apic);
     }
-    if (UNLIKELY(needs_attention(monitor, machine))) {
+    if (UNLIKELY(needs_attention(monitor, machine, page))) {
         attend(cpu);
+        deadline = next_deadline(monitor, machine->apic);
     }
-    machine->page->deadline_tsc = run_allow_progress(machine->page, choose_deadline(monitor, cpu));
+    page->deadline_tsc =
+        run_allow_progress(page, alone ? deadline : share_deadline(monitor, cpu, deadline));
 }
 
 // Threads of a process share one host CPU: whoever is kicked by an interrupt gets its turn at once,
@@ -316,11 +319,10 @@ static void kick(struct monitor *monitor, uint32_t kicks)
     thread_yield();
 }
 
-static ALWAYS_INLINE void run_guest(struct monitor *monitor, struct virtual_cpu *cpu,
-                                    uint32_t flags)
+// Gives the lock up, after whoever has something new was kicked.
+static inline void let_others(struct monitor *monitor, const struct virtual_cpu *cpu)
 {
     uint32_t kicks = 0;
-    enum status status;
 
     if (UNLIKELY((monitor->smp.kick | monitor->platform.apic_bus.wake |
                   (uint32_t)(pic_pending(&monitor->platform.pic) != monitor->smp.pic_pending)) !=
@@ -331,6 +333,17 @@ static ALWAYS_INLINE void run_guest(struct monitor *monitor, struct virtual_cpu 
     if (UNLIKELY(kicks != 0)) {
         kick(monitor, kicks);
     }
+}
+
+// A processor alone has nobody to lock out, and keeps the lock for good.
+static ALWAYS_INLINE void run_guest(struct monitor *monitor, struct virtual_cpu *cpu,
+                                    uint32_t flags, bool alone)
+{
+    enum status status;
+
+    if (!alone) {
+        let_others(monitor, cpu);
+    }
     if (flags != 0) {
         observe_call(&cpu->observer, tsc_now(), cpu->machine.page->halted != 0);
     }
@@ -338,7 +351,9 @@ static ALWAYS_INLINE void run_guest(struct monitor *monitor, struct virtual_cpu 
     if (flags != 0) {
         observe_return(&cpu->observer, tsc_now());
     }
-    lock(cpu);
+    if (!alone) {
+        lock(cpu);
+    }
     if (UNLIKELY(status != STATUS_OK)) {
         monitor_end(monitor, END_UNHANDLED, RUN_UNHANDLED, status_name(status));
     }
@@ -374,24 +389,19 @@ static void stand_by(struct virtual_cpu *cpu)
     }
 }
 
-static void take_exits(struct virtual_cpu *cpu)
+// `flags` and `alone` are constants: a step without a log, or of a processor alone, is not made any
+// longer by the others.
+static ALWAYS_INLINE void step(struct monitor *monitor, struct virtual_cpu *cpu,
+                               struct vcpu_page *page, uint32_t flags, bool alone)
 {
-    observing_take(cpu, tsc_now());
-    observe_kind(&cpu->observer, cpu->machine.page->exit.kind);
-}
-
-// `flags` is a constant: a step without a log is not made any longer by the one with it.
-static ALWAYS_INLINE void step(struct monitor *monitor, struct virtual_cpu *cpu, uint32_t flags)
-{
-    struct vcpu_page *page = cpu->machine.page;
-
     if (UNLIKELY(cpu->stands_by)) {
         stand_by(cpu);
     }
-    prepare(monitor, cpu);
-    run_guest(monitor, cpu, flags);
+    prepare(monitor, cpu, page, alone);
+    run_guest(monitor, cpu, flags, alone);
     if (flags != 0) {
-        take_exits(cpu);
+        observing_take(cpu, tsc_now());
+        observe_kind(&cpu->observer, page->exit.kind);
     }
     run_set_time(monitor, cpu, page);
     run_handle_exit(cpu, page);
@@ -403,12 +413,16 @@ static ALWAYS_INLINE void step(struct monitor *monitor, struct virtual_cpu *cpu,
 static NORETURN void run(struct virtual_cpu *cpu)
 {
     struct monitor *monitor = cpu->monitor;
+    struct vcpu_page *page = cpu->machine.page;
 
     while (cpu->observer.log) {
-        step(monitor, cpu, VCPU_RUN_LOG);
+        step(monitor, cpu, page, VCPU_RUN_LOG, false);
+    }
+    while (monitor->platform.processors == 1) {
+        step(monitor, cpu, page, 0, true);
     }
     for (;;) {
-        step(monitor, cpu, 0);
+        step(monitor, cpu, page, 0, false);
     }
 }
 
