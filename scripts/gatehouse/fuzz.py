@@ -28,7 +28,8 @@ class Fuzzer:
 
 FUZZERS = [
     Fuzzer("decode", [*_EMULATE, "test/host/emulate/oracle.c"], ("-lZydis",), 15),
-    Fuzzer("native", [*_EMULATE, "test/host/emulate/native.c"]),
+    Fuzzer("native", [*_EMULATE, "test/host/emulate/native.c",
+                      "test/host/emulate/native_flags.c"]),
     Fuzzer("emulate", [*_EMULATE, "vmm/monitor/guest_walk.c", "vmm/monitor/guest_access.c",
                        "vmm/devices/guest_memory.c", "vmm/devices/bus.c"], (), 16384),
     Fuzzer("devices", ["vmm/devices/*.c"]),

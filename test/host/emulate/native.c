@@ -2,6 +2,7 @@
 // The emulator against the processor. See native.h.
 #define _GNU_SOURCE
 #include "test/host/emulate/native.h"
+#include <cpuid.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <ucontext.h>
+#include "test/host/emulate/native_flags.h"
 #include "vmm/emulate/alu.h"
 #include "vmm/emulate/decode.h"
 #include "vmm/emulate/emulate.h"
@@ -169,10 +171,12 @@ static void make_operand(struct random *random, struct sample *sample)
 
 bool native_lacks(unsigned operation)
 {
+    unsigned eax, ebx, ecx = 0, edx;
+
+    if (operation == OPERATION_MOVBE)
+        return !__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !(ecx & bit_MOVBE);
     // Privileged here: SMSW with UMIP.
-    return operation == OPERATION_INS || operation == OPERATION_OUTS ||
-           operation == OPERATION_SMSW ||
-           (operation == OPERATION_MOVBE && !__builtin_cpu_supports("movbe"));
+    return operation == OPERATION_INS || operation == OPERATION_OUTS || operation == OPERATION_SMSW;
 }
 
 static bool is_skipped(const struct instruction *instruction)
@@ -295,23 +299,6 @@ static void random_registers(struct random *random)
     page.rip = CODE_BASE;
 }
 
-static unsigned shift_count(const struct sample *sample, uint64_t rcx)
-{
-    const struct instruction *instruction = &sample->instruction;
-    uint64_t count = instruction->immediate;
-
-    if (instruction->form == FORM_RM_ONE)
-        count = 1;
-    else if (instruction->form == FORM_RM_CL || !(instruction->flags & OPCODE_IMMEDIATE8))
-        count = rcx;
-    return (unsigned)(count & (instruction->operand_size == 8 ? 63 : 31));
-}
-
-static bool is_double_shift(const struct instruction *instruction)
-{
-    return instruction->operation == OPERATION_SHLD || instruction->operation == OPERATION_SHRD;
-}
-
 // Puts the operand in memory at `target`.
 static bool place_operand(struct random *random, struct sample *sample, uint64_t target)
 {
@@ -341,56 +328,15 @@ static bool make_operands(struct random *random, struct sample *sample)
     }
     if (instruction->memory && !place_operand(random, sample, target))
         return false;
-    return !is_double_shift(instruction) || // else the result is undefined
-           shift_count(sample, page.gpr[GPR_RCX]) <= 8u * instruction->operand_size;
+    return !native_is_double_shift(instruction) || // else the result is undefined
+           native_shift_count(instruction, page.gpr[GPR_RCX]) <= 8u * instruction->operand_size;
 }
 
 // --- comparing ------------------------------------------------------------------------------
 
-// The flags that the manual defines after this instruction.
-static uint64_t defined_flags(const struct sample *sample, uint64_t rcx)
-{
-    const struct instruction *instruction = &sample->instruction;
-    enum operation operation = (enum operation)instruction->operation;
-    uint64_t flags = RFLAGS_ARITHMETIC | RFLAGS_DF;
-
-    if (operation >= OPERATION_ROL && operation <= OPERATION_SAR) {
-        unsigned count = shift_count(sample, rcx);
-
-        if (count > 1)
-            flags &= ~(uint64_t)RFLAGS_OF;
-        if (count > 0 && operation >= OPERATION_SHL)
-            flags &= ~(uint64_t)RFLAGS_AF;
-        if (count >= 8u * instruction->operand_size && operation >= OPERATION_SHL)
-            flags &= ~(uint64_t)RFLAGS_CF;
-    }
-    if (is_double_shift(instruction)) {
-        unsigned count = shift_count(sample, rcx);
-
-        if (count > 1)
-            flags &= ~(uint64_t)RFLAGS_OF;
-        if (count > 0)
-            flags &= ~(uint64_t)RFLAGS_AF;
-    }
-    if (operation == OPERATION_BSF || operation == OPERATION_BSR)
-        flags = RFLAGS_ZF | RFLAGS_DF;
-    if (operation == OPERATION_TZCNT || operation == OPERATION_LZCNT)
-        flags = RFLAGS_CF | RFLAGS_ZF | RFLAGS_DF;
-    if (operation == OPERATION_DIV || operation == OPERATION_IDIV)
-        flags = RFLAGS_DF;
-    if (operation >= OPERATION_MUL && operation <= OPERATION_IMUL2)
-        flags &= ~(uint64_t)(RFLAGS_SF | RFLAGS_ZF | RFLAGS_AF | RFLAGS_PF);
-    if (operation >= OPERATION_BT && operation <= OPERATION_BTC)
-        flags &= ~(uint64_t)(RFLAGS_OF | RFLAGS_SF | RFLAGS_AF | RFLAGS_PF);
-    if (operation == OPERATION_AND || operation == OPERATION_OR || operation == OPERATION_XOR ||
-        operation == OPERATION_TEST)
-        flags &= ~(uint64_t)RFLAGS_AF;
-    return flags;
-}
-
 static bool same(const struct sample *sample, const struct emulate_result *result, uint64_t rcx)
 {
-    uint64_t flags = defined_flags(sample, rcx);
+    uint64_t flags = native_defined_flags(&sample->instruction, rcx);
 
     if (divide_error ? result->outcome != EMULATE_EXCEPTION ||
                            result->fault.vector != EMULATE_VECTOR_DIVIDE || page.rip != CODE_BASE
