@@ -45,6 +45,56 @@ static bool container_has_room(const struct container *container, uint64_t pages
     return pages <= container->quota - container->usage;
 }
 
+// The lock is no part of what the tree says.
+/*@
+  requires container_tree_valid(tree) && lock_free(&tree->lock);
+  terminates \true;
+  assigns tree->lock.last;
+  ensures container_tree_valid(tree) && lock_held(&tree->lock);
+  ensures container_all_same{Pre, Post}(tree);
+*/
+static void container_enter(struct container_tree *tree)
+{
+    lock_acquire(&tree->lock);
+    /*@
+      ghost
+      /@
+        loop invariant 0 <= end <= CONTAINER_MAXIMUM;
+        loop invariant container_counts{Pre, Here}(tree, end, 0, 0, 0);
+        loop invariant container_loans{Pre, Here}(tree, end, 0, 0, 0);
+        loop assigns end;
+        loop variant CONTAINER_MAXIMUM - end;
+      @/
+      for (uint32_t end = 0; end < CONTAINER_MAXIMUM; end++) {
+      }
+    */
+}
+
+/*@
+  requires container_tree_valid(tree);
+  requires lock_held(&tree->lock);
+  terminates \true;
+  assigns tree->lock.turn;
+  ensures container_tree_valid(tree) && lock_free(&tree->lock);
+  ensures container_all_same{Pre, Post}(tree);
+*/
+static void container_leave(struct container_tree *tree)
+{
+    lock_release(&tree->lock);
+    /*@
+      ghost
+      /@
+        loop invariant 0 <= end <= CONTAINER_MAXIMUM;
+        loop invariant container_counts{Pre, Here}(tree, end, 0, 0, 0);
+        loop invariant container_loans{Pre, Here}(tree, end, 0, 0, 0);
+        loop assigns end;
+        loop variant CONTAINER_MAXIMUM - end;
+      @/
+      for (uint32_t end = 0; end < CONTAINER_MAXIMUM; end++) {
+      }
+    */
+}
+
 // The public functions take the lock; what they do under it is in the functions called ..._locked.
 /*@
   requires container_tree_valid(tree);
@@ -88,23 +138,32 @@ static enum status container_split_locked(struct container_tree *tree, uint32_t 
 enum status container_split(struct container_tree *tree, uint32_t parent, uint64_t quota,
                             uint32_t *child)
 {
-    lock_acquire(&tree->lock);
+    container_enter(tree);
     uint32_t id = tree->free; // what it becomes
     enum status status = container_split_locked(tree, parent, quota);
     if (status == STATUS_OK) {
         *child = id;
     }
     EVENT_LOG_DONE(status, EVENT_SPLIT, id, quota, parent);
-    lock_release(&tree->lock);
+    container_leave(tree);
     return status;
 }
 
+/*@
+  requires container_tree_valid(tree) && lock_free(&tree->lock);
+  terminates \true;
+  assigns tree->lock.last, tree->lock.turn;
+  ensures container_tree_valid(tree) && lock_free(&tree->lock);
+  ensures container_all_same{Pre, Post}(tree);
+  ensures \result <==> container_used{Pre}(tree, id) &&
+    \old(tree->slots[id].usage) + pages <= \old(tree->slots[id].quota);
+*/
 bool container_can_consume(struct container_tree *tree, uint32_t id, uint64_t pages)
 {
-    lock_acquire(&tree->lock);
+    container_enter(tree);
     const struct container *container = container_find(tree, id);
     bool can = container && container_has_room(container, pages);
-    lock_release(&tree->lock);
+    container_leave(tree);
     return can;
 }
 
@@ -145,12 +204,21 @@ static enum status container_alloc_locked(struct container_tree *tree, uint32_t 
     return STATUS_OK;
 }
 
+/*@
+  requires container_tree_valid(tree) && lock_free(&tree->lock);
+  terminates \true;
+  assigns tree->slots[0 .. CONTAINER_MAXIMUM - 1].usage, tree->lock.last, tree->lock.turn;
+  ensures container_tree_valid(tree) && lock_free(&tree->lock);
+  ensures container_charged{Pre, Post}(tree, id, \result == STATUS_OK ? pages : 0);
+  ensures \result == STATUS_OK <==> container_used{Pre}(tree, id) &&
+    \old(tree->slots[id].usage) + pages <= \old(tree->slots[id].quota);
+*/
 enum status container_alloc(struct container_tree *tree, uint32_t id, uint64_t pages)
 {
-    lock_acquire(&tree->lock);
+    container_enter(tree);
     enum status status = container_alloc_locked(tree, id, pages);
     EVENT_LOG_DONE(status, EVENT_ALLOC, id, pages, tree->slots[id].usage);
-    lock_release(&tree->lock);
+    container_leave(tree);
     return status;
 }
 
@@ -159,6 +227,7 @@ enum status container_alloc(struct container_tree *tree, uint32_t id, uint64_t p
   terminates \true;
   assigns tree->slots[0 .. CONTAINER_MAXIMUM - 1].usage;
   ensures container_tree_valid(tree);
+  ensures tree->lock.last == \old(tree->lock.last) && tree->lock.turn == \old(tree->lock.turn);
   ensures container_charged{Pre, Post}(tree, id, \result == STATUS_OK ? -pages : 0);
   ensures \result == STATUS_NOT_FOUND <==> !container_used{Pre}(tree, id);
   ensures \result == STATUS_STATE <==> container_used{Pre}(tree, id) &&
@@ -188,15 +257,29 @@ static enum status container_free_locked(struct container_tree *tree, uint32_t i
       for (uint32_t end = 0; end < CONTAINER_MAXIMUM; end++) {
       }
     */
+    //@ assert usages: container_usages_valid(tree);
+    //@ assert parents: container_parents_valid(tree);
+    //@ assert depths: container_depths_valid(tree);
+    //@ assert sums: container_sums_valid(tree);
+    //@ assert chain: container_chain_valid(tree);
     return STATUS_OK;
 }
 
+/*@
+  requires container_tree_valid(tree) && lock_free(&tree->lock);
+  terminates \true;
+  assigns tree->slots[0 .. CONTAINER_MAXIMUM - 1].usage, tree->lock.last, tree->lock.turn;
+  ensures container_tree_valid(tree) && lock_free(&tree->lock);
+  ensures container_charged{Pre, Post}(tree, id, \result == STATUS_OK ? -pages : 0);
+  ensures \result == STATUS_OK <==> container_used{Pre}(tree, id) &&
+    pages <= \old(tree->slots[id].usage) - \old(tree->slots[id].lent);
+*/
 enum status container_free(struct container_tree *tree, uint32_t id, uint64_t pages)
 {
-    lock_acquire(&tree->lock);
+    container_enter(tree);
     enum status status = container_free_locked(tree, id, pages);
     EVENT_LOG_DONE(status, EVENT_FREE, id, pages, tree->slots[id].usage);
-    lock_release(&tree->lock);
+    container_leave(tree);
     return status;
 }
 
@@ -232,6 +315,17 @@ static enum status container_revoke_locked(struct container_tree *tree, uint32_t
     return STATUS_OK;
 }
 
+/*@
+  requires container_tree_valid(tree);
+  terminates \true;
+  assigns tree->slots[0 .. CONTAINER_MAXIMUM - 1], tree->free;
+  ensures container_tree_valid(tree);
+  ensures \result == STATUS_OK || container_all_same{Pre, Post}(tree);
+  ensures \result == STATUS_OK <==> container_used{Pre}(tree, id) && id != CONTAINER_ROOT &&
+    \old(tree->slots[id].usage) == 0 && \old(tree->slots[id].children) == 0;
+  ensures \result == STATUS_OK ==>
+    container_unlinked{Pre, Post}(tree, \old(tree->slots[id].parent), id);
+*/
 static enum status container_revoke_logged(struct container_tree *tree, uint32_t id)
 {
     enum status status = container_revoke_locked(tree, id);
@@ -242,15 +336,28 @@ static enum status container_revoke_logged(struct container_tree *tree, uint32_t
 
 enum status container_revoke(struct container_tree *tree, uint32_t id)
 {
-    lock_acquire(&tree->lock);
+    container_enter(tree);
     enum status status = container_revoke_logged(tree, id);
-    lock_release(&tree->lock);
+    container_leave(tree);
     return status;
 }
 
 // Whether `id` is `ancestor` or below it. The caller holds the lock.
+/*@
+  requires container_tree_valid(tree) && container_used(tree, id);
+  terminates \true;
+  assigns \nothing;
+  ensures \result <==> container_below(tree, id, ancestor, tree->slots[id].depth);
+*/
 static bool container_descends(const struct container_tree *tree, uint32_t id, uint32_t ancestor)
 {
+    /*@
+      loop invariant container_used(tree, id);
+      loop invariant container_below(tree, id, ancestor, tree->slots[id].depth) <==>
+        container_below(tree, \at(id, Pre), ancestor, \at(tree->slots[id].depth, Pre));
+      loop assigns id;
+      loop variant tree->slots[id].depth;
+    */
     while (id != ancestor && id != CONTAINER_ROOT) {
         id = tree->slots[id].parent;
     }
@@ -268,7 +375,7 @@ static void container_revoke_upwards(struct container_tree *tree, uint32_t id, u
 
 enum status container_revoke_all(struct container_tree *tree, uint32_t id)
 {
-    lock_acquire(&tree->lock); // once: a CPU may wait long for its turn
+    container_enter(tree); // once: a CPU may wait long for its turn
     const struct container *top = container_find(tree, id);
     for (uint32_t i = CONTAINER_ROOT + 1; i < CONTAINER_MAXIMUM && top && top->children; i++) {
         if (tree->slots[i].used && !tree->slots[i].usage && container_descends(tree, i, id)) {
@@ -276,26 +383,35 @@ enum status container_revoke_all(struct container_tree *tree, uint32_t id)
         }
     }
     enum status status = container_revoke_logged(tree, id);
-    lock_release(&tree->lock);
+    container_leave(tree);
     return status;
 }
 
 bool container_get(struct container_tree *tree, uint32_t id, struct container *copy)
 {
-    lock_acquire(&tree->lock);
+    container_enter(tree);
     const struct container *container = container_find(tree, id);
     if (container) {
         *copy = *container;
     }
-    lock_release(&tree->lock);
+    container_leave(tree);
     return container != NULL;
 }
 
+/*@
+  requires container_tree_valid(tree) && lock_free(&tree->lock);
+  terminates \true;
+  assigns tree->lock.last, tree->lock.turn;
+  ensures container_tree_valid(tree) && lock_free(&tree->lock);
+  ensures container_all_same{Pre, Post}(tree);
+  ensures \result <==> container_used(tree, id) && container_used(tree, ancestor) &&
+    container_below(tree, id, ancestor, tree->slots[id].depth);
+*/
 bool container_is_within(struct container_tree *tree, uint32_t id, uint32_t ancestor)
 {
-    lock_acquire(&tree->lock);
+    container_enter(tree);
     bool within = container_find(tree, id) && container_find(tree, ancestor) &&
                   container_descends(tree, id, ancestor);
-    lock_release(&tree->lock);
+    container_leave(tree);
     return within;
 }

@@ -28,6 +28,11 @@
     \forall integer id; 0 <= id < CONTAINER_MAXIMUM && tree->slots[id].used != 0 ==>
       tree->slots[id].parent < CONTAINER_MAXIMUM &&
       tree->slots[tree->slots[id].parent].used != 0;
+  predicate container_depths_valid{L}(struct container_tree *tree) =
+    \forall integer id; 0 <= id < CONTAINER_MAXIMUM && tree->slots[id].used != 0 ==>
+      1 <= tree->slots[id].depth <= CONTAINER_DEPTH &&
+      (id != CONTAINER_ROOT ==>
+         tree->slots[id].depth == tree->slots[tree->slots[id].parent].depth + 1);
   predicate container_sums_valid{L}(struct container_tree *tree) =
     \forall integer id; 0 <= id < CONTAINER_MAXIMUM && tree->slots[id].used != 0 ==>
       tree->slots[id].children == container_count(tree, id, CONTAINER_MAXIMUM) &&
@@ -59,7 +64,13 @@
     \valid(tree) && container_used(tree, CONTAINER_ROOT) &&
     tree->slots[CONTAINER_ROOT].parent == CONTAINER_ROOT &&
     container_usages_valid(tree) && container_parents_valid(tree) &&
-    container_sums_valid(tree) && container_chain_valid(tree);
+    container_depths_valid(tree) && container_sums_valid(tree) && container_chain_valid(tree);
+
+  // Whether `id` is `ancestor` or below it, as one sees in so many steps.
+  predicate container_below{L}(struct container_tree *tree, integer id, integer ancestor,
+                               integer steps) =
+    id == ancestor || (steps > 1 && id != CONTAINER_ROOT &&
+      container_below(tree, tree->slots[id].parent, ancestor, steps - 1));
 
   // What an owner of `id` itself uses, its children left out.
   logic integer container_own{L}(struct container_tree *tree, integer id) =

@@ -56,6 +56,10 @@ static void container_fill(struct container_tree *tree, uint32_t parent_id, uint
   requires tree->slots[parent_id].depth < CONTAINER_DEPTH;
   terminates \true;
   assigns tree->slots[0 .. CONTAINER_MAXIMUM - 1], tree->free;
+  ensures \forall integer i; 0 <= i < CONTAINER_MAXIMUM && i != id ==>
+    \old(tree->slots[i].used) == tree->slots[i].used &&
+    \old(tree->slots[i].parent) == tree->slots[i].parent &&
+    \old(tree->slots[i].quota) == tree->slots[i].quota;
   ensures container_linked{Pre, Post}(tree, parent_id, id, quota);
   ensures container_chain_valid(tree);
   ensures container_counts{Pre, Post}(tree, CONTAINER_MAXIMUM, id, parent_id, 1);
@@ -91,14 +95,9 @@ void container_adopt(struct container_tree *tree, uint32_t parent_id, uint64_t q
     //@ ghost container_count_fits(tree, parent_id);
     //@ ghost container_free_has_none(tree, id);
     container_link(tree, parent_id, id, quota);
-    /*@
-      assert elsewhere: \forall integer i; 0 <= i < CONTAINER_MAXIMUM && i != id ==>
-        \at(tree->slots[i].used, Pre) == tree->slots[i].used &&
-        \at(tree->slots[i].parent, Pre) == tree->slots[i].parent &&
-        \at(tree->slots[i].quota, Pre) == tree->slots[i].quota;
-    */
     //@ assert usages: container_usages_valid(tree);
     //@ assert parents: container_parents_valid(tree);
+    //@ assert depths: container_depths_valid(tree);
     //@ assert sums: container_sums_valid(tree);
 }
 
@@ -145,6 +144,10 @@ static void container_clear(struct container_tree *tree, uint32_t parent_id, uin
   requires tree->slots[parent_id].children > 0;
   terminates \true;
   assigns tree->slots[0 .. CONTAINER_MAXIMUM - 1], tree->free;
+  ensures \forall integer i; 0 <= i < CONTAINER_MAXIMUM && i != id ==>
+    \old(tree->slots[i].used) == tree->slots[i].used &&
+    \old(tree->slots[i].parent) == tree->slots[i].parent &&
+    \old(tree->slots[i].quota) == tree->slots[i].quota;
   ensures container_unlinked{Pre, Post}(tree, parent_id, id);
   ensures container_chain_valid(tree);
   ensures container_counts{Pre, Post}(tree, CONTAINER_MAXIMUM, id, parent_id, -1);
@@ -177,13 +180,8 @@ void container_disown(struct container_tree *tree, uint32_t id)
     //@ ghost container_child_counts(tree, parent_id, id);
     //@ ghost container_none_has_none(tree, id);
     container_unlink(tree, parent_id, id);
-    /*@
-      assert elsewhere: \forall integer i; 0 <= i < CONTAINER_MAXIMUM && i != id ==>
-        \at(tree->slots[i].used, Pre) == tree->slots[i].used &&
-        \at(tree->slots[i].parent, Pre) == tree->slots[i].parent &&
-        \at(tree->slots[i].quota, Pre) == tree->slots[i].quota;
-    */
     //@ assert usages: container_usages_valid(tree);
     //@ assert parents: container_parents_valid(tree);
+    //@ assert depths: container_depths_valid(tree);
     //@ assert sums: container_sums_valid(tree);
 }
