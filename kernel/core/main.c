@@ -57,7 +57,7 @@ static void start_memory(const struct boot_information *boot)
     enum status status = page_allocator_init(&kernel_pages, usable, count, memory_pointer(hpa(0)));
     uint64_t free_bytes = status == STATUS_OK ? page_free_count(&kernel_pages) * PAGE_SIZE : 0;
     log_line(LOG_INFO, "memory: %lu MiB free, %lu whole 2 MiB blocks", free_bytes >> 20,
-             kernel_pages.whole.length);
+             kernel_pages.whole);
     if (free_bytes < MEMORY_MINIMUM) {
         log_line(LOG_ERROR, "too little memory: %lu KiB are free, %llu KiB are needed",
                  free_bytes >> 10, MEMORY_MINIMUM >> 10);

@@ -1,124 +1,264 @@
 // SPDX-License-Identifier: MIT
-// The page allocator of page_allocator.h: one descriptor per 2 MiB block with a bitmap of its free
-// pages, two lists of blocks, and what each CPU keeps. Every operation takes constant time.
-// Host-tested.
+// The page allocator of page_allocator.h: the owner of each page, one descriptor for each 2 MiB
+// block, the order of the blocks, and what each CPU keeps. Every operation takes a bounded number
+// of steps. Host-tested.
 #include "kernel/memory/page_allocator.h"
 #include "arch/x86/cpu/cpu.h"
 #include "kernel/core/processors.h"
 #include "kernel/lib/string.h"
 
-#define WORDS (PAGES_PER_BLOCK / 64)
-
 struct page_allocator kernel_pages;
 
 // What others read of it meanwhile is the owner before or after.
+/*@
+  requires page_tables(allocator) && page < allocator->page_count && owner <= 0xffff;
+  terminates \true;
+  assigns allocator->owners[page];
+  ensures allocator->owners[page] == owner;
+  ensures pages_free_moved{Pre, Post}(allocator->owners, page, allocator->page_count);
+  ensures pages_free_sane(allocator->owners, allocator->page_count);
+*/
 static void set_owner(struct page_allocator *allocator, uint64_t page, uint32_t owner)
 {
     atomic_store_explicit(&allocator->owners[page], (uint16_t)owner, memory_order_relaxed);
+    /*@
+      ghost
+      /@
+        loop invariant 0 <= end <= allocator->page_count;
+        loop invariant pages_free_moved{Pre, Here}(allocator->owners, page, end);
+        loop invariant pages_free_sane(allocator->owners, end);
+        loop assigns end;
+        loop variant allocator->page_count - end;
+      @/
+      for (uint64_t end = 0; end < allocator->page_count; end++) {
+      }
+    */
 }
 
+/*@
+  requires page_tables(allocator) && page < allocator->page_count;
+  terminates \true;
+  assigns \nothing;
+  ensures \result == allocator->owners[page];
+*/
 static uint32_t owner_of(const struct page_allocator *allocator, uint64_t page)
 {
     return atomic_load_explicit(&allocator->owners[page], memory_order_relaxed);
 }
 
-// -- what a CPU keeps -------------------------------------------------------------------------
-
-static uint64_t kept_by(const struct cpu *cpu)
-{
-    return atomic_load_explicit(&cpu->free_page_count, memory_order_relaxed);
-}
-
-static void keep(struct cpu *cpu, uint64_t count)
-{
-    atomic_store_explicit(&cpu->free_page_count, count, memory_order_relaxed);
-}
-
 // -- blocks -----------------------------------------------------------------------------------
 
-// Moves the block to the queue that its number of free pages calls for.
-static void block_update_queue(struct page_allocator *allocator, struct page_block *block)
+// Lets a block change places with the one that has this place.
+/*@
+  requires page_tables(allocator) && page_order_valid(allocator);
+  requires block < page_blocks(allocator) && place < page_blocks(allocator);
+  terminates \true;
+  assigns allocator->order[0 .. page_blocks(allocator) - 1],
+    allocator->places[0 .. page_blocks(allocator) - 1];
+  ensures page_order_valid(allocator);
+  ensures allocator->places[block] == place;
+  ensures \old(allocator->order[place]) != block ==> \old(allocator->places[block]) != place &&
+    allocator->places[\old(allocator->order[place])] == \old(allocator->places[block]);
+  ensures \forall integer b; 0 <= b < page_blocks(allocator) && b != block &&
+    b != \old(allocator->order[place]) ==>
+      allocator->places[b] == \old(allocator->places[b]) && allocator->places[b] != place &&
+      allocator->places[b] != \old(allocator->places[block]);
+*/
+static void block_move(struct page_allocator *allocator, uint32_t block, uint64_t place)
 {
-    struct queue *queue =
-        block->free_count == PAGES_PER_BLOCK ? &allocator->whole : &allocator->partial;
+    uint32_t other = allocator->order[place];
 
-    queue = block->free_count > 0 ? queue : NULL;
-    if (block->node.queue != queue) {
-        queue_remove(&block->node);
-        if (queue) {
-            queue_push(queue, &block->node);
-        }
-    }
+    allocator->places[other] = allocator->places[block];
+    allocator->order[allocator->places[block]] = other;
+    allocator->order[place] = block;
+    allocator->places[block] = (uint32_t)place;
 }
 
+// Takes a block out of the parts of the order that it has too few free pages for.
+/*@
+  requires page_tables(allocator) && page_order_valid(allocator);
+  requires block < page_blocks(allocator) && page_parts_but(allocator, block);
+  terminates \true;
+  assigns allocator->whole, allocator->usable,
+    allocator->order[0 .. page_blocks(allocator) - 1],
+    allocator->places[0 .. page_blocks(allocator) - 1];
+  ensures page_order_valid(allocator);
+  ensures page_parts_but(allocator, block);
+  ensures count < PAGES_PER_BLOCK ==> allocator->places[block] >= allocator->whole;
+  ensures count == 0 ==> allocator->places[block] >= allocator->usable;
+*/
+static void block_leave(struct page_allocator *allocator, uint32_t block, uint64_t count)
+{
+    if (allocator->places[block] < allocator->whole && count < PAGES_PER_BLOCK) {
+        block_move(allocator, block, --allocator->whole);
+    }
+    //@ assert page_order_valid(allocator);
+    //@ assert page_parts_but(allocator, block);
+    //@ assert count < PAGES_PER_BLOCK ==> allocator->places[block] >= allocator->whole;
+    if (allocator->places[block] < allocator->usable && count == 0) {
+        block_move(allocator, block, --allocator->usable);
+    }
+    //@ assert allocator->whole <= allocator->usable <= page_blocks(allocator);
+    //@ assert page_parts_but(allocator, block);
+}
+
+// Takes a block into the parts of the order that it has enough free pages for.
+/*@
+  requires page_tables(allocator) && page_order_valid(allocator);
+  requires block < page_blocks(allocator) && page_parts_but(allocator, block);
+  requires count <= PAGES_PER_BLOCK;
+  requires count < PAGES_PER_BLOCK ==> allocator->places[block] >= allocator->whole;
+  requires count == 0 ==> allocator->places[block] >= allocator->usable;
+  terminates \true;
+  assigns allocator->whole, allocator->usable,
+    allocator->order[0 .. page_blocks(allocator) - 1],
+    allocator->places[0 .. page_blocks(allocator) - 1];
+  ensures page_order_valid(allocator);
+  ensures page_parts_but(allocator, block);
+  ensures count < PAGES_PER_BLOCK <==> allocator->places[block] >= allocator->whole;
+  ensures count == 0 <==> allocator->places[block] >= allocator->usable;
+*/
+static void block_join(struct page_allocator *allocator, uint32_t block, uint64_t count)
+{
+    if (allocator->places[block] >= allocator->usable && count > 0) {
+        block_move(allocator, block, allocator->usable++);
+    }
+    //@ assert page_order_valid(allocator);
+    //@ assert page_parts_but(allocator, block);
+    //@ assert count > 0 <==> allocator->places[block] < allocator->usable;
+    //@ assert count < PAGES_PER_BLOCK ==> allocator->places[block] >= allocator->whole;
+    if (allocator->places[block] >= allocator->whole && count == PAGES_PER_BLOCK) {
+        block_move(allocator, block, allocator->whole++);
+    }
+    //@ assert allocator->whole <= allocator->usable <= page_blocks(allocator);
+    //@ assert page_parts_but(allocator, block);
+}
+
+// Notes how many pages of a block are free, and gives it the place that this calls for.
+/*@
+  requires page_tables(allocator) && page_order_valid(allocator) && page_parts_valid(allocator);
+  requires block < page_blocks(allocator) && count <= PAGES_PER_BLOCK;
+  requires allocator->blocks[block].free_count <= allocator->free_pages + count;
+  requires allocator->free_pages <= allocator->page_count + 1;
+  terminates \true;
+  assigns allocator->free_pages, allocator->whole, allocator->usable,
+    allocator->order[0 .. page_blocks(allocator) - 1],
+    allocator->places[0 .. page_blocks(allocator) - 1], allocator->blocks[block].free_count;
+  ensures page_order_valid(allocator) && page_parts_valid(allocator);
+  ensures allocator->blocks[block].free_count == count;
+  ensures allocator->free_pages ==
+    \old(allocator->free_pages) + count - \old(allocator->blocks[block].free_count);
+*/
+static void block_set_free(struct page_allocator *allocator, uint32_t block, uint64_t count)
+{
+    struct page_block *it = &allocator->blocks[block];
+
+    allocator->free_pages = allocator->free_pages + count - it->free_count;
+    it->free_count = count;
+    block_leave(allocator, block, count);
+    block_join(allocator, block, count);
+}
+
+// Gives a page to its block, which does not have it.
+/*@
+  requires page_allocator_valid(allocator) && page < allocator->page_count;
+  requires allocator->owners[page] != PAGE_OWNER_FREE;
+  terminates \true;
+  assigns allocator->owners[page], allocator->blocks[page / PAGES_PER_BLOCK],
+    allocator->free_pages, allocator->whole, allocator->usable,
+    allocator->order[0 .. page_blocks(allocator) - 1],
+    allocator->places[0 .. page_blocks(allocator) - 1];
+  ensures page_tables(allocator) && page_order_valid(allocator) && page_parts_valid(allocator);
+  ensures page_blocks_valid(allocator) && page_total_valid(allocator);
+  ensures allocator->owners[page] == PAGE_OWNER_FREE;
+*/
 static void page_mark_free(struct page_allocator *allocator, uint64_t page)
 {
-    struct page_block *block = &allocator->blocks[page / PAGES_PER_BLOCK];
-    uint32_t index = page % PAGES_PER_BLOCK;
+    uint32_t block = (uint32_t)(page / PAGES_PER_BLOCK);
+    struct page_block *it = &allocator->blocks[block];
 
-    block->free_bits[index / 64] |= 1ull << (index % 64);
-    block->free_count++;
-    allocator->free_pages++;
-    block_update_queue(allocator, block);
+    set_owner(allocator, page, PAGE_OWNER_FREE);
+    it->lowest = page % PAGES_PER_BLOCK < it->lowest ? page % PAGES_PER_BLOCK : it->lowest;
+    block_set_free(allocator, block, it->free_count + 1);
 }
 
-// Takes the lowest free page of the block; returns its number.
-static uint32_t page_take_from(struct page_allocator *allocator, struct page_block *block)
+// Takes the lowest free page of a block that has one, for a CPU to keep.
+/*@
+  requires page_allocator_valid(allocator) && block < page_blocks(allocator);
+  requires allocator->blocks[block].free_count > 0;
+  terminates \true;
+  assigns allocator->owners[0 .. allocator->page_count - 1], allocator->blocks[block],
+    allocator->free_pages, allocator->whole, allocator->usable,
+    allocator->order[0 .. page_blocks(allocator) - 1],
+    allocator->places[0 .. page_blocks(allocator) - 1];
+  ensures page_tables(allocator) && page_order_valid(allocator) && page_parts_valid(allocator);
+  ensures page_blocks_valid(allocator) && page_total_valid(allocator);
+  ensures \result / PAGES_PER_BLOCK == block && \result < allocator->page_count;
+  ensures \old(allocator->owners[\result]) == PAGE_OWNER_FREE;
+  ensures allocator->owners[\result] == PAGE_OWNER_KEPT;
+  ensures \forall integer p; 0 <= p < allocator->page_count && p != \result ==>
+    allocator->owners[p] == \old(allocator->owners[p]);
+*/
+static uint32_t page_take_from(struct page_allocator *allocator, uint32_t block)
 {
-    uint32_t word = 0;
+    struct page_block *it = &allocator->blocks[block];
+    uint32_t page = block * PAGES_PER_BLOCK + (uint32_t)it->lowest;
 
-    while (!block->free_bits[word]) {
-        word++;
+    /*@
+      ghost
+      /@
+        loop invariant 0 <= end <= it->lowest;
+        loop invariant pages_free(allocator->owners, block * PAGES_PER_BLOCK,
+                                  block * PAGES_PER_BLOCK + end) == 0;
+        loop assigns end;
+        loop variant it->lowest - end;
+      @/
+      for (uint32_t end = 0; end < it->lowest; end++) {
+      }
+    */
+    /*@
+      loop invariant block * PAGES_PER_BLOCK <= page;
+      loop invariant page < block * PAGES_PER_BLOCK + PAGES_PER_BLOCK;
+      loop invariant pages_free(allocator->owners, block * PAGES_PER_BLOCK, page) == 0;
+      loop invariant \forall integer p; block * PAGES_PER_BLOCK <= p < page ==>
+        allocator->owners[p] != PAGE_OWNER_FREE;
+      loop assigns page;
+      loop variant block * PAGES_PER_BLOCK + PAGES_PER_BLOCK - page;
+    */
+    while (owner_of(allocator, page) != PAGE_OWNER_FREE) {
+        page++;
     }
-    uint32_t index = word * 64 + (uint32_t)__builtin_ctzll(block->free_bits[word]);
-
-    block->free_bits[word] &= block->free_bits[word] - 1;
-    block->free_count--;
-    allocator->free_pages--;
-    block_update_queue(allocator, block);
-    return (uint32_t)(block - allocator->blocks) * PAGES_PER_BLOCK + index;
+    set_owner(allocator, page, PAGE_OWNER_KEPT);
+    it->lowest = page % PAGES_PER_BLOCK + 1;
+    block_set_free(allocator, block, it->free_count - 1);
+    return page;
 }
 
 // -- initialising -----------------------------------------------------------------------------
 
-static uint64_t descriptor_bytes(uint64_t blocks)
-{
-    return align_up(blocks * sizeof(struct page_block), PAGE_SIZE) +
-           align_up(blocks * PAGES_PER_BLOCK * sizeof(uint16_t), PAGE_SIZE);
-}
+#define DESCRIPTOR_BYTES                                                                           \
+    (PAGES_PER_BLOCK * sizeof(uint16_t) + sizeof(struct page_block) + 2 * sizeof(uint32_t))
 
-// Looks for a range that can hold `bytes`, page aligned, and writes the first page to use. Takes
-// it from the range's end, so that low memory stays free for those who need it.
-static enum status place_descriptors(const struct page_range *usable, size_t count, uint64_t bytes,
-                                     uint64_t *page)
+static void descriptors_init(struct page_allocator *allocator, uint64_t start, uint64_t blocks)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (usable[i].end - usable[i].start >= bytes) {
-            *page = (usable[i].end - bytes) / PAGE_SIZE;
-            return STATUS_OK;
-        }
-    }
-    return STATUS_NO_MEMORY;
-}
-
-static void descriptors_init(struct page_allocator *allocator, uint64_t page, uint64_t blocks)
-{
-    uint8_t *at = allocator->memory + page * PAGE_SIZE;
-
-    allocator->blocks = (struct page_block *)(void *)at;
-    allocator->owners =
-        (_Atomic uint16_t *)(void *)(at + align_up(blocks * sizeof(struct page_block), PAGE_SIZE));
     allocator->page_count = blocks * PAGES_PER_BLOCK;
-    memset(at, 0, descriptor_bytes(blocks));
+    allocator->owners = (_Atomic uint16_t *)(void *)(allocator->memory + start);
+    allocator->blocks = (struct page_block *)(void *)(allocator->owners + allocator->page_count);
+    allocator->order = (uint32_t *)(void *)(allocator->blocks + blocks);
+    allocator->places = allocator->order + blocks;
     for (uint64_t i = 0; i < allocator->page_count; i++) {
         set_owner(allocator, i, PAGE_OWNER_RESERVED);
+    }
+    for (uint32_t i = 0; i < blocks; i++) {
+        allocator->blocks[i] = (struct page_block){.lowest = PAGES_PER_BLOCK};
+        allocator->order[i] = allocator->places[i] = i;
     }
 }
 
 enum status page_allocator_init(struct page_allocator *allocator, const struct page_range *usable,
                                 size_t count, void *memory)
 {
-    uint64_t descriptors = 0;
+    size_t home = 0; // the range for the descriptors
     uint64_t top = 0;
 
     for (size_t i = 0; i < count; i++) {
@@ -129,22 +269,22 @@ enum status page_allocator_init(struct page_allocator *allocator, const struct p
         top = usable[i].end > top ? usable[i].end : top;
     }
     uint64_t blocks = align_up(top, LARGE_PAGE_SIZE) / LARGE_PAGE_SIZE;
-    uint64_t bytes = descriptor_bytes(blocks);
-    enum status status = place_descriptors(usable, count, bytes, &descriptors);
-
-    if (status != STATUS_OK) {
-        return status;
+    uint64_t bytes = align_up(blocks * DESCRIPTOR_BYTES, PAGE_SIZE);
+    while (home < count && usable[home].end - usable[home].start < bytes) {
+        home++;
     }
-    memset(allocator, 0, sizeof(*allocator));
-    lock_initialize(&allocator->lock, LOCK_PAGE_ALLOCATOR);
-    allocator->memory = memory;
+    if (home == count) {
+        return STATUS_NO_MEMORY;
+    }
+    // At the range's end, so that low memory stays free for those who need it.
+    uint64_t descriptors = usable[home].end - bytes;
+    *allocator =
+        (struct page_allocator){.memory = memory, .lock = LOCK_INITIAL(LOCK_PAGE_ALLOCATOR)};
     descriptors_init(allocator, descriptors, blocks);
     for (size_t i = 0; i < count; i++) {
-        for (uint64_t page = usable[i].start / PAGE_SIZE; page < usable[i].end / PAGE_SIZE;
-             page++) {
-            if (page < descriptors || page >= descriptors + bytes / PAGE_SIZE) {
-                set_owner(allocator, page, PAGE_OWNER_FREE);
-                page_mark_free(allocator, page);
+        for (uint64_t at = usable[i].start; at < usable[i].end; at += PAGE_SIZE) {
+            if (at < descriptors || at >= descriptors + bytes) {
+                page_mark_free(allocator, at / PAGE_SIZE);
             }
         }
     }
@@ -152,110 +292,120 @@ enum status page_allocator_init(struct page_allocator *allocator, const struct p
     return STATUS_OK;
 }
 
-// -- 2 MiB pages ------------------------------------------------------------------------------
+// -- what a CPU keeps -------------------------------------------------------------------------
 
-// Makes all pages of a block free, or all of them `owner`'s.
-static void block_set_owner(struct page_allocator *allocator, struct page_block *block,
-                            uint32_t owner)
+/*@
+  // What a CPU keeps: pages that say so, each once.
+  predicate page_kept_valid{L}(struct page_allocator *allocator, struct cpu *cpu) =
+    \valid(cpu) && cpu->free_page_count <= CPU_FREE_PAGES &&
+    \separated(cpu, allocator, allocator->owners + (0 .. allocator->page_count - 1),
+               allocator->blocks + (0 .. page_blocks(allocator) - 1)) &&
+    \separated(cpu, allocator->order + (0 .. page_blocks(allocator) - 1),
+               allocator->places + (0 .. page_blocks(allocator) - 1)) &&
+    (\forall integer k; 0 <= k < cpu->free_page_count ==>
+       cpu->free_pages[k] < allocator->page_count &&
+       allocator->owners[cpu->free_pages[k]] == PAGE_OWNER_KEPT) &&
+    \forall integer j, k; 0 <= j < k < cpu->free_page_count ==>
+      cpu->free_pages[j] != cpu->free_pages[k];
+*/
+
+/*@
+  requires \valid_read(&cpu->free_page_count);
+  terminates \true;
+  assigns \nothing;
+  ensures \result == cpu->free_page_count;
+*/
+static uint64_t kept_by(const struct cpu *cpu)
 {
-    uint64_t first = (uint64_t)(block - allocator->blocks) * PAGES_PER_BLOCK;
-    bool free = owner == PAGE_OWNER_FREE;
+    return atomic_load_explicit(&cpu->free_page_count, memory_order_relaxed);
+}
 
-    memset(block->free_bits, free ? 0xff : 0, sizeof(block->free_bits));
-    block->free_count = free ? PAGES_PER_BLOCK : 0;
-    for (uint64_t i = first; i < first + PAGES_PER_BLOCK; i++) {
-        set_owner(allocator, i, free ? owner : owner | PAGE_OWNER_LARGE);
+/*@
+  requires \valid(&cpu->free_page_count);
+  terminates \true;
+  assigns cpu->free_page_count;
+  ensures cpu->free_page_count == count;
+*/
+static void keep(struct cpu *cpu, uint64_t count)
+{
+    atomic_store_explicit(&cpu->free_page_count, count, memory_order_relaxed);
+}
+
+// Takes some pages for this CPU, which has none, but breaks no whole block for more than one.
+static void keep_some(struct page_allocator *allocator, struct cpu *cpu)
+{
+    for (uint64_t i = 0;
+         i < CPU_FREE_PAGES / 2 && allocator->usable > (i > 0 ? allocator->whole : 0); i++) {
+        cpu->free_pages[i] = page_take_from(allocator, allocator->order[allocator->usable - 1]);
+        keep(cpu, i + 1);
     }
-    allocator->free_pages += free ? PAGES_PER_BLOCK : -(uint64_t)PAGES_PER_BLOCK;
-    block_update_queue(allocator, block);
 }
 
 // Gives what this CPU keeps back to its blocks, but for `left` pages.
-static void give_back(struct page_allocator *allocator, uint32_t left)
+static void give_back(struct page_allocator *allocator, struct cpu *cpu, uint64_t left)
 {
-    struct cpu *cpu = this_cpu();
-
-    while (kept_by(cpu) > left) {
-        keep(cpu, kept_by(cpu) - 1);
-        page_mark_free(allocator, cpu->free_pages[kept_by(cpu)]);
+    for (uint64_t count = kept_by(cpu); count > left; count--) {
+        keep(cpu, count - 1);
+        page_mark_free(allocator, cpu->free_pages[count - 1]);
     }
+}
+
+// -- 2 MiB pages ------------------------------------------------------------------------------
+
+// Writes the entry of all pages of a block.
+/*@
+  requires page_allocator_valid(allocator) && block < page_blocks(allocator) && entry <= 0xffff;
+  terminates \true;
+  assigns allocator->owners[0 .. allocator->page_count - 1], allocator->blocks[block],
+    allocator->free_pages, allocator->whole, allocator->usable,
+    allocator->order[0 .. page_blocks(allocator) - 1],
+    allocator->places[0 .. page_blocks(allocator) - 1];
+  ensures page_tables(allocator) && page_order_valid(allocator) && page_parts_valid(allocator);
+  ensures page_blocks_valid(allocator) && page_total_valid(allocator);
+  ensures \forall integer i; 0 <= i < PAGES_PER_BLOCK ==>
+    allocator->owners[block * PAGES_PER_BLOCK + i] == entry;
+  ensures \forall integer p; 0 <= p < allocator->page_count && p / PAGES_PER_BLOCK != block ==>
+    allocator->owners[p] == \old(allocator->owners[p]);
+*/
+static void block_set_owner(struct page_allocator *allocator, uint32_t block, uint32_t entry)
+{
+    for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++) {
+        set_owner(allocator, (uint64_t)block * PAGES_PER_BLOCK + i, entry);
+    }
+    allocator->blocks[block].lowest = 0;
+    block_set_free(allocator, block, entry == PAGE_OWNER_FREE ? PAGES_PER_BLOCK : 0);
 }
 
 static NOINLINE enum status allocate_large(struct page_allocator *allocator, uint32_t owner,
                                            uint64_t size, enum page_fill fill, hpa_t *page)
 {
-    if (owner >= PAGE_OWNER_RESERVED || size != LARGE_PAGE_SIZE) {
+    if (size != LARGE_PAGE_SIZE) {
         return STATUS_INVALID;
     }
     lock_acquire(&allocator->lock);
-    if (!allocator->whole.head) { // what this CPU keeps may make a block whole
-        give_back(allocator, 0);
+    if (allocator->whole == 0) { // what this CPU keeps may make a block whole
+        give_back(allocator, this_cpu(), 0);
     }
-    struct queue_node *node = allocator->whole.head;
-    if (node) {
-        struct page_block *block = CONTAINER_OF(node, struct page_block, node);
+    bool some = allocator->whole > 0;
+    if (some) {
+        uint32_t block = allocator->order[allocator->whole - 1];
 
-        *page = hpa((uint64_t)(block - allocator->blocks) * LARGE_PAGE_SIZE);
-        block_set_owner(allocator, block, owner);
+        *page = hpa(block * LARGE_PAGE_SIZE);
+        block_set_owner(allocator, block, owner + PAGE_OWNER_LARGE);
     }
     lock_release(&allocator->lock);
-    if (node && fill == PAGE_ZEROED) {
-        memset(allocator->memory + page->value, 0, size);
+    if (some && fill == PAGE_ZEROED) {
+        memset(allocator->memory + page->value, 0, LARGE_PAGE_SIZE);
     }
-    return node ? STATUS_OK : STATUS_NO_MEMORY;
-}
-
-static enum status free_large(struct page_allocator *allocator, hpa_t page)
-{
-    lock_acquire(&allocator->lock);
-    block_set_owner(allocator, &allocator->blocks[page.value / LARGE_PAGE_SIZE], PAGE_OWNER_FREE);
-    lock_release(&allocator->lock);
-    return STATUS_OK;
+    return some ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
 // -- allocating and freeing -------------------------------------------------------------------
 
-static bool is_page_size(uint64_t size)
+// Gives out the last of the `count` pages that this CPU keeps.
+static enum status hand_out(struct page_allocator *allocator, struct cpu *cpu, uint64_t count,
+                            uint32_t owner, enum page_fill fill, hpa_t *page)
 {
-    return size == PAGE_SIZE || size == LARGE_PAGE_SIZE;
-}
-
-// Takes some pages of one block, for this CPU has none.
-static NOINLINE enum status allocate_some(struct page_allocator *allocator, uint32_t owner,
-                                          enum page_fill fill, hpa_t *page)
-{
-    struct cpu *cpu = this_cpu();
-
-    if (owner >= PAGE_OWNER_RESERVED) {
-        return STATUS_INVALID;
-    }
-    lock_acquire(&allocator->lock);
-    struct queue_node *node =
-        allocator->partial.head ? allocator->partial.head : allocator->whole.head;
-    if (node) {
-        struct page_block *block = CONTAINER_OF(node, struct page_block, node);
-
-        while (kept_by(cpu) < CPU_FREE_PAGES / 2 && block->free_count > 0) {
-            cpu->free_pages[kept_by(cpu)] = page_take_from(allocator, block);
-            keep(cpu, kept_by(cpu) + 1);
-        }
-    }
-    lock_release(&allocator->lock);
-    return node ? page_allocate(allocator, owner, PAGE_SIZE, fill, page) : STATUS_NO_MEMORY;
-}
-
-enum status page_allocate(struct page_allocator *allocator, uint32_t owner, uint64_t size,
-                          enum page_fill fill, hpa_t *page)
-{
-    struct cpu *cpu = this_cpu();
-    uint64_t count = kept_by(cpu);
-
-    if (size != PAGE_SIZE) {
-        return allocate_large(allocator, owner, size, fill, page);
-    }
-    if (owner >= PAGE_OWNER_RESERVED || count == 0) {
-        return allocate_some(allocator, owner, fill, page);
-    }
     uint64_t number = cpu->free_pages[count - 1];
 
     keep(cpu, count - 1);
@@ -267,27 +417,82 @@ enum status page_allocate(struct page_allocator *allocator, uint32_t owner, uint
     return STATUS_OK;
 }
 
+// For a CPU that keeps none.
+static NOINLINE enum status allocate_some(struct page_allocator *allocator, uint32_t owner,
+                                          enum page_fill fill, hpa_t *page)
+{
+    struct cpu *cpu = this_cpu();
+
+    lock_acquire(&allocator->lock);
+    keep_some(allocator, cpu);
+    lock_release(&allocator->lock);
+    uint64_t count = kept_by(cpu);
+    return count > 0 ? hand_out(allocator, cpu, count, owner, fill, page) : STATUS_NO_MEMORY;
+}
+
+enum status page_allocate(struct page_allocator *allocator, uint32_t owner, uint64_t size,
+                          enum page_fill fill, hpa_t *page)
+{
+    struct cpu *cpu = this_cpu();
+    uint64_t count = kept_by(cpu);
+
+    if (owner >= PAGE_OWNER_RESERVED) {
+        return STATUS_INVALID;
+    }
+    if (size != PAGE_SIZE) {
+        return allocate_large(allocator, owner, size, fill, page);
+    }
+    if (count == 0) {
+        return allocate_some(allocator, owner, fill, page);
+    }
+    return hand_out(allocator, cpu, count, owner, fill, page);
+}
+
+// Adds a page to the `count` that this CPU keeps.
+/*@
+  requires page_allocator_valid(allocator) && page_kept_valid(allocator, cpu);
+  requires count == cpu->free_page_count && count < CPU_FREE_PAGES;
+  requires number < allocator->page_count && allocator->owners[number] < PAGE_OWNER_RESERVED;
+  terminates \true;
+  assigns allocator->owners[number], cpu->free_pages[count], cpu->free_page_count;
+  ensures page_blocks_valid(allocator);
+  ensures page_total_valid(allocator);
+  ensures page_kept_valid(allocator, cpu);
+  ensures \result == STATUS_OK && cpu->free_page_count == count + 1;
+  ensures cpu->free_pages[count] == number && allocator->owners[number] == PAGE_OWNER_KEPT;
+*/
+static enum status take_back(struct page_allocator *allocator, struct cpu *cpu, uint64_t count,
+                             uint64_t number)
+{
+    set_owner(allocator, number, PAGE_OWNER_KEPT);
+    cpu->free_pages[count] = (uint32_t)number;
+    keep(cpu, count + 1);
+    return STATUS_OK;
+}
+
 // All that takes more than a page for this CPU to keep.
 static NOINLINE enum status free_slowly(struct page_allocator *allocator, uint32_t owner,
                                         hpa_t page, uint64_t size)
 {
-    uint32_t kind = size == LARGE_PAGE_SIZE ? PAGE_OWNER_LARGE : 0;
+    uint64_t number = page.value / PAGE_SIZE;
+    bool large = size == LARGE_PAGE_SIZE;
 
-    if (!is_page_size(size) || !is_aligned(page.value, size) ||
-        page.value / PAGE_SIZE >= allocator->page_count || owner >= PAGE_OWNER_RESERVED) {
+    if ((!large && size != PAGE_SIZE) || page.value % size != 0 ||
+        number >= allocator->page_count || owner >= PAGE_OWNER_RESERVED) {
         return STATUS_INVALID;
     }
-    uint32_t entry = owner_of(allocator, page.value / PAGE_SIZE);
-    if (entry != (owner | kind)) {
-        return (entry & ~PAGE_OWNER_LARGE) == owner ? STATUS_INVALID : STATUS_DENIED;
-    }
-    if (size == LARGE_PAGE_SIZE) {
-        return free_large(allocator, page);
+    uint32_t entry = owner_of(allocator, number);
+    if (entry != owner + (large ? PAGE_OWNER_LARGE : 0)) {
+        return entry % PAGE_OWNER_LARGE == owner ? STATUS_INVALID : STATUS_DENIED;
     }
     lock_acquire(&allocator->lock);
-    give_back(allocator, CPU_FREE_PAGES / 2);
+    if (large) {
+        block_set_owner(allocator, (uint32_t)(number / PAGES_PER_BLOCK), PAGE_OWNER_FREE);
+    } else {
+        give_back(allocator, this_cpu(), CPU_FREE_PAGES / 2);
+    }
     lock_release(&allocator->lock);
-    return page_free(allocator, owner, page, size);
+    return large ? STATUS_OK : take_back(allocator, this_cpu(), kept_by(this_cpu()), number);
 }
 
 // Only its owner gives a page back, so nobody else changes its entry meanwhile.
@@ -295,23 +500,21 @@ enum status page_free(struct page_allocator *allocator, uint32_t owner, hpa_t pa
 {
     struct cpu *cpu = this_cpu();
     uint64_t count = kept_by(cpu);
-    uint64_t number = page.value >> PAGE_SHIFT | page.value << (64 - PAGE_SHIFT); // odd: too large
+    // Of an address that is not aligned: too large.
+    uint64_t number = (page.value >> PAGE_SHIFT) + (page.value << (64 - PAGE_SHIFT));
 
     if (owner >= PAGE_OWNER_RESERVED || size != PAGE_SIZE || number >= allocator->page_count ||
         owner_of(allocator, number) != owner || count == CPU_FREE_PAGES) {
         return free_slowly(allocator, owner, page, size);
     }
-    set_owner(allocator, number, PAGE_OWNER_FREE);
-    cpu->free_pages[count] = (uint32_t)number;
-    keep(cpu, count + 1);
-    return STATUS_OK;
+    return take_back(allocator, cpu, count, number);
 }
 
 uint32_t page_owner(const struct page_allocator *allocator, hpa_t address)
 {
     uint64_t number = address.value / PAGE_SIZE;
 
-    return number < allocator->page_count ? owner_of(allocator, number) & ~PAGE_OWNER_LARGE
+    return number < allocator->page_count ? owner_of(allocator, number) % PAGE_OWNER_LARGE
                                           : PAGE_OWNER_RESERVED;
 }
 

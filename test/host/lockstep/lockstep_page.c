@@ -20,12 +20,16 @@ static uint32_t cpu; // that makes the calls
 // Everything of the allocator, as it was before a call.
 static struct page_allocator before;
 static struct page_block blocks_before[SPEC_BLOCKS];
+static uint32_t order_before[SPEC_BLOCKS];
+static uint32_t places_before[SPEC_BLOCKS];
 static uint16_t owners_before[SPEC_PAGES];
 
 static void snapshot(void)
 {
     before = allocator;
     memcpy(blocks_before, allocator.blocks, sizeof(blocks_before));
+    memcpy(order_before, allocator.order, sizeof(order_before));
+    memcpy(places_before, allocator.places, sizeof(places_before));
     memcpy(owners_before, (const void *)allocator.owners, sizeof(owners_before));
 }
 
@@ -115,34 +119,34 @@ static bool is_kept(uint32_t page)
     return false;
 }
 
-// The block's bitmap, count and queue are what the owners of its pages, and what CPUs keep, say.
+// The block's count and place are what the owners of its pages, and what CPUs keep, say.
 static void compare_block(uint32_t index)
 {
     const struct page_block *block = &allocator.blocks[index];
-    const struct queue *queue = block->node.queue;
 
     lockstep_equal("free pages of a block", block->free_count, spec.free[index] - kept_of(index));
-    lockstep_equal("in the queue of whole blocks", queue == &allocator.whole,
+    lockstep_equal("the block at a block's place", allocator.order[allocator.places[index]], index);
+    lockstep_equal("among the whole blocks", allocator.places[index] < allocator.whole,
                    state_of(index) == BLOCK_WHOLE);
-    lockstep_equal("in the queue of broken blocks", queue == &allocator.partial,
-                   state_of(index) == BLOCK_PARTIAL);
-    for (uint32_t i = 0; i < SPEC_BLOCK_PAGES; i++) {
+    lockstep_equal("among the usable blocks", allocator.places[index] < allocator.usable,
+                   state_of(index) != BLOCK_FULL);
+    for (uint32_t i = 0; i < block->lowest; i++) {
         uint32_t page = index * SPEC_BLOCK_PAGES + i;
 
-        lockstep_equal("a bit of the map", block->free_bits[i / 64] >> (i % 64) & 1,
-                       spec.owner[page] == SPEC_OWNER_FREE && !is_kept(page));
+        lockstep_equal("free before the lowest",
+                       spec.owner[page] == SPEC_OWNER_FREE && !is_kept(page), 0);
     }
 }
 
-static void compare_queues(void)
+static void compare_order(void)
 {
     uint32_t count[BLOCK_FULL + 1] = {0};
 
     for (uint32_t i = 0; i < SPEC_BLOCKS; i++) {
         count[state_of(i)]++;
     }
-    lockstep_equal("whole blocks", allocator.whole.length, count[BLOCK_WHOLE]);
-    lockstep_equal("broken blocks", allocator.partial.length, count[BLOCK_PARTIAL]);
+    lockstep_equal("whole blocks", allocator.whole, count[BLOCK_WHOLE]);
+    lockstep_equal("broken blocks", allocator.usable - allocator.whole, count[BLOCK_PARTIAL]);
     lockstep_equal("lock", allocator.lock.last, allocator.lock.turn);
 }
 
@@ -157,38 +161,66 @@ static void compare_all(void)
     lockstep_equal("free pages", count, page_free_count_spec(&spec));
 }
 
-// The owners are the specification's, and say in which size a page was given out.
+// The owners are the specification's, and say in which size a page was given out, or that a CPU
+// keeps it.
 static void compare_owners(const char *what)
 {
-    for (uint32_t i = 0; i < SPEC_PAGES; i++) {
-        uint32_t large = spec.large[i / SPEC_BLOCK_PAGES] ? PAGE_OWNER_LARGE : 0;
+    uint32_t kept = 0;
 
-        if (allocator.owners[i] != (spec.owner[i] | large)) {
+    for (uint32_t i = 0; i < SPEC_PAGES; i++) {
+        bool is_one = allocator.owners[i] == PAGE_OWNER_KEPT && is_kept(i);
+        bool large = spec.large[i / SPEC_BLOCK_PAGES] || is_one;
+        uint32_t owner = spec.owner[i] | (large ? PAGE_OWNER_LARGE : 0);
+
+        if (allocator.owners[i] != owner) {
             lockstep_fail("%s: page %u has owner 0x%x and not 0x%x", what, i, allocator.owners[i],
-                          spec.owner[i] | large);
+                          owner);
+        }
+        kept += is_one;
+    }
+    for (uint32_t i = 0; i < CPUS; i++) {
+        kept -= (uint32_t)cpu_of(i)->free_page_count;
+    }
+    lockstep_equal("pages that say they are kept and are not", kept, 0);
+}
+
+// With the lock taken a CPU may begin or cease to keep free pages.
+static void forgive_keeping(void)
+{
+    for (uint32_t i = 0; i < SPEC_PAGES; i++) {
+        if (page_owner(&allocator, hpa(i * PAGE_SIZE)) == PAGE_OWNER_FREE &&
+            (owners_before[i] == PAGE_OWNER_FREE || owners_before[i] == PAGE_OWNER_KEPT)) {
+            owners_before[i] = allocator.owners[i];
         }
     }
 }
 
 // Of the allocator only the pages [first, first + count) changed and, with the lock taken, blocks,
-// their queues and counters.
+// their order and counters.
 static void only(const char *what, uint64_t first, uint64_t count)
 {
     bool locked = allocator.lock.last != before.lock.last;
     const struct lockstep_field changed[] = {
         LOCKSTEP_FIELD(allocator.lock), LOCKSTEP_FIELD(allocator.whole),
-        LOCKSTEP_FIELD(allocator.partial), LOCKSTEP_FIELD(allocator.free_pages)};
+        LOCKSTEP_FIELD(allocator.usable), LOCKSTEP_FIELD(allocator.free_pages)};
     const struct lockstep_field pages = {(void *)&allocator.owners[first],
                                          count * sizeof(uint16_t)};
     const struct lockstep_field blocks = {allocator.blocks, sizeof(blocks_before)};
+    const struct lockstep_field order = {allocator.order, sizeof(order_before)};
+    const struct lockstep_field places = {allocator.places, sizeof(places_before)};
 
+    if (locked) {
+        forgive_keeping();
+    }
     lockstep_only(what, &allocator, &before, sizeof(before), changed,
                   locked ? ARRAY_COUNT(changed) : 0);
     lockstep_only(what, (const void *)allocator.owners, owners_before, sizeof(owners_before),
                   &pages, count != 0);
     lockstep_only(what, allocator.blocks, blocks_before, sizeof(blocks_before), &blocks, locked);
+    lockstep_only(what, allocator.order, order_before, sizeof(order_before), &order, locked);
+    lockstep_only(what, allocator.places, places_before, sizeof(places_before), &places, locked);
     if (locked) {
-        compare_queues();
+        compare_order();
         compare_block((uint32_t)(first / SPEC_BLOCK_PAGES));
     }
 }
@@ -244,8 +276,8 @@ static void allocate(uint32_t owner, uint64_t size)
     lockstep_same("allocate", page_allocate_spec(&spec, owner, size, page.value, &spec),
                   call.status);
     only("allocate", page.value / PAGE_SIZE, size / PAGE_SIZE);
-    if (size == PAGE_SIZE && allocator.whole.length < before.whole.length) {
-        lockstep_equal("broken blocks when a whole one is broken", before.partial.length, 0);
+    if (size == PAGE_SIZE && allocator.whole < before.whole) {
+        lockstep_equal("usable blocks when a whole one is broken", before.usable, before.whole);
     }
     if (fill == PAGE_ZEROED && !is_zero(page.value, size)) {
         lockstep_fail("a page was given out with its last owner's bytes");
@@ -339,7 +371,7 @@ static void start(void)
         lockstep_fail("the allocator does not start");
     }
     // The descriptors lie at the end of the first range.
-    uint64_t first = ((uint64_t)((uint8_t *)allocator.blocks - ram)) / PAGE_SIZE;
+    uint64_t first = ((uint64_t)((const uint8_t *)allocator.owners - ram)) / PAGE_SIZE;
     spec_pages_init(&spec);
     spec_pages_add(&spec, usable[0].start / PAGE_SIZE, first);
     spec_pages_add(&spec, usable[1].start / PAGE_SIZE, usable[1].end / PAGE_SIZE);
