@@ -38,6 +38,11 @@ struct channel *channel_create(uint32_t container)
     return channel;
 }
 
+/*@
+  requires \valid_read(channel);
+  terminates \true;
+  assigns \nothing;
+*/
 static inline void log_slot(enum event_kind kind, const struct channel *channel, uint64_t value)
 {
     if (UNLIKELY(event_log_on)) { // else the slot is not looked at
@@ -47,6 +52,12 @@ static inline void log_slot(enum event_kind kind, const struct channel *channel,
 }
 
 // Passes the slot on, or frees it: PRIMITIVES.md, "Receive".
+/*@
+  requires \valid(channel) && channel_slot_valid(&channel->slot) && channel->slot.busy == 1;
+  terminates \true;
+  assigns channel->slot.count, channel->slot.busy, channel->senders;
+  ensures channel_slot_valid(&channel->slot) && channel_passed{Pre, Post}(channel);
+*/
 static inline void pass_slot(struct channel *channel)
 {
     channel_slot_finish(&channel->slot,
@@ -61,12 +72,45 @@ struct source {
     uint32_t room; // so much has to be writable; 0: nothing
 };
 
+/*@
+  predicate source_valid{L}(struct source *source) =
+    \valid_read(source) && 0 < source->count <= CHANNEL_MESSAGE_MAXIMUM &&
+    (source->room == 0 || source->room >= source->count);
+
+  // What of the memory around a source a send uses.
+  predicate source_apart{L}(struct source *source, struct channel *channel) =
+    \separated(source, channel, source->space,
+               channel->slot.page + (0 .. CHANNEL_MESSAGE_MAXIMUM - 1),
+               &user_memory[0 .. USER_LIMIT - 1]);
+*/
+
+/*@
+  requires \valid_read(source) && \valid(source->space) && lock_free(&source->space->lock);
+  requires \separated(source, source->space);
+  terminates \true;
+  assigns source->space->lock.last, source->space->lock.turn;
+  ensures lock_free(&source->space->lock);
+  ensures \result == STATUS_OK || \result == STATUS_FAULT;
+*/
 static inline enum status check_source(const struct source *source)
 {
     return source->room > 0 ? user_range_check(source->space, source->buffer, source->room, true)
                             : user_range_check(source->space, source->buffer, source->count, false);
 }
 
+// Trusted: what the copies of user_copy.h do, for a proof that knows bytes only.
+/*@
+  requires source_valid(source) && \valid(source->space) && lock_free(&source->space->lock);
+  requires \valid(page + (0 .. source->count - 1));
+  terminates \true;
+  assigns page[0 .. source->count - 1], source->space->lock.last, source->space->lock.turn;
+  ensures lock_free(&source->space->lock);
+  ensures \result == STATUS_OK || \result == STATUS_FAULT;
+  ensures \result == STATUS_OK ==> source->buffer + source->count <= USER_LIMIT &&
+    \forall integer i; 0 <= i < source->count ==> page[i] == user_memory[source->buffer + i];
+  ensures \result == STATUS_FAULT ==>
+    \forall integer i; 0 <= i < source->count ==> page[i] == \old(page[i]);
+*/
 static inline enum status read_source(const struct source *source, uint8_t *page)
 {
     return source->room > 0 ? copy_from_writable(source->space, page, source->buffer, source->count,
@@ -74,7 +118,65 @@ static inline enum status read_source(const struct source *source, uint8_t *page
                             : copy_from_user(source->space, page, source->buffer, source->count);
 }
 
+// Trusted, the same way.
+/*@
+  requires \valid(space) && lock_free(&space->lock) && \valid_read(page + (0 .. count - 1));
+  terminates \true;
+  assigns user_memory[0 .. USER_LIMIT - 1], space->lock.last, space->lock.turn;
+  ensures lock_free(&space->lock);
+  ensures \result == STATUS_OK || \result == STATUS_FAULT;
+  ensures \result == STATUS_OK ==> buffer + count <= USER_LIMIT &&
+    \forall integer i; 0 <= i < count ==> user_memory[buffer + i] == page[i];
+  ensures \forall integer i; 0 <= i < USER_LIMIT &&
+    (\result == STATUS_FAULT || i < buffer || i >= buffer + count) ==>
+      user_memory[i] == \old(user_memory[i]);
+*/
+static inline enum status write_target(struct address_space *space, uint64_t buffer,
+                                       const uint8_t *page, uint32_t count)
+{
+    return copy_to_user(space, buffer, page, count);
+}
+
+// Sleeps until a receiver hands the slot over; false: killed. Trusted: that who was woken finds it
+// taken and empty is what test/model/channel.pml shows. What the program does meanwhile with its
+// memory is left out.
+/*@
+  requires \valid(channel) && lock_held(&channel->lock);
+  terminates \true;
+  assigns channel->lock.last, channel->lock.turn, channel->slot.count, channel->slot.busy,
+    channel->senders, channel->slot.page[0 .. CHANNEL_MESSAGE_MAXIMUM - 1];
+  ensures lock_held(&channel->lock) && channel_slot_valid(&channel->slot);
+  ensures \result ==> channel->slot.busy == 1 && channel->slot.count == 0;
+*/
+static inline bool wait_for_slot(struct channel *channel)
+{
+    return condition_wait(&channel->senders, &channel->lock);
+}
+
 // Takes the slot, or sleeps until a receiver hands it over. The lock is held before and after.
+/*@
+  requires channel_usable(channel, source->space) && lock_held(&channel->lock);
+  requires source_valid(source) && source_apart(source, channel);
+  terminates \true;
+  assigns channel->lock.last, channel->lock.turn, channel->slot.count, channel->slot.busy,
+    channel->senders, channel->slot.page[0 .. CHANNEL_MESSAGE_MAXIMUM - 1],
+    source->space->lock.last, source->space->lock.turn;
+  ensures channel_usable(channel, source->space) && lock_held(&channel->lock);
+  ensures \result == STATUS_OK ==> channel->slot.busy == 1 && channel->slot.count == 0;
+  behavior free:
+    assumes channel->slot.busy == 0;
+    ensures \result == STATUS_OK;
+    ensures channel->senders.waiters.head == \old(channel->senders.waiters.head);
+  behavior taken:
+    assumes channel->slot.busy == 1 && !wait;
+    ensures \result == STATUS_BUSY || \result == STATUS_FAULT;
+    ensures channel_untouched{Pre, Post}(channel);
+  behavior queue:
+    assumes channel->slot.busy == 1 && wait;
+    ensures \result == STATUS_OK || \result == STATUS_FAULT || \result == STATUS_DEAD;
+  complete behaviors;
+  disjoint behaviors;
+*/
 static inline enum status claim(struct channel *channel, const struct source *source, bool wait)
 {
     if (LIKELY(channel_slot_claim(&channel->slot))) {
@@ -88,22 +190,56 @@ static inline enum status claim(struct channel *channel, const struct source *so
     if (!wait) {
         return STATUS_BUSY;
     }
-    return condition_wait(&channel->senders, &channel->lock) ? STATUS_OK : STATUS_DEAD;
+    return wait_for_slot(channel) ? STATUS_OK : STATUS_DEAD;
 }
 
-// Tells the receiver of a message. One of this CPU is left in `later`, if that is not null, for the
-// caller to wake before its CPU does anything else: until then it can neither run nor end.
+// Tells the receiver of a message. One of this CPU is left in `later` for the caller to wake before
+// its CPU does anything else: until then it can neither run nor end.
+/*@
+  requires \valid(channel) && \valid(later);
+  terminates \true;
+  assigns *later;
+*/
 static inline void tell_receiver(struct channel *channel, struct thread **later)
 {
     struct thread *thread = event_mark(&channel->receiver);
 
-    if (thread && later && thread->cpu == this_cpu()->id) {
+    if (thread && thread->cpu == this_cpu()->id) {
         *later = thread;
     } else if (thread) {
         thread_wake(thread);
     }
 }
 
+/*@
+  requires channel_usable(channel, source->space) && lock_held(&channel->lock);
+  requires source_valid(source) && source_apart(source, channel);
+  requires \valid(later) && \separated(later, channel, source, source->space,
+    channel->slot.page + (0 .. CHANNEL_MESSAGE_MAXIMUM - 1), &user_memory[0 .. USER_LIMIT - 1]);
+  terminates \true;
+  assigns channel->lock.last, channel->lock.turn, channel->slot.count, channel->slot.busy,
+    channel->senders, channel->slot.page[0 .. CHANNEL_MESSAGE_MAXIMUM - 1],
+    source->space->lock.last, source->space->lock.turn, *later;
+  ensures lock_held(&channel->lock);
+  ensures channel_slot_valid(&channel->slot);
+  ensures lock_free(&source->space->lock);
+  ensures channel->slot.page == \old(channel->slot.page) && source->space == \old(source->space);
+  ensures channel_usable(channel, source->space);
+  ensures \result == STATUS_OK ==> channel_holds(channel, source->buffer, source->count);
+  behavior free:
+    assumes channel->slot.busy == 0;
+    ensures \result == STATUS_OK || \result == STATUS_FAULT;
+    ensures \result == STATUS_FAULT ==> channel_passed{Pre, Post}(channel);
+  behavior taken:
+    assumes channel->slot.busy == 1 && !wait;
+    ensures \result == STATUS_BUSY || \result == STATUS_FAULT;
+    ensures channel_untouched{Pre, Post}(channel);
+  behavior queue:
+    assumes channel->slot.busy == 1 && wait;
+    ensures \result == STATUS_OK || \result == STATUS_FAULT || \result == STATUS_DEAD;
+  complete behaviors;
+  disjoint behaviors;
+*/
 static ALWAYS_INLINE enum status send_locked(struct channel *channel, const struct source *source,
                                              bool wait, struct thread **later)
 {
@@ -112,15 +248,21 @@ static ALWAYS_INLINE enum status send_locked(struct channel *channel, const stru
     if (status != STATUS_OK) {
         return status;
     }
+    //@ assert source->space == \at(source->space, Pre);
+    //@ assert \separated(&channel->lock, &source->space->lock);
     status = read_source(source, channel->slot.page);
+    //@ assert lock_held(&channel->lock);
     if (status != STATUS_OK) {
         pass_slot(channel);
+        //@ assert lock_held(&channel->lock);
         log_slot(EVENT_PASS, channel, 0);
         return status;
     }
     channel_slot_store(&channel->slot, source->count);
     log_slot(EVENT_SEND, channel, source->count);
+    //@ assert lock_held(&channel->lock);
     tell_receiver(channel, later);
+    //@ assert lock_held(&channel->lock);
     return STATUS_OK;
 }
 
@@ -140,8 +282,13 @@ NOINLINE enum status channel_send(struct channel *channel, struct address_space 
         return STATUS_INVALID;
     }
     const struct source source = {space, buffer, (uint32_t)count, 0};
+    struct thread *receiver = NULL;
+    enum status status = send(channel, &source, wait, &receiver);
 
-    return send(channel, &source, wait, NULL);
+    if (receiver) {
+        thread_wake(receiver);
+    }
+    return status;
 }
 
 static ALWAYS_INLINE enum status receive(struct channel *channel, struct address_space *space,
@@ -152,7 +299,7 @@ static ALWAYS_INLINE enum status receive(struct channel *channel, struct address
     lock_acquire(&channel->lock);
     enum status status = channel_slot_peek(&channel->slot, capacity, &stored);
     if (status == STATUS_OK) {
-        status = copy_to_user(space, buffer, channel->slot.page, stored);
+        status = write_target(space, buffer, channel->slot.page, stored);
     }
     if (status == STATUS_OK) {
         pass_slot(channel);

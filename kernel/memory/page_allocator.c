@@ -183,48 +183,11 @@ static void page_mark_free(struct page_allocator *allocator, uint64_t page)
 }
 
 // Takes the lowest free page of a block that has one, for a CPU to keep.
-/*@
-  requires page_allocator_valid(allocator) && block < page_blocks(allocator);
-  requires allocator->blocks[block].free_count > 0;
-  terminates \true;
-  assigns allocator->owners[0 .. allocator->page_count - 1], allocator->blocks[block],
-    allocator->free_pages, allocator->whole, allocator->usable,
-    allocator->order[0 .. page_blocks(allocator) - 1],
-    allocator->places[0 .. page_blocks(allocator) - 1];
-  ensures page_tables(allocator) && page_order_valid(allocator) && page_parts_valid(allocator);
-  ensures page_blocks_valid(allocator) && page_total_valid(allocator);
-  ensures \result / PAGES_PER_BLOCK == block && \result < allocator->page_count;
-  ensures \old(allocator->owners[\result]) == PAGE_OWNER_FREE;
-  ensures allocator->owners[\result] == PAGE_OWNER_KEPT;
-  ensures \forall integer p; 0 <= p < allocator->page_count && p != \result ==>
-    allocator->owners[p] == \old(allocator->owners[p]);
-*/
 static uint32_t page_take_from(struct page_allocator *allocator, uint32_t block)
 {
     struct page_block *it = &allocator->blocks[block];
     uint32_t page = block * PAGES_PER_BLOCK + (uint32_t)it->lowest;
 
-    /*@
-      ghost
-      /@
-        loop invariant 0 <= end <= it->lowest;
-        loop invariant pages_free(allocator->owners, block * PAGES_PER_BLOCK,
-                                  block * PAGES_PER_BLOCK + end) == 0;
-        loop assigns end;
-        loop variant it->lowest - end;
-      @/
-      for (uint32_t end = 0; end < it->lowest; end++) {
-      }
-    */
-    /*@
-      loop invariant block * PAGES_PER_BLOCK <= page;
-      loop invariant page < block * PAGES_PER_BLOCK + PAGES_PER_BLOCK;
-      loop invariant pages_free(allocator->owners, block * PAGES_PER_BLOCK, page) == 0;
-      loop invariant \forall integer p; block * PAGES_PER_BLOCK <= p < page ==>
-        allocator->owners[p] != PAGE_OWNER_FREE;
-      loop assigns page;
-      loop variant block * PAGES_PER_BLOCK + PAGES_PER_BLOCK - page;
-    */
     while (owner_of(allocator, page) != PAGE_OWNER_FREE) {
         page++;
     }
@@ -353,20 +316,6 @@ static void give_back(struct page_allocator *allocator, struct cpu *cpu, uint64_
 // -- 2 MiB pages ------------------------------------------------------------------------------
 
 // Writes the entry of all pages of a block.
-/*@
-  requires page_allocator_valid(allocator) && block < page_blocks(allocator) && entry <= 0xffff;
-  terminates \true;
-  assigns allocator->owners[0 .. allocator->page_count - 1], allocator->blocks[block],
-    allocator->free_pages, allocator->whole, allocator->usable,
-    allocator->order[0 .. page_blocks(allocator) - 1],
-    allocator->places[0 .. page_blocks(allocator) - 1];
-  ensures page_tables(allocator) && page_order_valid(allocator) && page_parts_valid(allocator);
-  ensures page_blocks_valid(allocator) && page_total_valid(allocator);
-  ensures \forall integer i; 0 <= i < PAGES_PER_BLOCK ==>
-    allocator->owners[block * PAGES_PER_BLOCK + i] == entry;
-  ensures \forall integer p; 0 <= p < allocator->page_count && p / PAGES_PER_BLOCK != block ==>
-    allocator->owners[p] == \old(allocator->owners[p]);
-*/
 static void block_set_owner(struct page_allocator *allocator, uint32_t block, uint32_t entry)
 {
     for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++) {

@@ -21,5 +21,12 @@ MUST_CHECK enum status copy_to_user(struct address_space *space, uint64_t destin
                                     const void *source, size_t size);
 
 // Only the check.
+/*@
+  requires \valid(space) && lock_free(&space->lock);
+  terminates \true;
+  assigns space->lock.last, space->lock.turn;
+  ensures lock_free(&space->lock);
+  ensures \result == STATUS_OK || \result == STATUS_FAULT;
+*/
 MUST_CHECK enum status user_range_check(struct address_space *space, uint64_t start, size_t size,
                                         bool writable);

@@ -141,6 +141,7 @@ struct thread *event_mark(const struct event_binding *binding);
 void event_send(const struct event_binding *binding);
 
 // Makes a sleeping thread READY; others are left as they are.
+//@ terminates \true; assigns \nothing;
 void thread_wake(struct thread *thread);
 
 // A condition variable: waiting threads in order. Guarded by the lock of what it belongs to.
@@ -153,6 +154,12 @@ struct condition {
 bool condition_wait(struct condition *condition, struct lock *lock);
 
 // Chooses and wakes the waiter that waits longest; false when there is none.
+/*@
+  requires \valid(condition);
+  terminates \true;
+  assigns condition->waiters;
+  ensures \result <==> \old(condition->waiters.head) != \null;
+*/
 bool condition_wake_one(struct condition *condition);
 void condition_wake_all(struct condition *condition);
 

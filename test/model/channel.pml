@@ -87,7 +87,7 @@ proctype sender(byte me)
         content_number = number;
         count = 1;
         if
-        /* kernel/ipc/channel.c: if (thread && later && thread->cpu == this_cpu()->id) { *later = thread; */
+        /* kernel/ipc/channel.c: if (thread && thread->cpu == this_cpu()->id) { *later = thread; */
         :: me == 0 -> skip
         /* kernel/ipc/channel.c: } else if (thread) { thread_wake(thread); */
         :: me != 0 -> receiver_queued = true
