@@ -129,7 +129,7 @@ inline run_thread(t)
         seen = seen + (events[t] & 1) + (events[t] >> 1);
         events[t] = 0 }
     :: d_step { events[t] == 0 -> skip };
-        /* kernel/thread/thread.c: thread->state = THREAD_SLEEPING; event_log(EVENT_SLEEP, 0, 0, 0); scheduler_switch(scheduler); */
+        /* kernel/thread/thread.c: scheduler->running->state = THREAD_SLEEPING; event_log(EVENT_SLEEP, 0, 0, 0); scheduler_switch(scheduler); */
         sleeping[t] = true;
         break
     od
