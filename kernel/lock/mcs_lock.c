@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: MIT
-// The MCS lock: each waiting CPU spins on a word of its own, on its stack. The holder's place in
-// the line is the lock itself, so that nothing has to outlive the call that takes the lock.
+// The MCS lock: each waiting CPU spins on a word of its own. It waits for one lock at a time, and
+// the holder's place in the line is the lock itself, so one record for each CPU is enough. Records
+// are not on stacks: other CPUs write them, and a stack's address may be an older stack's to them.
 // A link is the word in which the next comer announces itself: `turn` of the lock for the holder,
 // `next` for one who waits. `last` holds the address of the last link of the line, 0: free.
 #include "kernel/lock/lock.h"
 #include <stdbool.h>
+#include "arch/x86/cpu/cpu.h"
 #include "kernel/core/event_log.h"
 #include "kernel/lib/compiler.h"
+#include "kernel/lock/mcs_lock_cpu.h"
 
 struct waiter {
     _Atomic uint64_t next; // address of the waiter behind; 0: nobody has come yet
     _Atomic bool has_turn;
 };
+
+static struct waiter waiters[CPU_MAXIMUM];
 
 static uint64_t link_of(const _Atomic uint64_t *word)
 {
@@ -39,23 +44,26 @@ static inline bool replace_last(struct lock *lock, uint64_t from, uint64_t to)
 
 static __attribute__((noinline)) void wait_in_line(struct lock *lock)
 {
-    struct waiter self = {0, false};
+    struct waiter *self = &waiters[mcs_lock_cpu()];
+
+    atomic_store_explicit(&self->next, 0, memory_order_relaxed);
+    atomic_store_explicit(&self->has_turn, false, memory_order_relaxed);
     uint64_t before =
-        atomic_exchange_explicit(&lock->last, link_of(&self.next), memory_order_acq_rel);
+        atomic_exchange_explicit(&lock->last, link_of(&self->next), memory_order_acq_rel);
 
     if (before != 0) {
         event_log_of(EVENT_WAIT, lock, EVENT_NO_TICKET, lock->rank);
         // Pairs with await_next of the one in front.
-        atomic_store_explicit((_Atomic uint64_t *)(uintptr_t)before, (uint64_t)(uintptr_t)&self,
+        atomic_store_explicit((_Atomic uint64_t *)(uintptr_t)before, (uint64_t)(uintptr_t)self,
                               memory_order_release);
-        while (!atomic_load_explicit(&self.has_turn, memory_order_acquire)) {
+        while (!atomic_load_explicit(&self->has_turn, memory_order_acquire)) {
             lock_wait();
         }
     }
     // It holds the lock now. The lock takes over the place of `self`, which ends with this call.
     atomic_store_explicit(&lock->turn, 0, memory_order_relaxed);
-    if (!replace_last(lock, link_of(&self.next), link_of(&lock->turn))) {
-        atomic_store_explicit(&lock->turn, await_next(&self.next), memory_order_relaxed);
+    if (!replace_last(lock, link_of(&self->next), link_of(&lock->turn))) {
+        atomic_store_explicit(&lock->turn, await_next(&self->next), memory_order_relaxed);
     }
 }
 

@@ -12,8 +12,8 @@ LAYERS = ["kernel/lib", "kernel/abi", "arch/x86", "drivers", "kernel", "vmm/runt
 RING_0 = ["kernel/lib", "kernel/abi", "arch/x86", "drivers", "kernel"]
 RING_0_LIMIT = 9720
 # Twins of files that the default build links instead: in no ring 0 together with them.
-VARIANTS = ["kernel/lock/mcs_lock.c", "kernel/lock/lock_order.c", "kernel/lock/lock_checked.c",
-            "kernel/core/mode_checked.c"]
+VARIANTS = ["kernel/lock/mcs_lock.c", "kernel/lock/mcs_lock_cpu.c", "kernel/lock/lock_order.c",
+            "kernel/lock/lock_checked.c", "kernel/core/mode_checked.c"]
 KINDS = ["c", "h", "asm", "py"]
 
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"", re.DOTALL)

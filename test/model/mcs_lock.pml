@@ -41,22 +41,22 @@ proctype cpu(byte me)
         if
         :: taken -> skip
         :: else ->
-            /* kernel/lock/mcs_lock.c: struct waiter self = {0, false}; */
+            /* kernel/lock/mcs_lock.c: atomic_store_explicit(&self->next, 0, memory_order_relaxed); atomic_store_explicit(&self->has_turn, false, memory_order_relaxed); */
             d_step { link[me] = NOBODY; has_turn[me] = false; alive[me] = true };
-            /* kernel/lock/mcs_lock.c: atomic_exchange_explicit(&lock->last, link_of(&self.next), memory_order_acq_rel); */
+            /* kernel/lock/mcs_lock.c: atomic_exchange_explicit(&lock->last, link_of(&self->next), memory_order_acq_rel); */
             atomic { before = last; last = me; line ! me };
             if
             :: before != NOBODY ->
-                /* kernel/lock/mcs_lock.c: atomic_store_explicit((_Atomic uint64_t *)(uintptr_t)before, (uint64_t)(uintptr_t)&self, memory_order_release); */
+                /* kernel/lock/mcs_lock.c: atomic_store_explicit((_Atomic uint64_t *)(uintptr_t)before, (uint64_t)(uintptr_t)self, memory_order_release); */
                 assert(before == LOCK_LINK || alive[before]);
                 link[before] = me;
-                /* kernel/lock/mcs_lock.c: while (!atomic_load_explicit(&self.has_turn, memory_order_acquire)) { */
+                /* kernel/lock/mcs_lock.c: while (!atomic_load_explicit(&self->has_turn, memory_order_acquire)) { */
                 has_turn[me]
             :: else -> skip
             fi;
             /* kernel/lock/mcs_lock.c: atomic_store_explicit(&lock->turn, 0, memory_order_relaxed); */
             link[LOCK_LINK] = NOBODY;
-            /* kernel/lock/mcs_lock.c: if (!replace_last(lock, link_of(&self.next), link_of(&lock->turn))) { */
+            /* kernel/lock/mcs_lock.c: if (!replace_last(lock, link_of(&self->next), link_of(&lock->turn))) { */
 #ifdef BROKEN_TAKE_OVER
             last = LOCK_LINK;
             taken = true;
@@ -71,7 +71,7 @@ proctype cpu(byte me)
             if
             :: taken -> skip
             :: else ->
-                /* kernel/lock/mcs_lock.c: atomic_store_explicit(&lock->turn, await_next(&self.next), memory_order_relaxed); */
+                /* kernel/lock/mcs_lock.c: atomic_store_explicit(&lock->turn, await_next(&self->next), memory_order_relaxed); */
                 atomic { link[me] != NOBODY -> after = link[me] };
                 link[LOCK_LINK] = after
             fi;

@@ -3,7 +3,6 @@
 // linked with. What somebody has charged stays until he gives it back; whatever is empty may go at
 // any time; and in the end the root has lent and lost nothing.
 #include <pthread.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,12 +16,6 @@
 #define CHARGES 16u
 
 static struct container_tree tree;
-
-// The kernel's is for CPUs; threads that wait had better let the holder run.
-void lock_wait(void)
-{
-    sched_yield();
-}
 
 struct storm {
     uint64_t random;

@@ -12,12 +12,6 @@
 #define THREADS 8u
 #define ROUNDS  15000u
 
-// The kernel's is for CPUs; threads that wait had better let the holder run.
-void lock_wait(void)
-{
-    sched_yield();
-}
-
 // -- mutual exclusion -----------------------------------------------------------------------------
 
 static struct shared {
