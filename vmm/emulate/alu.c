@@ -288,7 +288,7 @@ bool alu_divide(bool is_signed, unsigned size, uint64_t *high, uint64_t *low, ui
     if (negative) { // the magnitude, of 16 * size bits
         bottom = 0 - bottom;
         top = size == 8 ? ~top + (bottom == 0) : 0;
-        bottom &= size == 8 ? alu_mask(8) : alu_mask(2 * size);
+        bottom &= alu_mask(size == 8 ? 8 : 2 * size);
     }
     if (top >= divisor)
         return false;

@@ -123,6 +123,18 @@ static bool execute_unary(struct emulation *emulation)
     return true;
 }
 
+// Both halves: rDX:rAX, or AX for bytes.
+static void write_accumulator(struct emulation *emulation, unsigned size, uint64_t high,
+                              uint64_t low)
+{
+    if (size == 1) {
+        register_write(emulation, GPR_RAX, 2, high << 8 | low);
+    } else {
+        register_write(emulation, GPR_RAX, size, low);
+        register_write(emulation, GPR_RDX, size, high);
+    }
+}
+
 // MUL and IMUL of the accumulator: rDX:rAX, or AX for bytes.
 static bool execute_multiply(struct emulation *emulation)
 {
@@ -136,12 +148,7 @@ static bool execute_multiply(struct emulation *emulation)
     low = alu_multiply(operation_of(emulation) == OPERATION_IMUL, size,
                        register_read(emulation, GPR_RAX, size), factor, &high,
                        &emulation->page->rflags);
-    if (size == 1) {
-        register_write(emulation, GPR_RAX, 2, (high << 8) | low);
-    } else {
-        register_write(emulation, GPR_RAX, size, low);
-        register_write(emulation, GPR_RDX, size, high);
-    }
+    write_accumulator(emulation, size, high, low);
     return true;
 }
 
@@ -159,12 +166,7 @@ static bool execute_divide(struct emulation *emulation)
         return false;
     if (!alu_divide(is_signed, size, &high, &low, divisor))
         return operand_fault(emulation, EMULATE_VECTOR_DIVIDE);
-    if (size == 1) {
-        register_write(emulation, GPR_RAX, 2, high << 8 | low);
-    } else {
-        register_write(emulation, GPR_RAX, size, low);
-        register_write(emulation, GPR_RDX, size, high);
-    }
+    write_accumulator(emulation, size, high, low);
     return true;
 }
 
@@ -191,6 +193,17 @@ static bool execute_move(struct emulation *emulation)
     uint64_t value;
 
     return source_read(emulation, &value) && destination_write(emulation, value);
+}
+
+// MOVBE
+static bool execute_move_swapped(struct emulation *emulation)
+{
+    uint64_t value;
+
+    if (!source_read(emulation, &value))
+        return false;
+    return destination_write(emulation, __builtin_bswap64(value) >>
+                                            (64 - 8 * emulation->instruction->operand_size));
 }
 
 static bool execute_move_signed(struct emulation *emulation)

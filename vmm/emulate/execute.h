@@ -16,6 +16,3 @@ bool execute_scan(struct emulation *emulation) MUST_CHECK;
 
 // SHLD and SHRD.
 bool execute_double_shift(struct emulation *emulation) MUST_CHECK;
-
-// MOVBE.
-bool execute_move_swapped(struct emulation *emulation) MUST_CHECK;

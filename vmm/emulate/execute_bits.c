@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Handlers of the instructions that look at single bits or bytes of a whole operand: bit scans and
-// counts, double shifts, byte swaps. See execute.h.
+// Handlers of bit scans and counts, and of double shifts. See execute.h.
 #include "vmm/emulate/execute.h"
 #include "vmm/emulate/alu.h"
 
@@ -38,21 +37,5 @@ bool execute_double_shift(struct emulation *emulation)
     if (!rm_write(emulation, size, value))
         return false;
     emulation->page->rflags = rflags;
-    return true;
-}
-
-bool execute_move_swapped(struct emulation *emulation)
-{
-    const struct instruction *instruction = emulation->instruction;
-    unsigned size = instruction->operand_size;
-    uint64_t value;
-
-    if (instruction->form == FORM_RM_REG) {
-        value = register_read(emulation, instruction->reg, size);
-        return rm_write(emulation, size, __builtin_bswap64(value) >> (64 - 8 * size));
-    }
-    if (!rm_read(emulation, size, EMULATE_READ, &value))
-        return false;
-    register_write(emulation, instruction->reg, size, __builtin_bswap64(value) >> (64 - 8 * size));
     return true;
 }

@@ -75,6 +75,14 @@ static bool can_take_interrupt(const struct vcpu_page *page)
            !(page->interruptibility & (VCPU_BLOCKED_BY_STI | VCPU_BLOCKED_BY_MOV_SS));
 }
 
+static void inject_interrupt(struct vcpu_page *page, uint32_t vector)
+{
+    page->event = (struct vcpu_event){
+        .word = VCPU_EVENT_VALID | (uint32_t)VCPU_EVENT_EXTERNAL | vector,
+    };
+    page->halted = 0;
+}
+
 void event_deliver_interrupt(struct machine *machine)
 {
     struct vcpu_page *page = machine->page;
@@ -84,12 +92,7 @@ void event_deliver_interrupt(struct machine *machine)
         return;
     }
     if (can_take_interrupt(page)) {
-        unsigned vector = platform_interrupt_acknowledge(machine->platform);
-
-        page->event = (struct vcpu_event){
-            .word = VCPU_EVENT_VALID | (uint32_t)VCPU_EVENT_EXTERNAL | vector,
-        };
-        page->halted = 0;
+        inject_interrupt(page, platform_interrupt_acknowledge(machine->platform));
         page->request_window = platform_interrupt_pending(machine->platform);
     } else {
         page->request_window = 1;
@@ -172,14 +175,6 @@ NOINLINE void event_load_apic(struct machine *machine)
     choose_eoi_exits(apic, page->eoi_exit);
     page->valid |= VCPU_GROUP_APIC;
     page->dirty |= VCPU_GROUP_APIC;
-}
-
-static void inject_interrupt(struct vcpu_page *page, uint32_t vector)
-{
-    page->event = (struct vcpu_event){
-        .word = VCPU_EVENT_VALID | (uint32_t)VCPU_EVENT_EXTERNAL | vector,
-    };
-    page->halted = 0;
 }
 
 // The PIC's interrupt, which passes the local APIC, comes first.

@@ -11,6 +11,17 @@
 
 #include "test/host/monitor/machine_fixture.h"
 
+// Makes the fixture's processor that of a machine with local APICs, `index` of its bus.
+static void give_apic(struct fixture *fixture, struct apic_bus *bus, struct local_apic *apic,
+                      uint32_t index)
+{
+    const struct local_apic_wiring wiring = {bus, &fixture->platform.clock, index, 1, 40};
+
+    apic_bus_init(bus);
+    local_apic_init(apic, &wiring);
+    fixture->machine.apic = apic;
+}
+
 static void test_start_up_signals(void **state)
 {
     struct fixture *fixture = fixture_new();
@@ -18,12 +29,9 @@ static void test_start_up_signals(void **state)
     static struct vcpu_page reset = {.rip = 0xfff0, .rflags = 2, .cr0 = 0x60000010};
     struct apic_bus bus;
     struct local_apic apic;
-    const struct local_apic_wiring wiring = {&bus, &fixture->platform.clock, 1, 1, 40};
 
     (void)state;
-    apic_bus_init(&bus);
-    local_apic_init(&apic, &wiring);
-    machine->apic = &apic;
+    give_apic(fixture, &bus, &apic, 1);
     machine->reset = &reset;
     apic.startup_page = 0x12;
     apic.attention = APIC_ATTENTION_SIPI; // not waiting: ignored
@@ -58,12 +66,9 @@ static void test_local_apic_delivery(void **state)
     struct vcpu_page *page = &fixture->page;
     struct apic_bus bus;
     struct local_apic apic;
-    const struct local_apic_wiring wiring = {&bus, &fixture->platform.clock, 0, 1, 40};
 
     (void)state;
-    apic_bus_init(&bus);
-    local_apic_init(&apic, &wiring);
-    machine->apic = &apic;
+    give_apic(fixture, &bus, &apic, 0);
     local_apic_accept(&apic, 0x41, false);
     page->halted = 1;
     page->event.word = 0;
@@ -102,13 +107,10 @@ static void test_nmi_blocking(void **state)
     struct vcpu_page *page = machine->page;
     struct apic_bus bus;
     struct local_apic apic;
-    const struct local_apic_wiring wiring = {&bus, &fixture->platform.clock, 0, 1, 40};
     const uint32_t nmi = VCPU_EVENT_VALID | VCPU_EVENT_NMI | VECTOR_NMI;
 
     (void)state;
-    apic_bus_init(&bus);
-    local_apic_init(&apic, &wiring);
-    machine->apic = &apic;
+    give_apic(fixture, &bus, &apic, 0);
     page->interruptibility = VCPU_BLOCKED_BY_NMI; // another guest's
     apic.attention |= APIC_ATTENTION_NMI;
     page->dirty = 0;
@@ -150,12 +152,9 @@ static void test_two_nmis(void **state)
     struct vcpu_page *page = machine->page;
     struct apic_bus bus;
     struct local_apic apic;
-    const struct local_apic_wiring wiring = {&bus, &fixture->platform.clock, 0, 1, 40};
 
     (void)state;
-    apic_bus_init(&bus);
-    local_apic_init(&apic, &wiring);
-    machine->apic = &apic;
+    give_apic(fixture, &bus, &apic, 0);
     for (unsigned i = 0; i < 3; i++) {
         assert_true(apic_bus_deliver(&apic, &message));
     }
