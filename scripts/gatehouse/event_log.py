@@ -220,15 +220,17 @@ def read(path):
 
 
 _REPLAY = paths.BUILD / "test" / "replay" / "replay"  # which must have been built
+_REPLAY_LARGE = _REPLAY.with_name("replay_large")
 
 
 @contextlib.contextmanager
-def replayed(machine):
+def replayed(machine, large=False):
     """Replays the log of a started machine while it runs, so that it need not be kept. Behind the
-    context, the list that it gives has the replay's status and its words."""
+    context, the list that it gives has the replay's status and its words. `large`: with room for
+    thousands of threads, channels and containers."""
     result = []
     with tempfile.TemporaryFile("w+") as words:
-        with subprocess.Popen([_REPLAY, "/dev/stdin"], stdin=subprocess.PIPE, stdout=words,
+        with subprocess.Popen([_REPLAY_LARGE if large else _REPLAY, "/dev/stdin"], stdin=subprocess.PIPE, stdout=words,
                               stderr=words) as process:
             with taken(machine, f"/dev/fd/{process.stdin.fileno()}"):
                 yield result

@@ -20,21 +20,22 @@ TESTS = ("address_space", "quota", "conditions", "deadlines", "events", "channel
 HOLD_LIMITS = {"address-space": 300000, "log": 256 * 20000000 // 11520}
 HOLD_LIMIT = 5000  # of all others
 LIVE = "live"  # a log that is replayed while it is written, and not kept
+LARGE = "large"  # the same, of a run with thousands of objects
 SMP_TESTS = ("wakes", "shootdown", "messages", "guests", "containers")
 SMOKE_TESTS = ("calls", "threads", "processes", "machines")
 
 
 def _events(started, place, events):
-    """The context in which events are logged, to a file or, for LIVE, to the replay."""
-    if events is LIVE:
-        return event_log.replayed(started)
+    """The context in which events are logged, to a file or, for LIVE and LARGE, to the replay."""
+    if events in (LIVE, LARGE):
+        return event_log.replayed(started, events is LARGE)
     return event_log.taken(started, place / "events" if events else None)
 
 
 def _boot(start, words="", modules=None, limit=120, image="gatehouse.elf", events=True,
           mistake=None, look=None, meanwhile=None):
     """Boots the kernel with the command-line words and the modules {name: program}. `image`: the
-    kernel, or one of its variants. `events`: they are logged, LIVE or to a file, and the
+    kernel, or one of its variants. `events`: they are logged, LIVE, LARGE or to a file, and the
     specification allows them, unless there is a `mistake`: so the replay calls it; look(entries) looks at them too.
     meanwhile(machine, session): a context for the time of the run."""
     modules = modules or {}
@@ -58,7 +59,7 @@ def _boot(start, words="", modules=None, limit=120, image="gatehouse.elf", event
                 status = session.run()
         finally:
             started.stop()
-        if events is LIVE:
+        if events in (LIVE, LARGE):
             check_replay(*replayed, whole=status == 0)
         check_events(place / "events", mistake, status == 0)
         if look:
@@ -116,6 +117,12 @@ def test_checked_bochs():
 def test_measured_calls_are_allowed_bochs():
     """What case_bench measures of system calls, with the log of events that would be measured too."""
     _boot(_bochs, modules={"console": "user_bench.elf"}).expect(0)
+
+
+def test_measured_primitives_are_allowed_qemu():
+    """What case_bench measures of the kernel from inside, with up to 10 000 threads, channels and
+    containers, likewise."""
+    _boot(_qemu, "selftest bench", limit=240, events=LARGE).expect(0)
 
 
 def test_checked_mistakes_qemu():

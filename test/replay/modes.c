@@ -140,7 +140,7 @@ struct refusal vcpu_page_free(struct replay *replay, const struct event_entry *e
             return by_words("a vCPU whose guest runs is not freed");
         }
     }
-    for (uint32_t i = 0; i < replay->vcpus.count; i++) {
+    for (uint32_t i = 0; i < replay->vcpus.used; i++) {
         if (replay->vcpus.addresses[i] != 0 &&
             replay->vcpus.addresses[i] - event->object < event->value) {
             names_remove(&replay->vcpus, i);

@@ -14,11 +14,11 @@ uint32_t names_find(struct names *names, uint64_t address)
     if (names->addresses[*guess] != address) {
         uint32_t place = 0;
 
-        while (place < names->count && names->addresses[place] != address) {
+        while (place < names->used && names->addresses[place] != address) {
             place++;
         }
-        if (place == names->count) {
-            return place;
+        if (place == names->used) {
+            return names->count;
         }
         *guess = place;
     }
@@ -41,6 +41,7 @@ uint32_t names_add(struct names *names, uint64_t address)
 void names_put(struct names *names, uint32_t place, uint64_t address)
 {
     names->addresses[place] = address;
+    names->used = place < names->used ? names->used : place + 1;
     *guess_of(names, address) = place;
 }
 

@@ -5,10 +5,13 @@
 
 #include <stdint.h>
 
-#define NAMES_MAXIMUM 512u
+#include "test/spec/container.h"
+
+#define NAMES_MAXIMUM (512u * SPEC_ROOM)
 
 struct names {
     uint32_t count;                    // places, at most NAMES_MAXIMUM
+    uint32_t used;                     // no place from this one on has had a name yet
     uint64_t addresses[NAMES_MAXIMUM]; // 0: the place is free
     uint32_t guess[1024];              // where an address was last found
 };

@@ -326,17 +326,17 @@ static bool lock_idle(const struct replay *replay, uint32_t lock)
 
 static struct refusal check_free(const struct replay *replay, const struct event_entry *event)
 {
-    for (uint32_t i = 0; i < replay->channels.count; i++) {
+    for (uint32_t i = 0; i < replay->channels.used; i++) {
         if (inside(replay->channels.addresses[i], event)) {
             return by_words("no channel lies in a page that is freed");
         }
     }
-    for (uint32_t i = 0; i < replay->locks.count; i++) {
+    for (uint32_t i = 0; i < replay->locks.used; i++) {
         if (inside(replay->locks.addresses[i], event) && !lock_idle(replay, i + SPEC_CHANNELS)) {
             return by_words("no lock in a page that is freed is held or waited for");
         }
     }
-    for (uint32_t i = 0; i < replay->conditions.count; i++) {
+    for (uint32_t i = 0; i < replay->conditions.used; i++) {
         if (inside(replay->conditions.addresses[i], event) &&
             spec_longest_waiting(&replay->machine, i + SPEC_LOCKS) != SPEC_NONE) {
             return by_words("nobody waits on a condition in a page that is freed");
@@ -352,13 +352,13 @@ struct refusal step_page_free(struct replay *replay, const struct event_entry *e
     if (is_allowed(&refusal)) {
         refusal = vcpu_page_free(replay, event);
     }
-    for (uint32_t i = 0; is_allowed(&refusal) && i < replay->locks.count; i++) {
+    for (uint32_t i = 0; is_allowed(&refusal) && i < replay->locks.used; i++) {
         if (inside(replay->locks.addresses[i], event)) {
             names_remove(&replay->locks, i);
             replay->machine.locks[i + SPEC_CHANNELS] = (struct spec_lock){.holder = SPEC_NONE};
         }
     }
-    for (uint32_t i = 0; is_allowed(&refusal) && i < replay->conditions.count; i++) {
+    for (uint32_t i = 0; is_allowed(&refusal) && i < replay->conditions.used; i++) {
         if (inside(replay->conditions.addresses[i], event)) {
             names_remove(&replay->conditions, i);
         }

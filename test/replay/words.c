@@ -77,7 +77,7 @@ void refusal_print(FILE *out, const struct refusal *refusal)
 
 static void print_names(FILE *out, const char *what, const struct names *names_of, uint32_t first)
 {
-    for (uint32_t i = 0; i < names_of->count; i++) {
+    for (uint32_t i = 0; i < names_of->used; i++) {
         if (names_of->addresses[i]) {
             fprintf(out, "  %s %" PRIu32 " is 0x%" PRIx64 "\n", what, i + first,
                     names_of->addresses[i]);

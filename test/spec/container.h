@@ -4,8 +4,13 @@
 
 #include "test/spec/rule.h"
 
-#define SPEC_CONTAINERS 256u // at a time; the kernel's own tree has more slots, and uses low ones
-#define SPEC_DEPTH      32u  // of the lowest ones; the root's is 1
+// At a time; the kernel's own tree has more slots, and uses low ones. The replay of a run with
+// thousands of objects is built with more room for all of them.
+#ifndef SPEC_ROOM
+#define SPEC_ROOM 1u
+#endif
+#define SPEC_CONTAINERS (256u * SPEC_ROOM)
+#define SPEC_DEPTH      32u // of the lowest ones; the root's is 1
 
 struct spec_container {
     bool used;

@@ -9,11 +9,12 @@
 #include "test/spec/container.h"
 #include "test/spec/rule.h"
 
-#define SPEC_CPUS       64u
-#define SPEC_THREADS    1024u
-#define SPEC_CHANNELS   256u
-#define SPEC_LOCKS      512u // the first SPEC_CHANNELS are the channels' own
-#define SPEC_CONDITIONS 768u // the first SPEC_LOCKS are guarded by the lock of the same number
+#define SPEC_CPUS     64u
+#define SPEC_THREADS  (1024u * SPEC_ROOM)
+#define SPEC_CHANNELS (256u * SPEC_ROOM)
+#define SPEC_LOCKS    (512u * SPEC_ROOM) // the first SPEC_CHANNELS are the channels' own
+#define SPEC_CONDITIONS                                                                            \
+    (768u * SPEC_ROOM) // the first SPEC_LOCKS are guarded by the lock of the same number
 #define SPEC_LOCK_DEPTH 8u
 #define SPEC_KERNEL     UINT32_MAX // page_table of a CPU: the kernel's
 
