@@ -217,6 +217,11 @@ def test_smp_eight_in_turns_qemu():
     _smp(8, 200_000, 2000, 60, in_turns=True)
 
 
+def test_smp_sixty_four_in_turns_qemu():
+    """As many CPUs as the kernel knows."""
+    _smp(64, 5760, 20, 6, in_turns=True)
+
+
 def long_test_ten_million_messages():
     """Between 8 CPUs. Without a log of events: there would be 450 million."""
     began = time.monotonic()

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Messages between processes on all CPUs: each process has a channel to receive from and sends to
-// all of them in turn. Each message says who sent it and which of his to this receiver it is, so
-// that one lost, doubled, out of order or damaged is noticed. Every other process waits for events,
-// the others for messages in channel_exchange.
+// Messages between processes on all CPUs (where those are more than a process can be given
+// channels: on some, spread evenly): each process has a channel to receive from and sends to all of
+// them in turn. Each message says who sent it and which of his to this receiver it is, so that one
+// lost, doubled, out of order or damaged is noticed. Every other process waits for events, the
+// others for messages in channel_exchange.
 #include "smoke_smp.h"
 #include "kernel/lib/string.h"
 
@@ -108,11 +109,11 @@ struct member {
 static void start_member(struct member *member, struct process_arguments *arguments, uint64_t index,
                          uint64_t number)
 {
-    struct mesh options = {"mesh", index, smp.cpus, number};
+    struct mesh options = {"mesh", index, arguments->handle_count, number};
 
     member->container = (uint32_t)container_split(HANDLE_SELF_CONTAINER, MESH_PAGES, 0);
     arguments->container = member->container;
-    arguments->cpu = THREAD_CPU(index);
+    arguments->cpu = THREAD_CPU(index * smp.cpus / arguments->handle_count);
     arguments->arguments = user_address(&options);
     arguments->argument_bytes = sizeof(options);
     int64_t process = process_create(arguments);
@@ -137,19 +138,20 @@ static void finish_member(const struct member *member)
 
 void test_smp_messages(void)
 {
-    struct member members[SMP_CPUS];
-    struct process_arguments arguments = {.module = smoke_module(), .handle_count = smp.cpus};
+    struct member members[HANDLES_PASSED_MAXIMUM];
+    uint32_t count = smp.cpus < HANDLES_PASSED_MAXIMUM ? smp.cpus : HANDLES_PASSED_MAXIMUM;
+    struct process_arguments arguments = {.module = smoke_module(), .handle_count = count};
 
-    for (uint32_t i = 0; i < smp.cpus; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         arguments.handles[i] = (uint32_t)channel_create();
     }
-    for (uint32_t i = 0; i < smp.cpus; i++) {
-        start_member(&members[i], &arguments, i, smp.messages / smp.cpus / smp.cpus);
+    for (uint32_t i = 0; i < count; i++) {
+        start_member(&members[i], &arguments, i, smp.messages / count / count);
     }
-    for (uint32_t i = 0; i < smp.cpus; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         finish_member(&members[i]);
     }
-    for (uint32_t i = 0; i < smp.cpus; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         expect("close", handle_close(arguments.handles[i]), STATUS_OK);
     }
 }

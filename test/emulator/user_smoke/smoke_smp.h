@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include "smoke.h"
 
-#define SMP_CPUS 8u // at most so many take part
+#define SMP_CPUS 64u // at most so many take part
 
 struct smp_options {
     uint64_t seed;
