@@ -152,6 +152,14 @@ void lockstep_same(const char *what, enum spec_rule rule, enum status status)
     }
 }
 
+void lockstep_often(const char *what, uint64_t count, uint64_t each)
+{
+    printf("%s: %" PRIu64 "\n", what, count);
+    if (count < operations / each) {
+        lockstep_fail("%s: too few", what);
+    }
+}
+
 void lockstep_equal(const char *what, uint64_t product, uint64_t specification)
 {
     if (product != specification) {

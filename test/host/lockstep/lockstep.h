@@ -44,6 +44,9 @@ void lockstep_same(const char *what, enum spec_rule rule, enum status status);
 // Counts an operation whose result is not a status; the caller has compared it.
 void lockstep_counted(enum spec_rule rule);
 
+// Prints how often something was reached; fails where that is less than once in `each` operations.
+void lockstep_often(const char *what, uint64_t count, uint64_t each);
+
 // Fails unless the two values are equal.
 void lockstep_equal(const char *what, uint64_t product, uint64_t specification);
 

@@ -13,29 +13,6 @@
 
 // -- commands, on the actor's own thread -----
 
-static void send_message(struct actor *actor)
-{
-    actor->status = channel_send(channels[actor->channel].channel, spaces[actor->space],
-                                 actor->buffer, actor->count, actor->wait);
-}
-
-static void receive_message(struct actor *actor)
-{
-    actor->bits = 0;
-    actor->status = channel_receive(channels[actor->channel].channel, spaces[actor->space],
-                                    actor->buffer, actor->count, &actor->bits);
-}
-
-static void exchange_messages(struct actor *actor)
-{
-    actor->bits = 0;
-    actor->exchanges = true;
-    actor->status = channel_exchange(channels[actor->channel].channel,
-                                     channels[actor->target].channel, spaces[actor->space],
-                                     actor->buffer, actor->count, actor->capacity, &actor->bits);
-    actor->exchanges = false;
-}
-
 static void sleep_for_events(struct actor *actor)
 {
     actor->bits = thread_sleep_until_event(actor->deadline);
@@ -73,180 +50,15 @@ static void spawn(struct actor *actor)
         world_spawn(actor->target, (uint32_t)actor->bits, (uint32_t)actor->count, actor->cpu);
 }
 
-// -- what they ought to give -----
-
-// Does a command on the CPU where the actor runs; it may not come back from it for now. `settle`
-// checks it when it has.
-static void command(struct actor *actor, void (*function)(struct actor *actor),
-                    void (*settle)(struct actor *actor))
+// True where no other thread of the actor's CPU is ready: there an exchange hands the CPU over.
+static bool is_alone(const struct actor *actor)
 {
-    actor->sent = false;
-    actor->received = false;
-    actor->gave_up = false;
-    actor->command = function;
-    actor->settle = settle;
-    host_run(actor->thread->cpu);
-}
-
-// The rule that a send breaks at once; SPEC_ALLOWED when it goes through or sleeps.
-static enum spec_rule send_rule(const struct actor *actor)
-{
-    struct spec_machine *probe = world_probe(actor->thread->cpu, actor->channel);
-    uint32_t cpu = actor->thread->cpu;
-    struct spec_channel kept = probe->channels[actor->channel];
-
-    probe->channels[actor->channel] = (struct spec_channel){.exists = true, .busy = 1};
-    enum spec_rule rule = ipc_send_body_spec(probe, cpu, actor->channel, actor->count,
-                                             actor_accessible(actor, actor->buffer, false), probe);
-    probe->channels[actor->channel] = kept;
-    if (rule == SPEC_ALLOWED && !actor->wait) {
-        rule = channel_claim_spec(probe, cpu, actor->channel, probe);
-    }
-    return rule;
-}
-
-static void settle_send(struct actor *actor)
-{
-    if (actor->status == STATUS_OK) {
-        lockstep_equal("a send that went through was seen", actor->sent, true);
-    } else {
-        lockstep_equal("why a send ended", actor->status, STATUS_DEAD);
-        lockstep_equal("a killed sender gave up", actor->gave_up && !actor->sent, true);
-    }
-}
-
-static void do_send(struct actor *actor)
-{
-    static uint8_t next_seed;
-
-    actor->channel = lockstep_below(WORLD_CHANNELS);
-    actor->buffer = actor_any_buffer(actor);
-    actor->count = lockstep_chance(90) ? 1 + lockstep_below(4096) : lockstep_boundary(4096);
-    // In a buffer of its own the message stays as it is while it waits.
-    actor->wait = actor->buffer - actor_buffer(actor) < PAGE_SIZE && lockstep_chance(80);
-    actor->seed = next_seed++;
-    enum spec_rule rule = send_rule(actor);
-    if (rule == SPEC_ALLOWED) {
-        world_message(actor_message, actor->seed, actor->count);
-        actor_write_message(actor);
-    }
-    if (rule == SPEC_ALLOWED) {
-        command(actor, send_message, settle_send);
-        lockstep_counted(SPEC_ALLOWED);
-        return;
-    }
-    command(actor, send_message, NULL);
-    lockstep_equal("a refused send has ended", actor->command == NULL, true);
-    lockstep_same("send", rule, actor->status);
-    lockstep_equal("a refused send sends nothing", actor->sent, false);
-}
-
-static void do_receive(struct actor *actor)
-{
-    uint8_t expected[CHANNEL_MESSAGE_MAXIMUM];
-    uint64_t received = 0;
-
-    actor->channel = lockstep_below(WORLD_CHANNELS);
-    actor->buffer = actor_any_buffer(actor);
-    actor->count = lockstep_chance(70) ? 4096 : lockstep_below(4200);
-    memcpy(expected, channels[actor->channel].message, sizeof(expected));
-    struct spec_machine *probe = world_probe(actor->thread->cpu, actor->channel);
-    enum spec_rule rule =
-        ipc_receive_body_spec(probe, actor->thread->cpu, actor->channel, actor->count,
-                              actor_accessible(actor, actor->buffer, true), probe, &received);
-    command(actor, receive_message, NULL);
-    lockstep_equal("a receive does not wait", actor->command == NULL, true);
-    lockstep_same("receive", rule, actor->status);
-    lockstep_equal("received", actor->bits, received);
-    lockstep_equal("seen", actor->received, rule == SPEC_ALLOWED);
-    if (rule == SPEC_ALLOWED) {
-        actor_read_message(actor);
-        if (memcmp(actor_message, expected, received) != 0) {
-            lockstep_fail("a receiver got another message than was sent");
+    for (uint32_t i = 1; i < WORLD_ACTORS; i++) {
+        if (spec.threads[i].state == SPEC_READY && spec.threads[i].cpu == actor->thread->cpu) {
+            return false;
         }
     }
-}
-
-// Why an exchange that was not refused ended without a message.
-static void settle_interrupted(const struct actor *actor)
-{
-    lockstep_equal("nothing was received", actor->received, false);
-    if (actor->status == STATUS_STATE) {
-        lockstep_equal("somebody else was bound meanwhile",
-                       channels[actor->channel].bound != (uint32_t)(actor - actors), true);
-    } else if (actor->status == STATUS_TOO_SMALL) {
-        lockstep_equal("the message is too large",
-                       spec.channels[actor->channel].count > actor->capacity, true);
-    } else {
-        lockstep_equal("why an exchange ended", actor->status, STATUS_DEAD);
-        lockstep_equal("it was killed", thread_is_killed(actor->thread), true);
-    }
-}
-
-static void settle_exchange(struct actor *actor)
-{
-    uint8_t expected[CHANNEL_MESSAGE_MAXIMUM];
-
-    if (actor->status != STATUS_OK) {
-        settle_interrupted(actor);
-        return;
-    }
-    lockstep_equal("an exchange sent", actor->sent, actor->count > 0);
-    lockstep_equal("an exchange received", actor->received, true);
-    world_message(expected, actor->got, actor->bits);
-    actor_read_message(actor);
-    if (memcmp(actor_message, expected, actor->bits) != 0) {
-        lockstep_fail("an exchange got another message than was sent");
-    }
-}
-
-static void choose_exchange(struct actor *actor)
-{
-    actor->channel = lockstep_below(WORLD_CHANNELS);
-    actor->target = lockstep_below(WORLD_CHANNELS);
-    for (uint32_t i = 0; i < WORLD_CHANNELS && lockstep_chance(90); i++) {
-        if (channels[i].bound == (uint32_t)(actor - actors)) {
-            actor->channel = i;
-        }
-    }
-    for (uint32_t i = 0; i < WORLD_CHANNELS && lockstep_chance(80); i++) {
-        const struct spec_thread *receiver = &spec.threads[channels[i].bound];
-
-        if (receiver->state == SPEC_SLEEPING && receiver->cpu == actor->thread->cpu) {
-            actor->target = i;
-        }
-    }
-    actor->buffer = actor_buffer(actor) + lockstep_below(PAGE_SIZE);
-    if (lockstep_chance(10)) {
-        actor->buffer = lockstep_chance(50) ? actor_any_buffer(actor)
-                                            : world_constant[actor->space] + PAGE_SIZE / 2;
-    }
-    actor->count = lockstep_chance(30) ? 0 : lockstep_below(4096);
-    actor->count = lockstep_chance(10) ? lockstep_boundary(4096) : actor->count;
-    actor->capacity = lockstep_chance(60) ? 4096 : lockstep_below(4200);
-}
-
-static void do_exchange(struct actor *actor)
-{
-    choose_exchange(actor);
-    enum spec_rule rule = channel_exchange_spec(
-        actor->count, actor->capacity, channels[actor->channel].bound == (uint32_t)(actor - actors),
-        actor_accessible(actor, actor->buffer, true));
-    if (rule != SPEC_ALLOWED) {
-        command(actor, exchange_messages, NULL);
-        lockstep_equal("a refused exchange has ended", actor->command == NULL, true);
-        lockstep_same("exchange", rule, actor->status);
-        lockstep_equal("a refused exchange does nothing", actor->sent || actor->received, false);
-        return;
-    }
-    if (actor->buffer - actor_buffer(actor) >= PAGE_SIZE) {
-        actor->buffer = actor_buffer(actor); // where it stays as it is
-    }
-    actor->seed = (uint8_t)lockstep_below(256);
-    world_message(actor_message, actor->seed, actor->count);
-    actor_write_message(actor);
-    command(actor, exchange_messages, settle_exchange);
-    lockstep_counted(SPEC_ALLOWED);
+    return true;
 }
 
 // One that is there; 0: none is.
@@ -281,14 +93,14 @@ static void do_signal(struct actor *actor)
     actor->target = any_actor();
     actor->bits = lockstep_chance(90) ? 1ull << lockstep_below(64) : lockstep_random();
     spec.threads[actor->target].events |= actor->bits & THREAD_EVENT_MASK;
-    command(actor, signal_other, NULL);
+    actor_command(actor, signal_other, NULL);
     lockstep_counted(SPEC_ALLOWED);
 }
 
 static void do_kill(struct actor *actor)
 {
     actor->target = any_actor();
-    command(actor, kill_other, NULL);
+    actor_command(actor, kill_other, NULL);
     lockstep_counted(SPEC_ALLOWED);
 }
 
@@ -307,7 +119,7 @@ static void settle_sleep(struct actor *actor)
 static void do_sleep(struct actor *actor)
 {
     actor->deadline = lockstep_chance(40) ? UINT64_MAX : host_tsc + lockstep_below(3000);
-    command(actor, sleep_for_events, settle_sleep);
+    actor_command(actor, sleep_for_events, settle_sleep);
     lockstep_counted(SPEC_ALLOWED);
 }
 
@@ -342,7 +154,7 @@ static void do_spawn(struct actor *actor)
 {
     order_spawn(actor);
     if (actor->target != 0) {
-        command(actor, spawn, NULL);
+        actor_command(actor, spawn, NULL);
         check_spawn(actor);
     }
 }
@@ -352,6 +164,10 @@ static void do_bind(struct actor *actor)
     struct world_channel *channel;
 
     actor->channel = lockstep_below(WORLD_CHANNELS);
+    while (lockstep_chance(80) && (spec.channels[actor->channel].busy ||
+                                   actor_sees_asleep(actor, channels[actor->channel].bound))) {
+        actor->channel = lockstep_below(WORLD_CHANNELS);
+    }
     actor->bits = lockstep_below(63);
     channel = &channels[actor->channel];
     channel->bound = (uint32_t)(actor - actors);
@@ -359,8 +175,22 @@ static void do_bind(struct actor *actor)
     if (spec.channels[actor->channel].count != 0) {
         spec.threads[channel->bound].events |= channel->bound_bits;
     }
-    command(actor, bind, NULL);
+    actor_command(actor, bind, NULL);
     lockstep_counted(SPEC_ALLOWED);
+}
+
+// What leads to exchanges between two threads of a CPU on which no other is ready.
+static void do_pair(struct actor *actor)
+{
+    uint32_t own = actor_own_channel(actor);
+
+    if (own == WORLD_CHANNELS) {
+        do_bind(actor);
+    } else if (spec.channels[own].busy) {
+        actor_receive(actor);
+    } else {
+        actor_exchange(actor);
+    }
 }
 
 static void do_end(struct actor *actor)
@@ -381,7 +211,7 @@ static void do_simple(struct actor *actor)
 {
     static void (*const commands[])(struct actor * actor) = {yield, preempt, interrupt};
 
-    command(actor, commands[lockstep_below(ARRAY_COUNT(commands))], NULL);
+    actor_command(actor, commands[lockstep_below(ARRAY_COUNT(commands))], NULL);
     lockstep_counted(SPEC_ALLOWED);
 }
 
@@ -391,17 +221,21 @@ static void do_misuse(struct actor *actor)
                                                              change_user_modes};
 
     actor->channel = lockstep_below(WORLD_CHANNELS);
-    command(actor, commands[lockstep_below(ARRAY_COUNT(commands))], NULL);
+    actor_command(actor, commands[lockstep_below(ARRAY_COUNT(commands))], NULL);
 }
 
 // -- driving -----
 
+#define BURST 12u
+
+static uint32_t burst; // so many steps more on the same CPU
+
 static void step_actor(struct actor *actor)
 {
     static void (*const steps[])(struct actor * actor) = {
-        do_send,    do_send,  do_send,   do_receive,  do_receive,  do_receive,
-        do_receive, do_sleep, do_signal, do_signal,   do_simple,   do_simple,
-        do_simple,  do_bind,  do_bind,   do_exchange, do_exchange, do_exchange};
+        actor_send,    actor_send, actor_send, actor_receive,  actor_receive,  actor_receive,
+        actor_receive, do_sleep,   do_signal,  do_signal,      do_simple,      do_simple,
+        do_simple,     do_bind,    do_bind,    actor_exchange, actor_exchange, actor_exchange};
 
     if (thread_is_killed(actor->thread) && lockstep_chance(30)) {
         do_end(actor);
@@ -413,6 +247,8 @@ static void step_actor(struct actor *actor)
         do_end(actor);
     } else if (lockstep_chance(1)) {
         do_misuse(actor);
+    } else if (burst > 0 && is_alone(actor)) {
+        do_pair(actor);
     } else {
         steps[lockstep_below(ARRAY_COUNT(steps))](actor);
     }
@@ -460,7 +296,12 @@ static void step_idle(uint32_t cpu)
 
 static void step(void)
 {
-    uint32_t cpu = lockstep_below(WORLD_CPUS);
+    static uint32_t cpu;
+
+    burst = burst > 0 ? burst - 1 : lockstep_chance(3) ? BURST : 0;
+    if (burst == 0 || burst == BURST) {
+        cpu = lockstep_below(WORLD_CPUS);
+    }
     struct actor *actor = world_current(cpu);
 
     if (actor != NULL) {
@@ -493,5 +334,6 @@ int main(int argc, char **argv)
     while (lockstep_more()) {
         step();
     }
+    lockstep_often("exchanges that gave their CPU to the receiver", world_handed_over(), 3000);
     return lockstep_end_rules(rules, ARRAY_COUNT(rules));
 }

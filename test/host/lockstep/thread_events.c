@@ -14,6 +14,8 @@ bool event_log_on;
 static uint64_t other_locks[OTHER_LOCKS];  // addresses; 0: none
 static uint32_t chosen;                    // by the receive or pass under way; 0: nobody
 static uint32_t left_by_sleep[WORLD_CPUS]; // the lock that a sleep gave up
+static bool exchange_sleeps[WORLD_CPUS];   // and the CPU has not gone on to another thread
+static uint64_t handed_over;
 
 void world_must(enum spec_rule rule, const char *event)
 {
@@ -112,14 +114,22 @@ static void note_sleep(uint64_t condition)
     const struct actor *actor = world_current(host_cpu);
 
     left_by_sleep[host_cpu] = on;
+    exchange_sleeps[host_cpu] = actor != NULL && actor->exchanges && on == SPEC_NONE;
     world_must(thread_sleep_spec(&spec, host_cpu, on, actor ? actor->deadline : UINT64_MAX, &spec),
                "sleep");
+}
+
+uint64_t world_handed_over(void)
+{
+    return handed_over;
 }
 
 static void note_woken(uint64_t number, bool posted)
 {
     uint32_t thread = actor_of(number);
 
+    // Who is woken between a sleep and what runs next is given the CPU.
+    handed_over += !posted && exchange_sleeps[host_cpu];
     if (thread == chosen) {
         return; // with the event of the receive or pass
     }
@@ -210,6 +220,7 @@ static void note_container(enum event_kind kind, uint64_t object, uint64_t value
 static void note_thread(enum event_kind kind, uint64_t object)
 {
     if (kind == EVENT_RUN) {
+        exchange_sleeps[host_cpu] = false;
         world_must(thread_switch_spec(&spec, host_cpu, actor_of(object), &spec), "run");
     } else if (kind == EVENT_TAKE) {
         world_must(message_queue_take_spec(&spec, host_cpu, actor_of(object), &spec), "take");

@@ -11,7 +11,7 @@
 
 #define WORLD_CPUS     4u
 #define WORLD_ACTORS   40u // threads at a time; number 0 is not used
-#define WORLD_CHANNELS 5u
+#define WORLD_CHANNELS 10u
 #define WORLD_SPACES   2u
 
 // Two pages for each actor, and two that all share.
@@ -67,6 +67,9 @@ void world_events_start(void);
 // Fails unless the specification allows it.
 void world_must(enum spec_rule rule, const char *event);
 
+// How often an exchange gave its CPU straight to the receiver.
+uint64_t world_handed_over(void);
+
 // Compares all of the kernel's state with the specification's.
 void world_compare(const char *what);
 
@@ -99,6 +102,22 @@ uint64_t actor_accessible(const struct actor *actor, uint64_t address, bool writ
 extern uint8_t actor_message[CHANNEL_MESSAGE_MAXIMUM];
 void actor_write_message(struct actor *actor);
 void actor_read_message(struct actor *actor);
+
+// Does a command on the CPU where the actor runs; it may not come back from it for now. `settle`
+// checks it when it has. (thread_messages.c)
+void actor_command(struct actor *actor, void (*function)(struct actor *actor),
+                   void (*settle)(struct actor *actor));
+
+// A send, a receive or an exchange, with any arguments (thread_messages.c).
+void actor_send(struct actor *actor);
+void actor_receive(struct actor *actor);
+void actor_exchange(struct actor *actor);
+
+// The channel whose messages the actor is told of; WORLD_CHANNELS: none. (thread_messages.c)
+uint32_t actor_own_channel(const struct actor *actor);
+
+// True while the other one sleeps on the actor's CPU. (thread_messages.c)
+bool actor_sees_asleep(const struct actor *actor, uint32_t other);
 
 // What the kernel has to stop at, as commands (thread_misuse.c): locks taken wrongly, and modes.
 void misuse_locks(struct actor *actor);
