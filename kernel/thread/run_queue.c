@@ -60,7 +60,19 @@ void deadline_queue_insert(struct deadline_queue *queue, struct deadline_node *n
     struct deadline_node *previous = NULL;
     struct deadline_node *next = queue->first;
 
+    //@ ghost size_t left = SIZE_MAX;
+    /*@
+      loop invariant deadline_chain(queue, next, node, left);
+      loop invariant previous == \null ==> next == queue->first;
+      loop invariant previous != \null ==> \valid(previous) && \separated(previous, node) &&
+        \separated(previous, queue) && previous->next == next && previous->deadline <= deadline;
+      loop invariant next != \null ==> next->previous == previous;
+      loop invariant previous != \null && next != \null ==> \separated(previous, next);
+      loop assigns next, previous, left;
+      loop variant left;
+    */
     while (next && next->deadline <= deadline) {
+        //@ ghost left--;
         previous = next;
         next = next->next;
     }

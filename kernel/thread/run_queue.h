@@ -22,6 +22,23 @@ struct queue {
     size_t length;
 };
 
+// For contracts: the neighbours of a node of a queue know it.
+// clang-format off
+#define LINKS_VALID(queue, node)                                                                   \
+    ((node->previous != \null ==> \valid(node->previous) && node->previous->next == node &&        \
+        \separated(node, node->previous) && \separated(queue, node->previous)) &&                  \
+     (node->next != \null ==> \valid(node->next) && node->next->previous == node &&                \
+        \separated(node, node->next) && \separated(queue, node->next)) &&                          \
+     (node->previous != \null && node->next != \null ==>                                           \
+        \separated(node->previous, node->next)))
+
+// That `other` is not `node`, though it may be one of its neighbours.
+#define OTHER_NODE(other, queue, node)                                                             \
+    (\separated(other, node) && \separated(other, queue) &&                                        \
+     (other == node->previous || \separated(other, node->previous)) &&                             \
+     (other == node->next || \separated(other, node->next)))
+// clang-format on
+
 /*@
   // The ends of a queue: both null, or first and last of a chain.
   predicate queue_ends{L}(struct queue *queue) =
@@ -37,12 +54,7 @@ struct queue {
     queue->length > 0 &&
     (node->previous == \null <==> queue->head == node) &&
     (node->next == \null <==> queue->tail == node) &&
-    (node->previous != \null ==> \valid(node->previous) && node->previous->next == node &&
-       \separated(node, node->previous) && \separated(queue, node->previous)) &&
-    (node->next != \null ==> \valid(node->next) && node->next->previous == node &&
-       \separated(node, node->next) && \separated(queue, node->next)) &&
-    (node->previous != \null && node->next != \null ==>
-       \separated(node->previous, node->next));
+    LINKS_VALID(queue, node);
 */
 
 // Appends a node that is in no queue.
@@ -126,15 +138,39 @@ struct deadline_queue {
   predicate deadline_holds{L}(struct deadline_queue *queue, struct deadline_node *node) =
     \valid(queue) && \valid(node) && \separated(queue, node) &&
     (node->previous == \null <==> queue->first == node) &&
-    (node->previous != \null ==> \valid(node->previous) && node->previous->next == node &&
-       \separated(node, node->previous) && \separated(queue, node->previous)) &&
-    (node->next != \null ==> \valid(node->next) && node->next->previous == node &&
-       \separated(node, node->next) && \separated(queue, node->next)) &&
-    (node->previous != \null && node->next != \null ==>
-       \separated(node->previous, node->next));
+    LINKS_VALID(queue, node);
+
+  // From `from` on there are at most `count` nodes, by their deadlines, each with its neighbour,
+  // and `node` is none of them.
+  predicate deadline_chain{L}(struct deadline_queue *queue, struct deadline_node *from,
+                              struct deadline_node *node, integer count) =
+    from == \null || (count > 0 && \valid(from) && \separated(from, node) &&
+      \separated(from, queue) && deadline_chain(queue, from->next, node, count - 1) &&
+      (from->next != \null ==> from->next->previous == from && \separated(from, from->next) &&
+         from->deadline <= from->next->deadline));
 */
 
 // Inserts `node` (not queued) by its deadline; equal deadlines keep their order of insertion.
+/*@
+  requires \valid(queue) && \valid(node) && \separated(queue, node);
+  requires deadline_chain(queue, queue->first, node, SIZE_MAX);
+  requires queue->first != \null ==> queue->first->previous == \null;
+  terminates \true;
+  ensures node->queued && node->deadline == deadline;
+  ensures node->previous == \null ==> queue->first == node && node->next == \old(queue->first);
+  ensures node->previous != \null ==> queue->first == \old(queue->first) &&
+    node->previous->next == node && node->previous->deadline <= deadline &&
+    \old(\at(node->previous, Post)->next) == node->next;
+  ensures node->next != \null ==>
+    node->next->previous == node && deadline < node->next->deadline &&
+    \old(\at(node->next, Post)->previous) == node->previous;
+  ensures \forall struct deadline_node *other; OTHER_NODE(other, queue, node) ==>
+    other->deadline == \old(other->deadline) && other->queued == \old(other->queued);
+  ensures \forall struct deadline_node *other; OTHER_NODE(other, queue, node) &&
+    other != node->previous ==> other->next == \old(other->next);
+  ensures \forall struct deadline_node *other; OTHER_NODE(other, queue, node) &&
+    other != node->next ==> other->previous == \old(other->previous);
+*/
 void deadline_queue_insert(struct deadline_queue *queue, struct deadline_node *node,
                            uint64_t deadline);
 

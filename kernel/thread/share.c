@@ -12,6 +12,22 @@ void share_enter(struct share_queue *queue, struct share *share, uint64_t turn)
     }
 }
 
+// The turn of `share` comes, which is no longer in `turns`: true when it has something left then,
+// or nobody else waits.
+/*@
+  requires \valid_read(queue) && \valid(share) && \separated(&queue->turns, share);
+  requires share->budget <= 0 && share->turn_ticks >= 1;
+  terminates \true;
+  assigns share->budget;
+  ensures share->budget == \old(share->budget) + share->turn_ticks;
+  ensures \result <==> \old(share->budget) + share->turn_ticks > 0 || queue->turns.head == \null;
+*/
+static bool share_begins(const struct share_queue *queue, struct share *share)
+{
+    share->budget += share->turn_ticks;
+    return share->budget > 0 || !queue->turns.head;
+}
+
 struct share *share_next(struct share_queue *queue)
 {
     struct share *share = queue->holder;
@@ -23,8 +39,7 @@ struct share *share_next(struct share_queue *queue)
     queue->holder = NULL;
     while (!queue->holder && (node = queue_pop(&queue->turns)) != NULL) {
         share = CONTAINER_OF(node, struct share, turn);
-        share->budget += share->turn_ticks;
-        if (share->budget > 0 || !queue->turns.head) {
+        if (share_begins(queue, share)) {
             queue->holder = share;
         } else {
             queue_push(&queue->turns, node);

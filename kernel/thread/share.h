@@ -32,8 +32,34 @@ struct share_queue {
     struct share shares[SHARE_COUNT];
 };
 
+/*@
+  // One of the queue's shares, while `turns` is a queue whose last node is no part of it.
+  predicate share_of{L}(struct share_queue *queue, struct share *share) =
+    \valid(queue) && queue_ends(&queue->turns) && queue->turns.length < SIZE_MAX &&
+    (\exists integer i; 0 <= i < SHARE_COUNT && share == &queue->shares[i]) &&
+    (queue->turns.tail != \null ==> \separated(queue->turns.tail, share) &&
+       \separated(queue->turns.tail, &queue->holder));
+*/
+
 // A share gets its first ready thread, and its turn will come; turns last `turn` ticks (at least
 // 1).
+/*@
+  requires share_of(queue, share) && 1 <= turn <= INT64_MAX;
+  terminates \true;
+  assigns share->turn_ticks, share->budget, share->turn, queue->turns, queue->turns.tail->next;
+  ensures share->turn_ticks == turn;
+  behavior goes_on:
+    assumes share == &queue->shares[SHARE_URGENT] || share == queue->holder;
+    assigns share->turn_ticks;
+  behavior waits:
+    assumes share != &queue->shares[SHARE_URGENT] && share != queue->holder;
+    ensures share->budget == (\old(share->budget) > 0 ? 0 : \old(share->budget));
+    ensures queue->turns.tail == &share->turn && share->turn.next == \null;
+    ensures share->turn.previous == \old(queue->turns.tail);
+    ensures queue->turns.length == \old(queue->turns.length) + 1;
+  complete behaviors;
+  disjoint behaviors;
+*/
 void share_enter(struct share_queue *queue, struct share *share, uint64_t turn);
 
 // Makes the next share the holder; null: none but the urgent one has a ready thread.
@@ -69,8 +95,29 @@ static inline struct queue_node *share_pop(struct share_queue *queue)
     return queue_pop(&share->ready);
 }
 
+/*@
+  // What is left of a budget: a new turn, where there is nobody to whom it could owe.
+  logic integer share_left(integer budget, integer turn) = budget > 0 ? budget : turn;
+  logic integer share_debt(integer budget) = budget > 0 ? 0 : budget;
+*/
+
 // While no thread is ready, `from` has run for `ticks`, and what runs next is a thread of `to` that
 // has just been woken: the same as if that one had been pushed and popped, and `from` owes nobody.
+/*@
+  requires \valid(queue) && \valid(from) && \valid(to) && 1 <= turn <= INT64_MAX;
+  requires \separated(&queue->holder, from) && \separated(&queue->holder, to);
+  requires from == to || \separated(from, to);
+  requires from->turn_ticks >= 1 && ticks <= INT64_MAX && from->budget - ticks >= INT64_MIN;
+  terminates \true;
+  assigns from->budget, to->turn_ticks, to->budget, queue->holder;
+  ensures to->turn_ticks == turn && to->budget > 0 && from->budget > 0;
+  ensures from != to ==>
+    from->budget == share_left(\old(from->budget) - ticks, \old(from->turn_ticks));
+  ensures from != to && (to == &queue->shares[SHARE_URGENT] || to == \old(queue->holder)) ==>
+    to->budget == share_left(\old(to->budget), turn) && queue->holder == \old(queue->holder);
+  ensures from != to && to != &queue->shares[SHARE_URGENT] && to != \old(queue->holder) ==>
+    to->budget == share_left(share_debt(\old(to->budget)) + turn, turn) && queue->holder == to;
+*/
 static inline void share_hand_over(struct share_queue *queue, struct share *from, uint64_t ticks,
                                    struct share *to, uint64_t turn)
 {
@@ -89,6 +136,15 @@ static inline void share_hand_over(struct share_queue *queue, struct share *from
 }
 
 // True when a thread of at least `priority` is ready.
+/*@
+  requires \valid_read(queue) && (queue->holder == \null || \valid_read(queue->holder));
+  terminates \true;
+  assigns \nothing;
+  ensures \result <==>
+    (priority < PRIORITY_COUNT && queue->shares[SHARE_URGENT].ready.head != \null) ||
+    (priority == 0 && (queue->turns.head != \null ||
+       (queue->holder != \null && queue->holder->ready.head != \null)));
+*/
 static inline bool share_waits(const struct share_queue *queue, uint32_t priority)
 {
     const struct share *holder = queue->holder;
@@ -98,12 +154,24 @@ static inline bool share_waits(const struct share_queue *queue, uint32_t priorit
 }
 
 // The share has run for `ticks` of its turn.
+/*@
+  requires \valid(share) && ticks <= INT64_MAX && share->budget - ticks >= INT64_MIN;
+  terminates \true;
+  assigns share->budget;
+  ensures share->budget == \old(share->budget) - ticks;
+*/
 static inline void share_charge(struct share *share, uint64_t ticks)
 {
     share->budget -= (int64_t)ticks;
 }
 
 // Ends the turn of the share; what it owes stays.
+/*@
+  requires \valid(share);
+  terminates \true;
+  assigns share->budget;
+  ensures share->budget == (\old(share->budget) > 0 ? 0 : \old(share->budget));
+*/
 static inline void share_end_turn(struct share *share)
 {
     if (share->budget > 0) {
@@ -112,6 +180,12 @@ static inline void share_end_turn(struct share *share)
 }
 
 // A new turn begins for the share that runs, without anything owed: it had the CPU to itself.
+/*@
+  requires \valid(share);
+  terminates \true;
+  assigns share->budget;
+  ensures share->budget == share->turn_ticks;
+*/
 static inline void share_renew(struct share *share)
 {
     share->budget = share->turn_ticks;
