@@ -11,10 +11,10 @@
 #include "kernel/core/mode.h"
 #include "kernel/lib/compiler.h"
 #include "kernel/thread/scheduler.h"
-#include "kernel/vm/system_calls.h"
 
 typedef int64_t (*plain_call)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
-typedef int64_t (*handle_call)(const struct handle *, uint64_t, uint64_t, uint64_t);
+typedef int64_t (*handle_call)(const struct handle *, uint64_t, uint64_t, uint64_t, uint64_t,
+                               uint64_t);
 
 static int64_t call_as_root(plain_call handler, uint64_t a, uint64_t b, uint64_t c)
 {
@@ -32,7 +32,7 @@ static int64_t call_with_port(plain_call handler, uint64_t port, uint64_t b, uin
 }
 
 static int64_t call_with_handle(enum handle_kind kind, handle_call handler, uint64_t number,
-                                uint64_t b, uint64_t c)
+                                uint64_t b, uint64_t c, uint64_t d, uint64_t e)
 {
     struct handle handle;
     enum status status = process_handle_take(current_process(), number, kind, &handle);
@@ -40,7 +40,7 @@ static int64_t call_with_handle(enum handle_kind kind, handle_call handler, uint
     if (status != STATUS_OK) {
         return call_error(status);
     }
-    int64_t result = handler(&handle, number, b, c);
+    int64_t result = handler(&handle, number, b, c, d, e);
     handle_release(&handle);
     return result;
 }
@@ -48,11 +48,12 @@ static int64_t call_with_handle(enum handle_kind kind, handle_call handler, uint
 #define CALL_ANY(handler)       handler(a, b, c, d, e)
 #define CALL_ROOT(handler)      call_as_root(handler, a, b, c)
 #define CALL_PORT(handler)      call_with_port(handler, a, b, c)
-#define CALL_THREAD(handler)    call_with_handle(HANDLE_THREAD, handler, a, b, c)
-#define CALL_CONTAINER(handler) call_with_handle(HANDLE_CONTAINER, handler, a, b, c)
-#define CALL_MODULE(handler)    call_with_handle(HANDLE_MODULE, handler, a, b, c)
-#define CALL_PROCESS(handler)   call_with_handle(HANDLE_PROCESS, handler, a, b, c)
-#define CALL_CHANNEL(handler)   call_with_handle(HANDLE_CHANNEL, handler, a, b, c)
+#define CALL_THREAD(handler)    call_with_handle(HANDLE_THREAD, handler, a, b, c, d, e)
+#define CALL_CONTAINER(handler) call_with_handle(HANDLE_CONTAINER, handler, a, b, c, d, e)
+#define CALL_MODULE(handler)    call_with_handle(HANDLE_MODULE, handler, a, b, c, d, e)
+#define CALL_PROCESS(handler)   call_with_handle(HANDLE_PROCESS, handler, a, b, c, d, e)
+#define CALL_CHANNEL(handler)   call_with_handle(HANDLE_CHANNEL, handler, a, b, c, d, e)
+#define CALL_VM(handler)        call_with_handle(HANDLE_VM, handler, a, b, c, d, e)
 
 static NOINLINE int64_t leave_slowly(int64_t result)
 {
@@ -73,18 +74,16 @@ static inline int64_t leave(int64_t result)
     return result;
 }
 
-#define DEFINE_ENTRY(handler, call)                                                                \
+#define DEFINE_ENTRY(number, handler, subject)                                                     \
     static int64_t enter_##handler(uint64_t a, uint64_t b, uint64_t c,                             \
                                    __attribute__((unused)) uint64_t d,                             \
                                    __attribute__((unused)) uint64_t e)                             \
     {                                                                                              \
         mode_check(this_cpu(), MODE_KERNEL, MODE_USER); /* what system_call.asm did */             \
-        return leave(call);                                                                        \
+        return leave(CALL_##subject(handler));                                                     \
     }
-#define DEFINE_CORE_ENTRY(number, handler, subject) DEFINE_ENTRY(handler, CALL_##subject(handler))
-#define DEFINE_VM_ENTRY(number, handler)            DEFINE_ENTRY(handler, handler(a, b, c, d, e))
-CORE_SYSTEM_CALLS(DEFINE_CORE_ENTRY)
-VM_SYSTEM_CALLS(DEFINE_VM_ENTRY)
+CORE_SYSTEM_CALLS(DEFINE_ENTRY)
+VM_SYSTEM_CALLS(DEFINE_ENTRY)
 
 #define TABLE_ROW(number, handler, ...) [number] = enter_##handler,
 static const system_call_function table[SYSTEM_CALL_COUNT] = {CORE_SYSTEM_CALLS(TABLE_ROW)

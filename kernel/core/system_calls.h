@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The handlers of the system calls of kernel/abi/syscall.h but for VMs (kernel/vm/system_calls.h).
-// Each takes the call's arguments as they came from ring 3, checks every one (but the first, where
-// its row says what that is) before it changes anything, and returns a value >= 0 or
+// The handlers of the system calls of kernel/abi/syscall.h. Each takes the call's arguments as they
+// came from ring 3, checks every one (but the first, where its row says what that is) before it
+// changes anything, and returns a value >= 0 or
 // -(enum status).
 #pragma once
 
@@ -14,7 +14,7 @@
 //   ROOT                         the first process, whatever
 //   PORT                         the first process, the number of a serial port that exists
 //   THREAD, CONTAINER, MODULE,   whoever, a handle of that kind; the handler gets what the handle
-//   PROCESS, CHANNEL             names, with a reference that the dispatcher holds meanwhile
+//   PROCESS, CHANNEL, VM         names, with a reference that the dispatcher holds meanwhile
 #define CORE_SYSTEM_CALLS(X)                                                                       \
     X(SYS_NULL, sys_null, ANY)                                                                     \
     X(SYS_PROCESS_EXIT, sys_process_exit, ANY)                                                     \
@@ -54,6 +54,20 @@
     X(SYS_LOG_BIND, sys_log_bind, ROOT)                                                            \
     X(SYS_DEBUG_WRITE, sys_debug_write, ROOT)                                                      \
     X(SYS_MACHINE_END, sys_machine_end, ROOT)
+// Of kernel/vm. A vCPU's handle is its own thread's alone, for which the handlers look.
+#define VM_SYSTEM_CALLS(X)                                                                         \
+    X(SYS_VM_CREATE, sys_vm_create, ANY)                                                           \
+    X(SYS_VM_GRANT, sys_vm_grant, VM)                                                              \
+    X(SYS_VM_REVOKE, sys_vm_revoke, VM)                                                            \
+    X(SYS_VM_SET_CPUID, sys_vm_set_cpuid, VM)                                                      \
+    X(SYS_VM_SET_MSR, sys_vm_set_msr, VM)                                                          \
+    X(SYS_VM_SET_PORT, sys_vm_set_port, VM)                                                        \
+    X(SYS_VM_INTERCEPT, sys_vm_intercept, VM)                                                      \
+    X(SYS_VCPU_CREATE, sys_vcpu_create, VM)                                                        \
+    X(SYS_VCPU_RUN, sys_vcpu_run, ANY)                                                             \
+    X(SYS_VCPU_DUMP, sys_vcpu_dump, ANY)                                                           \
+    X(SYS_VCPU_LOG, sys_vcpu_log, ANY)                                                             \
+    X(SYS_VM_STATISTICS, sys_vm_statistics, VM)
 
 // Handlers of the first three groups, and of those whose first argument is a handle.
 #define SYSTEM_CALL(name)                                                                          \
@@ -63,7 +77,8 @@
 #define HANDLE_CALL(name)                                                                          \
     int64_t name(__attribute__((unused)) const struct handle *handle,                              \
                  __attribute__((unused)) uint64_t a, __attribute__((unused)) uint64_t b,           \
-                 __attribute__((unused)) uint64_t c)
+                 __attribute__((unused)) uint64_t c, __attribute__((unused)) uint64_t d,           \
+                 __attribute__((unused)) uint64_t e)
 
 #define DECLARE_ANY(name)       SYSTEM_CALL(name);
 #define DECLARE_ROOT(name)      SYSTEM_CALL(name);
@@ -73,9 +88,11 @@
 #define DECLARE_MODULE(name)    HANDLE_CALL(name);
 #define DECLARE_PROCESS(name)   HANDLE_CALL(name);
 #define DECLARE_CHANNEL(name)   HANDLE_CALL(name);
+#define DECLARE_VM(name)        HANDLE_CALL(name);
 
 #define DECLARE_SYSTEM_CALL(number, handler, subject) DECLARE_##subject(handler)
 CORE_SYSTEM_CALLS(DECLARE_SYSTEM_CALL)
+VM_SYSTEM_CALLS(DECLARE_SYSTEM_CALL)
 #undef DECLARE_SYSTEM_CALL
 
 // Puts the table into arch's hands.

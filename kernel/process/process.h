@@ -86,17 +86,14 @@ void process_thread_ended(struct process *process, struct thread *thread);
 // Called when the stack of an ended thread is freed; after the last one the process is over.
 void process_thread_freed(struct process *process);
 
-// Enters an object into the handle table of the running process, and looks one up.
-// A VM comes with a reference, to be dropped by the caller. A vCPU does not: it lives as long as
-// its VM, of which its own thread knows.
+// Enters an object into the handle table of the process.
 MUST_CHECK enum status process_handle_add(struct process *process, enum handle_kind kind,
                                           void *object, uint32_t *number);
-MUST_CHECK enum status process_handle_get(struct process *process, uint64_t number,
-                                          enum handle_kind kind, void **object);
 
-// The same with a reference of the caller's to counted objects, dropped with handle_release. A
-// container handle whose container was revoked is STATUS_DEAD. take_any: whatever may be passed to
-// a new process (channels, modules, containers), else STATUS_DENIED. take_channels: two at once.
+// Looks a handle up, with a reference of the caller's to counted objects, dropped with
+// handle_release. A vCPU is not counted: it lives as long as its VM, of which its own thread knows.
+// A container handle whose container was revoked is STATUS_DEAD. take_any: whatever may be passed
+// to a new process (channels, modules, containers), else STATUS_DENIED. take_channels: two at once.
 MUST_CHECK enum status process_handle_take(struct process *process, uint64_t number,
                                            enum handle_kind kind, struct handle *handle);
 MUST_CHECK enum status process_handle_take_channels(struct process *process,

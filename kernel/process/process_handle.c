@@ -80,18 +80,6 @@ enum status process_handle_take_channels(struct process *process, const uint64_t
     return status;
 }
 
-enum status process_handle_get(struct process *process, uint64_t number, enum handle_kind kind,
-                               void **object)
-{
-    struct handle handle;
-    enum status status = process_handle_take(process, number, kind, &handle);
-
-    if (status == STATUS_OK) {
-        *object = handle.object;
-    }
-    return status;
-}
-
 enum status process_handle_take_any(struct process *process, uint64_t number, struct handle *handle)
 {
     static const enum handle_kind passable[] = {HANDLE_CHANNEL, HANDLE_MODULE, HANDLE_CONTAINER};

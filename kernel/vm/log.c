@@ -3,10 +3,10 @@
 // is known how long the way there took.
 #include "kernel/vm/log.h"
 
+#include "kernel/core/calls.h"
 #include "kernel/core/event_log.h"
 #include "kernel/memory/memory.h"
 #include "kernel/thread/thread.h"
-#include "kernel/vm/system_calls.h"
 
 // The n-th record that was begun. Before the first, some other slot: it is written and forgotten.
 static struct exit_record *record_at(const struct vcpu *vcpu, uint64_t number)
@@ -89,19 +89,18 @@ static enum status make_log(struct vcpu *vcpu)
     return status;
 }
 
-int64_t sys_vcpu_log(uint64_t handle, uint64_t b, uint64_t c, uint64_t d, uint64_t e)
+SYSTEM_CALL(sys_vcpu_log)
 {
     struct vcpu *vcpu = current_thread()->vcpu;
     enum status status = STATUS_STATE;
 
-    (void)b, (void)c, (void)d, (void)e;
-    if (vcpu == NULL || vcpu->handle != handle) {
-        return -(int64_t)STATUS_DENIED;
+    if (vcpu == NULL || vcpu->handle != a) {
+        return call_error(STATUS_DENIED);
     }
     if (vcpu->log == NULL) {
         status = make_log(vcpu);
     }
-    return status == STATUS_OK ? (int64_t)vcpu->log_address : -(int64_t)status;
+    return call_result(status, vcpu->log_address);
 }
 
 void vcpu_log_free(struct vcpu *vcpu)

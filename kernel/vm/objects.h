@@ -101,5 +101,5 @@ void virt_pages_free(uint32_t container, const struct virt_page *pages, uint32_t
 
 MUST_CHECK enum status vm_create(struct process *process, struct vm **vm);
 MUST_CHECK enum status vm_grant(struct vm *vm, uint64_t gpa, uint64_t address, uint64_t bytes,
-                                uint32_t flags);
+                                uint64_t flags);
 MUST_CHECK enum status vm_revoke(struct vm *vm, uint64_t gpa, uint64_t bytes);

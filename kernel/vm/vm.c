@@ -290,7 +290,7 @@ static enum status grant_locked(struct vm *vm, const struct vm_grant *wanted, ui
     return STATUS_OK;
 }
 
-enum status vm_grant(struct vm *vm, uint64_t gpa, uint64_t address, uint64_t bytes, uint32_t flags)
+enum status vm_grant(struct vm *vm, uint64_t gpa, uint64_t address, uint64_t bytes, uint64_t flags)
 {
     const struct vm_grant wanted = {gpa, bytes, address};
     enum status status;
@@ -298,11 +298,11 @@ enum status vm_grant(struct vm *vm, uint64_t gpa, uint64_t address, uint64_t byt
     if (bytes == 0 || !is_aligned(gpa | address | bytes, PAGE_SIZE) ||
         !range_fits(gpa, bytes, 1ull << cpu_features()->physical_bits) ||
         !user_range(address, bytes) || (flags & VM_GRANT_READ) == 0 ||
-        (flags & ~(VM_GRANT_READ | VM_GRANT_WRITE | VM_GRANT_EXECUTE)) != 0) {
+        flags > (VM_GRANT_READ | VM_GRANT_WRITE | VM_GRANT_EXECUTE)) {
         return STATUS_INVALID;
     }
     lock_acquire(&vm->lock);
-    status = grant_locked(vm, &wanted, flags);
+    status = grant_locked(vm, &wanted, (uint32_t)flags);
     lock_release(&vm->lock);
     return status;
 }

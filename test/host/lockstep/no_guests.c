@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // For tests without virtualisation: what processes ask of kernel/vm.
-#include "kernel/vm/system_calls.h"
+#include "kernel/core/system_calls.h"
+#include "kernel/lib/status.h"
 #include "kernel/vm/vm.h"
 
 enum status virt_support(void)
@@ -19,9 +20,15 @@ enum status vcpu_release(struct vcpu *vcpu)
     return STATUS_OK;
 }
 
-#define NO_CALL(number, handler)                                                                   \
-    int64_t handler(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e)                    \
+#define NO_VM(name)                                                                                \
+    HANDLE_CALL(name)                                                                              \
     {                                                                                              \
-        return a + b + c + d + e != 0 ? -(int64_t)STATUS_UNSUPPORTED : -(int64_t)STATUS_INVALID;   \
+        return -(int64_t)STATUS_UNSUPPORTED;                                                       \
     }
+#define NO_ANY(name)                                                                               \
+    SYSTEM_CALL(name)                                                                              \
+    {                                                                                              \
+        return -(int64_t)STATUS_UNSUPPORTED;                                                       \
+    }
+#define NO_CALL(number, handler, subject) NO_##subject(handler)
 VM_SYSTEM_CALLS(NO_CALL)
