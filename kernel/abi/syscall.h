@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include "kernel/abi/vm_support.h"
 #include "kernel/lib/compiler.h"
 
 enum system_call {
@@ -95,8 +96,8 @@ enum system_call {
                        // runs it
     SYS_VCPU_RUN,      // (vcpu, VCPU_RUN_*): runs the guest until something needs the monitor;
                        // 0, and the exit is in the shared page
-    SYS_VCPU_DUMP,     // (vcpu, struct vcpu_field *, capacity): every field of the VMCS that this
-                       // processor has; returns the number of fields
+    SYS_VCPU_READ,     // (vcpu, encoding, uint64_t *): a field of the VMCS (vmcs_fields.h), for
+                       // reports; STATUS_NOT_FOUND: this processor has no such field
     SYS_VCPU_LOG,      // (vcpu): makes its log of exits, once; returns the address of its struct
                        // vcpu_log (exit_log.h)
     SYS_VM_STATISTICS, // (vm, struct vm_statistics *)
@@ -154,11 +155,9 @@ struct process_info {
     uint64_t free_pages; // of the machine when the process started
     uint32_t cpu_count;  // running host CPUs
     uint32_t module_count;
-    uint32_t is_root;    // 1: the first process; it owns the devices
-    uint32_t vm_support; // enum status of the virtualisation backend; STATUS_OK: VMs can be made
-    char vm_support_reason[256]; // what is missing and what to do about it
+    uint32_t is_root; // 1: the first process; it owns the devices
     uint32_t argument_bytes;
-    uint32_t reserved;
+    struct vm_support vm_support;
     uint8_t arguments[PROCESS_ARGUMENTS_MAXIMUM];
 };
 static_assert(sizeof(struct process_info) <= 4096, "one page");
@@ -219,13 +218,6 @@ struct vcpu_info {
     uint32_t index;
     uint32_t reserved;
 };
-
-struct vcpu_field {
-    uint32_t encoding; // VMCS field encoding
-    uint32_t reserved;
-    uint64_t value;
-};
-#define VCPU_FIELD_MAXIMUM 256u
 
 struct vm_statistics {
     uint64_t exits_in_kernel; // handled without the monitor

@@ -148,7 +148,7 @@ enum exit_kind {
     EXIT_APIC,             // APIC access, APIC write, TPR below threshold
     EXIT_END_OF_INTERRUPT, // of a vector in eoi_exit; the processor has done it
     EXIT_MISCONFIGURATION, // EPT misconfiguration: a bug of ours, reported
-    EXIT_ENTRY_REFUSED,    // VM entry failed; see exit.refused and vcpu_dump
+    EXIT_ENTRY_REFUSED,    // VM entry failed; see exit.refused and vcpu_read
     EXIT_UNKNOWN,          // a basic exit reason without a row; the raw words are in the exit
     EXIT_KIND_COUNT
 };

@@ -207,9 +207,3 @@ enum vmcs_need_group {
       VMCS_NEED(VMCS_NEED_EXIT, 28))
 
 #define VMCS_FIELDS(X) VMCS_FIELDS_16(X) VMCS_FIELDS_64(X) VMCS_FIELDS_32(X) VMCS_FIELDS_NATURAL(X)
-
-// A dump (SYS_VCPU_DUMP) also holds what the processor allows, as pseudo-fields: this number, with
-// the MSR's own number in the low half.
-#define VCPU_FIELD_CAPABILITY(msr) (0x80000000u | (msr))
-// And this one: the width of physical addresses (MAXPHYADDR) in bits.
-#define VCPU_FIELD_PHYSICAL_BITS 0xc0000000u

@@ -103,13 +103,16 @@ static void start_containers(void)
                         CONTAINER_MAXIMUM);
 }
 
+// Without system calls no program can tell what is missing.
 static void start_virtualisation(void)
 {
-    if (virt_init() != STATUS_OK) {
-        log_line(LOG_WARNING, "no virtual machines here: %s", virt_support_reason());
-        if (!cpu_features()->sysenter) { // nor system calls, so that nobody else can tell
-            run_end(RUN_NO_VMX);
-        }
+    virt_init();
+    if (virt_support()->lack != VM_LACKS_NOTHING && !cpu_features()->sysenter) {
+        log_line(LOG_ERROR,
+                 "no virtual machines here: the processor has no VMX. Gatehouse needs an Intel "
+                 "processor from Westmere (2010) on, Bochs (--engine bochs), or QEMU with KVM and "
+                 "nested VMX");
+        run_end(RUN_NO_VMX);
     }
 }
 

@@ -65,7 +65,7 @@
     X(SYS_VM_INTERCEPT, sys_vm_intercept, VM)                                                      \
     X(SYS_VCPU_CREATE, sys_vcpu_create, VM)                                                        \
     X(SYS_VCPU_RUN, sys_vcpu_run, ANY)                                                             \
-    X(SYS_VCPU_DUMP, sys_vcpu_dump, ANY)                                                           \
+    X(SYS_VCPU_READ, sys_vcpu_read, ANY)                                                           \
     X(SYS_VCPU_LOG, sys_vcpu_log, ANY)                                                             \
     X(SYS_VM_STATISTICS, sys_vm_statistics, VM)
 

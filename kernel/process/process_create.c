@@ -56,16 +56,12 @@ static enum status load_program(struct process *process, uint32_t module, uint64
 
 static void fill_information(struct process_info *info, const struct process_options *options)
 {
-    const char *reason = virt_support_reason();
-    size_t length = strnlen(reason, sizeof(info->vm_support_reason) - 1);
-
     info->tsc_hz = time_base_tsc_hz();
     info->free_pages = page_free_count(&kernel_pages);
     info->cpu_count = processor_count();
     info->module_count = module_count();
     info->is_root = options->is_root;
-    info->vm_support = virt_support();
-    memcpy(info->vm_support_reason, reason, length);
+    info->vm_support = *virt_support();
     info->argument_bytes = options->argument_bytes;
     memcpy(info->arguments, options->arguments, options->argument_bytes);
 }

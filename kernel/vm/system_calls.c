@@ -144,24 +144,20 @@ SYSTEM_CALL(sys_vcpu_run)
     return call_error(status == STATUS_OK ? vcpu_run(vcpu, thread, b) : status);
 }
 
-SYSTEM_CALL(sys_vcpu_dump)
+SYSTEM_CALL(sys_vcpu_read)
 {
     struct vcpu *vcpu;
+    uint64_t value;
     enum status status = find_vcpu(current_thread(), a, &vcpu);
 
-    if (status != STATUS_OK) {
-        return call_error(status);
+    if (status == STATUS_OK) {
+        vcpu_make_loaded(vcpu);
+        status = virt_backend->vcpu_read(&vcpu->virt, b, &value) ? STATUS_OK : STATUS_NOT_FOUND;
     }
-    struct vcpu_field *buffer = memory_allocate_object(vcpu->vm->container);
-    if (buffer == NULL) {
-        return call_error(STATUS_QUOTA);
+    if (status == STATUS_OK) {
+        status = copy_to_user(caller_space(), c, &value, sizeof(value));
     }
-    vcpu_make_loaded(vcpu);
-    size_t count = virt_backend->vcpu_dump(&vcpu->virt, buffer, PAGE_SIZE / sizeof(*buffer));
-    count = count < c ? count : c;
-    status = copy_to_user(caller_space(), b, buffer, count * sizeof(*buffer));
-    memory_free_object(vcpu->vm->container, buffer);
-    return call_result(status, count);
+    return call_error(status);
 }
 
 // Of a vCPU that may be in its guest, on another CPU: its count is below zero then.

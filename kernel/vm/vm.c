@@ -8,14 +8,12 @@
 #include "arch/x86/paging/layout.h"
 #include "kernel/core/event_log.h"
 #include "kernel/core/log.h"
-#include "kernel/lib/format.h"
 #include "kernel/memory/memory.h"
 #include "kernel/vm/log.h"
 #include "kernel/vm/objects.h"
 
 const struct virt_ops *virt_backend;
-static enum status support = STATUS_UNSUPPORTED;
-static char support_reason[256] = "virtualisation has not been started";
+static struct vm_support support;
 
 // -- the machine ------------------------------------------------------------------------------
 
@@ -37,34 +35,25 @@ enum status vm_start_cpu(void)
     return virt_backend != NULL ? start_cpu(virt_backend) : STATUS_OK;
 }
 
-enum status virt_init(void)
+void virt_init(void)
 {
-    const struct virt_ops *ops;
+    const struct virt_ops *ops = virt_probe(&support);
 
-    support = virt_probe(&ops, support_reason, sizeof(support_reason));
-    if (support != STATUS_OK) {
-        return support;
+    if (ops != NULL) {
+        enum status status = start_cpu(ops);
+
+        if (status == STATUS_OK) {
+            virt_backend = event_log_on ? vm_log_events(ops) : ops;
+        } else {
+            support.lack = VM_LACKS_START;
+            support.bits = (uint64_t)status;
+        }
     }
-    support = start_cpu(ops);
-    if (support != STATUS_OK) {
-        (void)format_text(support_reason, sizeof(support_reason),
-                          "%s could not be turned on (%s): another hypervisor may hold it.",
-                          ops->name, status_name(support));
-        return support;
-    }
-    support_reason[0] = 0;
-    virt_backend = event_log_on ? vm_log_events(ops) : ops;
-    return STATUS_OK;
 }
 
-enum status virt_support(void)
+const struct vm_support *virt_support(void)
 {
-    return support;
-}
-
-const char *virt_support_reason(void)
-{
-    return support_reason;
+    return &support;
 }
 
 void vm_drop_translations(void)

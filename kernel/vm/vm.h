@@ -6,6 +6,7 @@
 #pragma once
 
 #include <stdint.h>
+#include "kernel/abi/vm_support.h"
 #include "kernel/lib/compiler.h"
 #include "kernel/lib/status.h"
 
@@ -13,16 +14,13 @@ struct vm;
 struct vcpu;
 
 // Turns virtualisation on for the CPU that boots. Called once, after the page allocator works.
-// The result is kept: VMs can be made only after STATUS_OK.
-enum status virt_init(void);
+void virt_init(void);
 
 // Does the same for another CPU; STATUS_OK too where the boot CPU has no virtualisation.
 MUST_CHECK enum status vm_start_cpu(void);
 
-// The result of virt_init, and a sentence that says what is missing and what to do about it (""
-// after STATUS_OK). For process_info.vm_support and vm_support_reason.
-enum status virt_support(void);
-const char *virt_support_reason(void);
+// What virt_init found: VMs can be made only where nothing is missing.
+const struct vm_support *virt_support(void);
 
 // Drops what this CPU cached of the VMs' nested page tables.
 void vm_drop_translations(void);

@@ -4,6 +4,7 @@
 // The two must agree on every one, but for what the table of deviations names. The guest has no
 // memory, so an entry that succeeds exits at once. Runs in place of kernel_selftest.c, one thread.
 #include "arch/x86/cpu/cpu.h"
+#include "arch/x86/cpu/features.h"
 #include "arch/x86/cpu/registers.h"
 #include "arch/x86/virt/host_interrupt.h"
 #include "arch/x86/virt/vmx/fields.h"
@@ -152,17 +153,16 @@ static bool is_host(uint32_t encoding)
     return !is_capability(encoding) && (encoding & VMCS_TYPE_MASK) == 0x0c00;
 }
 
-// As the dump, but with the event that is in the VMCS.
+static bool read_field(void *unused, uint32_t encoding, uint64_t *value)
+{
+    (void)unused;
+    return vmcs_try_read(encoding, value);
+}
+
 static void read_fields(void)
 {
-    field_count = vmx_vcpu_dump(&machine.vcpu, fields, VCPU_FIELD_MAXIMUM);
-    for (size_t i = 0; i < field_count; i++) {
-        uint32_t encoding = fields[i].encoding;
-
-        if (encoding >= VMCS_ENTRY_INTERRUPTION && encoding <= VMCS_ENTRY_INSTRUCTION_LENGTH) {
-            fields[i].value = vmcs_read_raw(encoding);
-        }
-    }
+    field_count = field_dump(vmx_capabilities(), cpu_features()->physical_bits, read_field, NULL,
+                             fields, VCPU_FIELD_MAXIMUM);
 }
 
 // Fields whose meaning is in memory that a random address does not have, and the timer that ends a

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "kernel/abi/syscall.h"
+#include "vmm/monitor/field_dump.h"
 
 // Rules of the manual that Bochs 2.7 does not check. `section` and `rule` are in the checker's
 // line. `ignored`: the rule is broken by bits of these only; 0: whatever breaks it.

@@ -280,8 +280,8 @@ enum spec_rule core_find_spec(const struct spec_guests *now, uint32_t thread, ui
     return SPEC_ALLOWED;
 }
 
-enum spec_rule core_dump_spec(const struct spec_guests *now, uint32_t thread, uint64_t number,
-                              uint64_t quota, bool writable)
+enum spec_rule core_read_spec(const struct spec_guests *now, uint32_t thread, uint64_t number,
+                              bool known, bool writable)
 {
     uint32_t core;
     enum spec_rule rule = core_find_spec(now, thread, number, &core);
@@ -289,10 +289,10 @@ enum spec_rule core_dump_spec(const struct spec_guests *now, uint32_t thread, ui
     if (rule != SPEC_ALLOWED) {
         return rule;
     }
-    if (quota == 0) {
-        return DUMP_QUOTA;
+    if (!known) {
+        return READ_FIELD;
     }
-    return writable ? SPEC_ALLOWED : DUMP_WRITE;
+    return writable ? SPEC_ALLOWED : READ_WRITE;
 }
 
 enum spec_rule core_log_spec(const struct spec_guests *now, uint32_t thread, uint64_t number,

@@ -124,8 +124,8 @@ enum spec_rule core_make_spec(const struct spec_guests *now, uint64_t number, ui
 // The running thread's own vCPU; a vCPU answers to no other thread.
 enum spec_rule core_find_spec(const struct spec_guests *now, uint32_t thread, uint64_t number,
                               uint32_t *core);
-enum spec_rule core_dump_spec(const struct spec_guests *now, uint32_t thread, uint64_t number,
-                              uint64_t quota, bool writable);
+enum spec_rule core_read_spec(const struct spec_guests *now, uint32_t thread, uint64_t number,
+                              bool known, bool writable);
 enum spec_rule core_log_spec(const struct spec_guests *now, uint32_t thread, uint64_t number,
                              uint64_t quota, bool room, struct spec_guests *next);
 // A handle of a VM or vCPU is closed on `cpu`; or one that does not exist.

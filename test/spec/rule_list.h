@@ -273,8 +273,8 @@
     X(CORE_OWN, SPEC_GUEST, "vcpu_*", STATUS_DENIED, "it names the caller's own vCPU")             \
     X(CORE_RUN_FLAGS, SPEC_GUEST, "vcpu_run", STATUS_INVALID, "no unknown flags")                  \
     X(CORE_RUN_LOG, SPEC_GUEST, "vcpu_run", STATUS_STATE, "there is a log to write")               \
-    X(DUMP_QUOTA, SPEC_GUEST, "vcpu_dump", STATUS_QUOTA, "a page for the fields")                  \
-    X(DUMP_WRITE, SPEC_GUEST, "vcpu_dump", STATUS_FAULT, "the buffer is writable")                 \
+    X(READ_FIELD, SPEC_GUEST, "vcpu_read", STATUS_NOT_FOUND, "the processor has the field")        \
+    X(READ_WRITE, SPEC_GUEST, "vcpu_read", STATUS_FAULT, "the place for the value is writable")    \
     X(LOG_OWN, SPEC_GUEST, "vcpu_log", STATUS_DENIED, "it names the caller's own vCPU")            \
     X(LOG_ONCE, SPEC_GUEST, "vcpu_log", STATUS_STATE, "the vCPU has no log yet")                   \
     X(LOG_SPACE, SPEC_GUEST, "vcpu_log", STATUS_NO_MEMORY, "the address space has room")           \

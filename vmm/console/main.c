@@ -6,7 +6,9 @@
 #include "kernel/lib/format.h"
 #include "kernel/lib/string.h"
 #include "vmm/console/command.h"
+#include "vmm/console/no_vms.h"
 #include "vmm/console/vm_table.h"
+#include "vmm/runtime/cpuid.h"
 #include "vmm/runtime/tsc.h"
 #include "vmm/runtime/program.h"
 #include "vmm/runtime/system_call.h"
@@ -263,6 +265,21 @@ static NORETURN void console_loop(struct console *console)
     }
 }
 
+// "CPUID - CPU Identification": leaf 1, ECX bit 31, then the signature of who sets it.
+static NORETURN void refuse_without_vms(struct console *console)
+{
+    struct cpuid_words leaf = cpuid_host(0x40000000, 0);
+    const uint32_t signature[] = {leaf.ebx, leaf.ecx, leaf.edx};
+    char hypervisor[sizeof(signature) + 1] = "";
+    char text[LINE_MAXIMUM];
+
+    if ((cpuid_host(1, 0).ecx >> 31) != 0) {
+        memcpy(hypervisor, signature, sizeof(signature));
+    }
+    no_vms_explain(&console->info->vm_support, hypervisor, text, sizeof(text));
+    refuse(console, RUN_NO_VMX, text);
+}
+
 int64_t program_main(const struct process_info *info)
 {
     struct console *console = &the_console;
@@ -273,8 +290,8 @@ int64_t program_main(const struct process_info *info)
     program_failure_report = report_failure;
     console_take_kernel_log(console);
     read_config(console);
-    if (info->vm_support != STATUS_OK) {
-        refuse(console, RUN_NO_VMX, info->vm_support_reason);
+    if (info->vm_support.lack != VM_LACKS_NOTHING) {
+        refuse_without_vms(console);
     }
     console->monitor_module = open_module(console, "monitor", &module);
     make_vms(console);

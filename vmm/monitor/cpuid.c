@@ -99,16 +99,6 @@ static const struct row rows[] = {
 };
 static_assert(ARRAY_COUNT(rows) <= VM_CPUID_MAXIMUM, "all rows fit");
 
-struct cpuid_words cpuid_host(uint32_t leaf, uint32_t subleaf)
-{
-    struct cpuid_words words;
-
-    __asm__ volatile("cpuid"
-                     : "=a"(words.eax), "=b"(words.ebx), "=c"(words.ecx), "=d"(words.edx)
-                     : "a"(leaf), "c"(subleaf));
-    return words;
-}
-
 // A leaf above the host's last reads as zero here, not as the last leaf's data.
 static struct cpuid_words ask(cpuid_source *source, uint32_t leaf, uint32_t subleaf)
 {

@@ -7,16 +7,10 @@
 #include <stdint.h>
 #include "kernel/abi/syscall.h"
 #include "vmm/monitor/machine.h"
-
-struct cpuid_words {
-    uint32_t eax, ebx, ecx, edx;
-};
+#include "vmm/runtime/cpuid.h"
 
 // Asks a processor; host tests pass one of their own.
 typedef struct cpuid_words cpuid_source(uint32_t leaf, uint32_t subleaf);
-
-// CPUID of the processor this runs on.
-struct cpuid_words cpuid_host(uint32_t leaf, uint32_t subleaf);
 
 // Fills `entries` (VM_CPUID_MAXIMUM of them) and returns how many. `features` must be filled;
 // features->leaf_one is filled here.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Explains a refused VM entry: holds a dump of the VMCS (SYS_VCPU_DUMP) against the rules that the
+// Explains a refused VM entry: holds a dump of the VMCS (field_dump.h) against the rules that the
 // processor checks, and names each one that is broken, by the title of the manual's section. Pure:
 // fields in, text out; called by the monitor's report and by host tests.
 #pragma once
@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "kernel/abi/syscall.h"
 #include "kernel/lib/compiler.h"
+#include "vmm/monitor/field_dump.h"
 
 // Writes one line (ended by LF) for each broken rule: the section, the field, its value, and what
 // is allowed. Cut to `size` bytes with the NUL. Returns how many rules are broken; 0: none that is

@@ -6,11 +6,12 @@
 #include "kernel/lib/format.h"
 #include "kernel/lib/string.h"
 #include "vmm/emulate/emulate.h"
-#include "vmm/monitor/entry_check.h"
+#include "vmm/monitor/entry_check_state.h"
 #include "vmm/monitor/event.h"
 #include "vmm/monitor/handlers.h"
 #include "vmm/monitor/observing.h"
 #include "vmm/monitor/post_mortem.h"
+#include "vmm/runtime/cpuid.h"
 #include "vmm/runtime/program.h"
 #include "vmm/runtime/system_call.h"
 #include "vmm/runtime/tsc.h"
@@ -55,17 +56,38 @@ static void log_lines(struct monitor *monitor, char *text)
     }
 }
 
+// The event that goes with the next entry is in the page, not in the VMCS.
+static bool read_field(void *context, uint32_t encoding, uint64_t *value)
+{
+    const struct virtual_cpu *cpu = context;
+    const struct vcpu_event *event = &cpu->machine.page->event;
+
+    switch (encoding) {
+    case FIELD_ENTRY_INTERRUPTION:
+        *value = event->word;
+        return true;
+    case FIELD_ENTRY_ERROR_CODE:
+        *value = event->error_code;
+        return true;
+    case FIELD_ENTRY_INSTRUCTION_LENGTH:
+        *value = event->instruction_length;
+        return true;
+    default:
+        return vcpu_read(cpu->handle, encoding, value) == STATUS_OK;
+    }
+}
+
 // Why the processor refused the entry, rule by rule.
 static void explain_refusal(struct virtual_cpu *cpu)
 {
     struct link *link = &cpu->monitor->link;
     static struct vcpu_field fields[VCPU_FIELD_MAXIMUM];
     static char text[4096];
-    int64_t count = vcpu_dump(cpu->handle, fields, VCPU_FIELD_MAXIMUM);
+    uint32_t physical_bits = cpuid_host(0x80000008, 0).eax & 0xff;
+    size_t count = field_dump(&cpu->monitor->info->vm_support.capabilities, physical_bits,
+                              read_field, cpu, fields, ARRAY_COUNT(fields));
 
-    if (count < 0) {
-        link_log(link, "the virtual processor's fields cannot be read");
-    } else if (entry_check_all(fields, (size_t)count, text, sizeof(text)) == 0) {
+    if (entry_check_all(fields, count, text, sizeof(text)) == 0) {
         link_log(link, "no rule known here is broken");
     } else {
         log_lines(cpu->monitor, text);

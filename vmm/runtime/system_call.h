@@ -322,10 +322,9 @@ MUST_CHECK static inline int64_t vcpu_log_start(uint32_t vcpu)
     return system_call(SYS_VCPU_LOG, vcpu, 0, 0, 0, 0);
 }
 
-MUST_CHECK static inline int64_t vcpu_dump(uint32_t vcpu, struct vcpu_field *fields,
-                                           uint32_t capacity)
+MUST_CHECK static inline enum status vcpu_read(uint32_t vcpu, uint32_t encoding, uint64_t *value)
 {
-    return system_call(SYS_VCPU_DUMP, vcpu, user_address(fields), capacity, 0, 0);
+    return call_status(system_call(SYS_VCPU_READ, vcpu, encoding, user_address(value), 0, 0));
 }
 
 MUST_CHECK static inline enum status vm_statistics_get(uint32_t vm,

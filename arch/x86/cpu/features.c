@@ -39,7 +39,6 @@ static void discover_basic(void)
     features.x2apic = bit(one.ecx, 21);
     features.tsc_deadline = bit(one.ecx, 24);
     features.xsave = bit(one.ecx, 26);
-    features.hypervisor = bit(one.ecx, 31);
     struct cpuid_result seven = features.maximum_leaf >= 7 ? cpuid(7, 0) : (struct cpuid_result){0};
     features.smep = bit(seven.ebx, 7);
     features.smap = bit(seven.ebx, 20);

@@ -23,7 +23,6 @@ struct cpu_features {
     bool apic;
     bool tsc_deadline;
     bool vmx;
-    bool hypervisor; // we run inside a virtual machine ourselves
 };
 
 // The features of the boot processor. Never null.

@@ -4,10 +4,7 @@
 
 #include "arch/x86/virt/vmx/backend.h"
 
-enum status virt_probe(const struct virt_ops **ops, char *reason, size_t size)
+const struct virt_ops *virt_probe(struct vm_support *support)
 {
-    enum status status = vmx_probe(reason, size);
-
-    *ops = status == STATUS_OK ? &vmx_ops : 0;
-    return status;
+    return vmx_probe(support) ? &vmx_ops : NULL;
 }

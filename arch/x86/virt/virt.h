@@ -84,9 +84,8 @@ struct virt_ops {
     const char *name;
     bool (*apic_offered)(void); // virtual-interrupt delivery and what belongs to it
 
-    // Turns virtualisation on for this CPU. `page` stays with the backend until cpu_stop.
+    // Turns virtualisation on for this CPU. `page` stays with the backend.
     MUST_CHECK enum status (*cpu_start)(const struct virt_page *page);
-    void (*cpu_stop)(void);
 
     // The nested page table's format, and the largest page that this processor accepts in it.
     enum page_format nested_format;
@@ -124,16 +123,14 @@ struct virt_ops {
     void (*vcpu_export)(struct virt_vcpu *vcpu, uint32_t groups);
     // Moves the guest past the instruction that exited (with its interrupt shadow and TF).
     void (*vcpu_skip)(struct virt_vcpu *vcpu);
-    // All of the vCPU's hardware fields that this processor has, and its capabilities. Returns how
-    // many were written, at most `capacity`.
-    size_t (*vcpu_dump)(struct virt_vcpu *vcpu, struct vcpu_field *fields, size_t capacity);
+    // One of the vCPU's hardware fields, for reports. False: this processor has no such field.
+    MUST_CHECK bool (*vcpu_read)(struct virt_vcpu *vcpu, uint64_t encoding, uint64_t *value);
     // From now on every exit comes out of vcpu_enter.
     void (*vcpu_trace_start)(struct virt_vcpu *vcpu);
     // Fills the words of a record that the hardware knows, right after vcpu_enter.
     void (*vcpu_trace)(struct virt_vcpu *vcpu, struct exit_record *record);
 };
 
-// Chooses the backend of this processor. On failure *ops is null and `reason` (of `size` bytes)
-// says what is missing and what to do about it. STATUS_UNSUPPORTED: the processor, the emulator or
-// the firmware does not offer it.
-MUST_CHECK enum status virt_probe(const struct virt_ops **ops, char *reason, size_t size);
+// Chooses the backend of this processor. Null: there is none, and `support`, zero before, says what
+// is missing.
+MUST_CHECK const struct virt_ops *virt_probe(struct vm_support *support);

@@ -94,7 +94,7 @@ void test_smp_guests(void)
     uint8_t *pages[2];
     uint64_t poisoned = 0;
 
-    if (smoke_info->vm_support != STATUS_OK) {
+    if (smoke_info->vm_support.lack != VM_LACKS_NOTHING) {
         return;
     }
     make_vm();

@@ -63,7 +63,7 @@ int64_t role_storm(void)
             return 1;
         }
     }
-    if (smoke_info->vm_support == STATUS_OK) {
+    if (smoke_info->vm_support.lack == VM_LACKS_NOTHING) {
         (void)role_machine();
     }
     storm_thread(tsc_now());

@@ -428,14 +428,11 @@ static void skip(struct virt_vcpu *virt)
     skipped[core_of(virt)] = true;
 }
 
-static size_t dump(struct virt_vcpu *virt, struct vcpu_field *fields, size_t capacity)
+static bool read_field(struct virt_vcpu *virt, uint64_t encoding, uint64_t *value)
 {
     must_hold(virt);
-    lockstep_equal("room for all fields", capacity >= DUMPED_FIELDS, true);
-    for (uint32_t i = 0; i < DUMPED_FIELDS; i++) {
-        fields[i] = (struct vcpu_field){.encoding = i, .value = 3ull * i};
-    }
-    return DUMPED_FIELDS;
+    *value = 3 * encoding;
+    return encoding < KNOWN_FIELDS;
 }
 
 static void trace_start(struct virt_vcpu *virt)
@@ -465,13 +462,12 @@ static const struct virt_ops backend = {.name = "chance",
                                         .vcpu_enter = enter,
                                         .vcpu_export = export,
                                         .vcpu_skip = skip,
-                                        .vcpu_dump = dump,
+                                        .vcpu_read = read_field,
                                         .vcpu_trace_start = trace_start,
                                         .vcpu_trace = trace};
 
-enum status virt_probe(const struct virt_ops **ops, char *reason, size_t size)
+const struct virt_ops *virt_probe(struct vm_support *support)
 {
-    (void)reason, (void)size;
-    *ops = &backend;
-    return STATUS_OK;
+    support->lack = VM_LACKS_NOTHING;
+    return &backend;
 }

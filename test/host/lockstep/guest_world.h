@@ -9,12 +9,12 @@
 #include "test/host/lockstep/process_world.h"
 #include "test/spec/guest.h"
 
-#define MONITORS      4u     // threads, two on each of the first two CPUs
-#define OUTSIDE_CPU   3u     // from where threads are signalled
-#define MSRS_FIRST    0x100u // that the backend keeps
-#define MSRS_LAST     0x1ffu
-#define INTERCEPTS    0xffu // that it has
-#define DUMPED_FIELDS 20u
+#define MONITORS     4u     // threads, two on each of the first two CPUs
+#define OUTSIDE_CPU  3u     // from where threads are signalled
+#define MSRS_FIRST   0x100u // that the backend keeps
+#define MSRS_LAST    0x1ffu
+#define INTERCEPTS   0xffu // that it has
+#define KNOWN_FIELDS 20u
 
 extern struct spec_guests guests;
 extern struct thread *monitors[MONITORS]; // null: it was killed

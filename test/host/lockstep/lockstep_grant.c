@@ -51,12 +51,10 @@ static const struct virt_ops backend = {.name = "counting",
                                         .vm_init = init_vm,
                                         .invalidate = invalidate};
 
-enum status virt_probe(const struct virt_ops **ops, char *reason, size_t size)
+const struct virt_ops *virt_probe(struct vm_support *support)
 {
-    (void)reason;
-    (void)size;
-    *ops = &backend;
-    return STATUS_OK;
+    support->lack = VM_LACKS_NOTHING;
+    return &backend;
 }
 
 const struct virt_ops *vm_log_events(const struct virt_ops *ops)
@@ -78,7 +76,7 @@ static uint32_t flags;
 static void call_start(void *unused)
 {
     (void)unused;
-    order.status = virt_init();
+    virt_init();
 }
 
 static void call_space(void *unused)
@@ -349,7 +347,7 @@ int main(int argc, char **argv)
     order.space = &side->process.space;
     side->process.container = side->container;
     host_on_cpu(0, call_start, NULL);
-    lockstep_equal("virtualisation", order.status, STATUS_OK);
+    lockstep_equal("virtualisation", virt_support()->lack, VM_LACKS_NOTHING);
     struct spec_supply supply = side_supply(side);
     host_on_cpu(0, call_space, NULL);
     lockstep_same("init", space_init_spec(&supply, 1ull << 40, &side->spec), order.status);

@@ -4,14 +4,11 @@
 #include "kernel/lib/status.h"
 #include "kernel/vm/vm.h"
 
-enum status virt_support(void)
+const struct vm_support *virt_support(void)
 {
-    return STATUS_UNSUPPORTED;
-}
+    static const struct vm_support none = {.lack = VM_LACKS_VMX};
 
-const char *virt_support_reason(void)
-{
-    return "a host test";
+    return &none;
 }
 
 enum status vcpu_release(struct vcpu *vcpu)

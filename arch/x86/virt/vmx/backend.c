@@ -8,7 +8,6 @@ const struct virt_ops vmx_ops = {
     .name = "VMX",
     .apic_offered = vmx_apic_offered,
     .cpu_start = vmx_cpu_start,
-    .cpu_stop = vmx_cpu_stop,
     .nested_format = PAGE_FORMAT_EPT,
     .nested_largest = vmx_nested_largest,
     .vm_init = vmx_vm_init,
@@ -22,12 +21,7 @@ const struct virt_ops vmx_ops = {
     .vcpu_enter = vmx_vcpu_enter,
     .vcpu_export = vmx_vcpu_export,
     .vcpu_skip = vmx_vcpu_skip,
-    .vcpu_dump = vmx_vcpu_dump,
+    .vcpu_read = vmx_vcpu_read,
     .vcpu_trace_start = vmx_vcpu_trace_start,
     .vcpu_trace = vmx_vcpu_trace,
 };
-
-enum status vmx_probe(char *reason, size_t size)
-{
-    return vmx_detect(reason, size);
-}

@@ -6,5 +6,5 @@
 
 extern const struct virt_ops vmx_ops;
 
-// Finds out whether VMX can run our guests here. As virt_probe.
-MUST_CHECK enum status vmx_probe(char *reason, size_t size);
+// Finds out whether VMX can run our guests here, and says in `support` what is missing.
+MUST_CHECK bool vmx_probe(struct vm_support *support);

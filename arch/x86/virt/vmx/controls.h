@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Which VMX controls exist, and which of them we run guests with. Pure: capability words in,
-// control words or the reason why not out; host-tested. Called by detect.c, once at boot.
+// control words or what is missing out; host-tested. Called by detect.c, once at boot.
 // Names and rules follow the manual's "VMX Capability Reporting Facility".
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "kernel/abi/vm_support.h"
 #include "kernel/lib/compiler.h"
-#include "kernel/lib/status.h"
 
 // Pin-based controls
 #define PIN_EXTERNAL_INTERRUPT (1u << 0)
@@ -92,31 +92,9 @@
 #define FEATURE_CONTROL_LOCKED          (1ull << 0)
 #define FEATURE_CONTROL_VMX_OUTSIDE_SMX (1ull << 2)
 
-// The capability MSRs, the TRUE variants where the processor has them. All zero: no VMX.
-struct vmx_capabilities {
-    uint64_t basic;
-    uint64_t pin, primary, secondary, exit, entry; // allowed-0 settings 31:0, allowed-1 63:32
-    uint64_t misc;
-    uint64_t cr0_fixed0, cr0_fixed1;
-    uint64_t cr4_fixed0, cr4_fixed1;
-    uint64_t ept_vpid;
-};
-
 struct vmx_controls {
     uint32_t pin, primary, secondary, exit, entry;
 };
-
-struct vmx_control_wish {
-    uint32_t required; // must be 1
-    uint32_t optional; // 1 where allowed
-    uint32_t unwanted; // must be 0
-};
-
-// Computes one control word from what is wanted and the capability word. STATUS_UNSUPPORTED: the
-// bits in *missing can't be what they have to be (required but not allowed, or unwanted but
-// forced).
-MUST_CHECK enum status vmx_control_compute(const struct vmx_control_wish *wish, uint64_t capability,
-                                           uint32_t *value, uint32_t *missing);
 
 // The processor-based controls beyond the usual ones that these VM_INTERCEPT_* need.
 void vmx_intercept_controls(uint32_t intercepts, uint32_t *primary, uint32_t *secondary);
@@ -124,17 +102,7 @@ void vmx_intercept_controls(uint32_t intercepts, uint32_t *primary, uint32_t *se
 // Those of them that a processor with these capabilities lacks.
 uint32_t vmx_intercepts_lacking(const struct vmx_capabilities *capabilities, uint32_t intercepts);
 
-// What detection found out, for vmx_explain.
-struct vmx_findings {
-    bool cpuid_vmx;
-    bool hypervisor;             // CPUID says that a hypervisor runs us
-    char hypervisor_name[13];    // its signature, NUL-terminated
-    bool feature_control_exists; // reading IA32_FEATURE_CONTROL did not fault
-    uint64_t feature_control;
-    struct vmx_capabilities capabilities; // meaningful when cpuid_vmx
-};
-
-// Decides whether guests can run, and with which controls. STATUS_UNSUPPORTED: `reason` (of `size`
-// bytes) names what is missing and what to do.
-MUST_CHECK enum status vmx_explain(const struct vmx_findings *findings,
-                                   struct vmx_controls *controls, char *reason, size_t size);
+// Decides whether guests can run, and with which controls: `support` has the capabilities, and
+// gets what is missing.
+void vmx_decide(struct vm_support *support, uint64_t feature_control,
+                struct vmx_controls *controls);

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT
-// Finds out whether this processor can run guests, and turns VMX on and off on a CPU. What was
+// Finds out whether this processor can run guests, and turns VMX on on a CPU. What was
 // found is written once at boot, before any VM exists, and constant afterwards; no lock.
 #include "arch/x86/virt/vmx/vmx.h"
 
 #include "arch/x86/cpu/features.h"
 #include "arch/x86/cpu/registers.h"
-#include "kernel/lib/string.h"
+#include "arch/x86/virt/vmx/backend.h"
 
-static struct vmx_findings findings;
+static struct vmx_capabilities capabilities;
 static struct vmx_controls controls;
 
 const struct vmx_capabilities *vmx_capabilities(void)
 {
-    return &findings.capabilities;
+    return &capabilities;
 }
 
 const struct vmx_controls *vmx_controls(void)
@@ -46,31 +46,17 @@ static void read_capabilities(struct vmx_capabilities *found)
     }
 }
 
-// "CPUID - CPU Identification": the range that hypervisors use for their signature.
-static void read_hypervisor(struct vmx_findings *found)
+bool vmx_probe(struct vm_support *support)
 {
-    struct cpuid_result leaf;
-
-    found->hypervisor = cpu_features()->hypervisor;
-    if (found->hypervisor) {
-        leaf = cpuid(0x40000000, 0);
-        memcpy(found->hypervisor_name, &leaf.ebx, 4);
-        memcpy(found->hypervisor_name + 4, &leaf.ecx, 4);
-        memcpy(found->hypervisor_name + 8, &leaf.edx, 4);
+    if (!cpu_features()->vmx) {
+        support->lack = VM_LACKS_VMX;
+        return false;
     }
-}
-
-enum status vmx_detect(char *reason, size_t size)
-{
-    findings.cpuid_vmx = cpu_features()->vmx;
-    read_hypervisor(&findings);
-    if (findings.cpuid_vmx) {
-        // A processor with VMX has IA32_FEATURE_CONTROL, so reading it can't fault.
-        findings.feature_control_exists = true;
-        findings.feature_control = msr_read(MSR_FEATURE_CONTROL);
-        read_capabilities(&findings.capabilities);
-    }
-    return vmx_explain(&findings, &controls, reason, size);
+    read_capabilities(&support->capabilities);
+    capabilities = support->capabilities;
+    // A processor with VMX has IA32_FEATURE_CONTROL, so reading it can't fault.
+    vmx_decide(support, msr_read(MSR_FEATURE_CONTROL), &controls);
+    return support->lack == VM_LACKS_NOTHING;
 }
 
 // "Enabling and Entering VMX Operation". Firmware that left the MSR open is not asked again: it is
@@ -94,10 +80,4 @@ enum status vmx_cpu_start(const struct virt_page *page)
         return STATUS_UNSUPPORTED;
     }
     return STATUS_OK;
-}
-
-void vmx_cpu_stop(void)
-{
-    vmx_vmxoff();
-    cr4_write(cr4_read() & ~CR4_VMXE);
 }

@@ -315,3 +315,9 @@ void vmx_vcpu_unload(struct virt_vcpu *vcpu)
 {
     switch_out(vmx_of(vcpu));
 }
+
+bool vmx_vcpu_read(struct virt_vcpu *vcpu, uint64_t encoding, uint64_t *value)
+{
+    (void)vcpu; // it is loaded
+    return vmcs_try_read(encoding, value);
+}

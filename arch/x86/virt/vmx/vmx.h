@@ -225,9 +225,7 @@ struct vcpu_event vmx_reinjection(uint32_t vectoring, uint32_t error_code, uint3
 
 const struct vmx_capabilities *vmx_capabilities(void);
 const struct vmx_controls *vmx_controls(void);
-enum status vmx_detect(char *reason, size_t size);
 enum status vmx_cpu_start(const struct virt_page *page);
-void vmx_cpu_stop(void);
 
 // -- control_registers.c: pure -------------------------------------------------------------------
 
@@ -337,6 +335,7 @@ enum status vmx_vcpu_init(struct virt_vcpu *vcpu, struct virt_vm *vm, struct vcp
 void vmx_vcpu_destroy(struct virt_vcpu *vcpu);
 void vmx_vcpu_load(struct virt_vcpu *vcpu);
 void vmx_vcpu_unload(struct virt_vcpu *vcpu);
+bool vmx_vcpu_read(struct virt_vcpu *vcpu, uint64_t encoding, uint64_t *value);
 
 // -- intercept.c ------------------------------------------------------------------------------
 
@@ -353,7 +352,6 @@ MUST_CHECK enum status vmx_import_rare(struct virt_vcpu *vcpu, uint32_t groups);
 MUST_CHECK enum status vmx_import_all(struct virt_vcpu *vcpu);
 void vmx_apply_requests(struct vmx_vcpu *vmx, uint64_t requests);
 void vmx_claim_fpu(struct vmx_vcpu *vmx);
-size_t vmx_vcpu_dump(struct virt_vcpu *vcpu, struct vcpu_field *fields, size_t capacity);
 
 // -- apic.c: virtual-interrupt delivery --------------------------------------------------------
 
@@ -397,11 +395,6 @@ static inline bool vmx_vmxon(uint64_t physical)
 
     __asm__ volatile("vmxon %1" : "=@ccbe"(failed) : "m"(physical) : "memory");
     return !failed;
-}
-
-static inline void vmx_vmxoff(void)
-{
-    __asm__ volatile("vmxoff" ::: "cc", "memory");
 }
 
 static inline bool vmx_vmclear(uint64_t physical)
