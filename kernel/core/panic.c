@@ -3,9 +3,9 @@
 #include "kernel/core/panic.h"
 #include <stdarg.h>
 #include "arch/x86/boot/boot_information.h"
-#include "arch/x86/boot/image.h"
 #include "arch/x86/cpu/cpu.h"
 #include "arch/x86/cpu/registers.h"
+#include "arch/x86/cpu/trap.h"
 #include "arch/x86/paging/layout.h"
 #include "drivers/machine_end.h"
 #include "drivers/serial.h"
@@ -47,23 +47,6 @@ NORETURN void run_end(uint32_t status)
     machine_end(status, command_line_has("emulator"));
 }
 
-// Kernel text addresses among the words of the stack in use, newest first.
-static void print_stack(void)
-{
-    char line[32];
-    const uint64_t *word = __builtin_frame_address(0);
-    const uint64_t *end = (const uint64_t *)(const void *)kernel_stack_top();
-    unsigned printed = 0;
-
-    for (; word < end && printed < 16; word++) {
-        if (*word >= (uint64_t)text_start && *word < (uint64_t)text_end) {
-            (void)format_text(line, sizeof(line), "  from 0x%lx\n", *word);
-            log_raw(line);
-            printed++;
-        }
-    }
-}
-
 NORETURN void panic(const char *format, ...)
 {
     static char message[2560];
@@ -81,7 +64,8 @@ NORETURN void panic(const char *format, ...)
     log_raw("\npanic: "); // a line of its own, whatever was being written
     log_raw(message);
     log_raw("\n");
-    print_stack();
+    (void)stack_describe(message, sizeof(message), (uint64_t)__builtin_frame_address(0));
+    log_raw(message);
     stop_report();
     run_end(RUN_HOST_PANIC);
 }

@@ -78,6 +78,8 @@ static enum status enter_handle(struct vcpu *vcpu)
     return status;
 }
 
+static_assert(STACK_SLOT_COUNT - 1 <= UINT16_MAX, "a slot's number identifies an address space");
+
 // Maps the pages that the monitor sees and puts the vCPU into its reset state.
 static enum status start(struct vcpu *vcpu, struct vcpu_page *page)
 {
@@ -88,7 +90,9 @@ static enum status start(struct vcpu *vcpu, struct vcpu_page *page)
     }
     if (status == STATUS_OK) {
         unload_current();
-        status = virt_backend->vcpu_init(&vcpu->virt, &vcpu->vm->virt, page, vcpu->pages);
+        // The slot of a stack is one thread's, and a thread has one vCPU.
+        status = virt_backend->vcpu_init(&vcpu->virt, &vcpu->vm->virt, page, vcpu->pages,
+                                         (uint16_t)vcpu->thread->stack.slot);
     }
     if (status == STATUS_OK) {
         set_loaded(vcpu);

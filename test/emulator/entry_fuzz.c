@@ -85,7 +85,8 @@ static void make_machine(void)
                              virt_backend->nested_largest(), DIRECT_MAP_BASE, 1ull << 36,
                              &source) == STATUS_OK);
     virt_backend->vm_init(&machine.vm, machine.vm_pages, &machine.nested);
-    ASSERT(virt_backend->vcpu_init(&machine.vcpu, &machine.vm, page, machine.pages) == STATUS_OK);
+    ASSERT(virt_backend->vcpu_init(&machine.vcpu, &machine.vm, page, machine.pages, 1) ==
+           STATUS_OK);
 }
 
 // The first state is that after a reset; the others are protected mode, IA-32e mode, and protected

@@ -225,8 +225,8 @@ static uint32_t free_core(const struct spec_guests *now)
 }
 
 enum spec_rule core_make_spec(const struct spec_guests *now, uint64_t number, uint64_t quota,
-                              bool writable, bool room, bool identifier, uint32_t thread,
-                              uint32_t cpu, struct spec_guests *next, uint32_t *made)
+                              bool writable, bool room, uint32_t thread, uint32_t cpu,
+                              struct spec_guests *next, uint32_t *made)
 {
     uint32_t guest;
     enum spec_rule rule = guest_find_spec(now, number, &guest);
@@ -245,9 +245,6 @@ enum spec_rule core_make_spec(const struct spec_guests *now, uint64_t number, ui
     }
     if (!room) {
         return CORE_SPACE;
-    }
-    if (!identifier) {
-        return CORE_IDENTIFIER;
     }
     uint32_t core = free_core(now);
     struct spec_handles handles;

@@ -116,11 +116,10 @@ enum spec_rule guest_intercept_spec(const struct spec_guests *now, uint64_t numb
                                     uint32_t *lacking);
 enum spec_rule guest_statistics_spec(const struct spec_guests *now, uint64_t number, bool writable);
 
-// A vCPU for `thread` on `cpu`. `room`: for a page in the process's address space; `identifier`:
-// the processor has one left.
+// A vCPU for `thread` on `cpu`. `room`: for a page in the process's address space.
 enum spec_rule core_make_spec(const struct spec_guests *now, uint64_t number, uint64_t quota,
-                              bool writable, bool room, bool identifier, uint32_t thread,
-                              uint32_t cpu, struct spec_guests *next, uint32_t *made);
+                              bool writable, bool room, uint32_t thread, uint32_t cpu,
+                              struct spec_guests *next, uint32_t *made);
 // The running thread's own vCPU; a vCPU answers to no other thread.
 enum spec_rule core_find_spec(const struct spec_guests *now, uint32_t thread, uint64_t number,
                               uint32_t *core);

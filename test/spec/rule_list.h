@@ -267,7 +267,6 @@
     X(CORE_ONE, SPEC_GUEST, "vcpu_create", STATUS_STATE, "the thread has no vCPU")                 \
     X(CORE_QUOTA, SPEC_GUEST, "vcpu_create", STATUS_QUOTA, "pages for the vCPU")                   \
     X(CORE_SPACE, SPEC_GUEST, "vcpu_create", STATUS_NO_MEMORY, "the address space has room")       \
-    X(CORE_IDENTIFIER, SPEC_GUEST, "vcpu_create", STATUS_NO_MEMORY, "the processor has room")      \
     X(CORE_ROOM, SPEC_GUEST, "vcpu_create", STATUS_NO_MEMORY, "a handle is free")                  \
     X(CORE_FIND, SPEC_GUEST, "vcpu_*", STATUS_NOT_FOUND, "the handle is in use")                   \
     X(CORE_OWN, SPEC_GUEST, "vcpu_*", STATUS_DENIED, "it names the caller's own vCPU")             \

@@ -23,8 +23,6 @@ static_assert(offsetof(struct gate, offset_high) == 8, "the processor defines ga
 #define GATE_INTERRUPT 0x8e
 #define GATE_USER      0x60 // DPL 3: ring 3 may use INT n
 
-extern const uint64_t trap_entry_points[VECTOR_COUNT]; // trap_entry.asm
-
 static struct gate idt[VECTOR_COUNT] ALIGNED(4096);
 
 void idt_build(void)

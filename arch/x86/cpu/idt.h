@@ -2,6 +2,12 @@
 // The interrupt descriptor table: one for all CPUs, built once at boot, constant afterwards.
 #pragma once
 
+#include <stdint.h>
+#include "arch/x86/cpu/trap.h"
+
+// Where the handler of each vector begins, on the stack that the processor switched to.
+extern const uint64_t trap_entry_points[VECTOR_COUNT]; // trap_entry.asm
+
 // Builds the table. With early segments in place vectors use no interrupt stacks yet.
 void idt_build(void);
 

@@ -98,3 +98,6 @@ const char *trap_name(uint64_t vector);
 // Returns the length written, below `size`.
 size_t trap_describe(char *buffer, size_t size, const struct trap_frame *frame,
                      uint64_t fault_address);
+
+// Its last part, of any stack; returns the length of the whole text.
+size_t stack_describe(char *buffer, size_t size, uint64_t rsp);

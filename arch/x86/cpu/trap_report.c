@@ -37,7 +37,7 @@ const char *trap_name(uint64_t vector)
     return names[vector] ? names[vector] : "reserved exception";
 }
 
-static size_t describe_stack(char *buffer, size_t size, uint64_t rsp)
+size_t stack_describe(char *buffer, size_t size, uint64_t rsp)
 {
     bool boot = rsp >= (uint64_t)boot_stack && rsp < (uint64_t)boot_stack_end;
     bool slot = rsp >= STACK_AREA_BASE && rsp < STACK_AREA_BASE + STACK_AREA_SIZE;
@@ -82,7 +82,7 @@ size_t trap_describe(char *buffer, size_t size, const struct trap_frame *frame,
                               f->rdx, f->rbx, f->rbp, f->rsi, f->rdi, f->r8, f->r9, f->r10, f->r11,
                               f->r12, f->r13, f->r14, f->r15, cr0_read(), cr3_read(), cr4_read());
     if (!trap_from_user(frame) && used < size) {
-        used += describe_stack(buffer + used, size - used, frame->rsp);
+        used += stack_describe(buffer + used, size - used, frame->rsp);
     }
     return used < size ? used : size - 1;
 }

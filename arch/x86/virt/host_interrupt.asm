@@ -2,7 +2,7 @@
 ; Delivers a host interrupt that a VM exit acknowledged: builds the frame that the processor would
 ; have pushed and enters the handler of the interrupt gate, whose IRET comes back here.
 ;
-; void host_interrupt_enter(uint64_t handler);    handler: address from the gate; interrupts are off
+; void host_interrupt_enter(uint64_t handler);    handler: entry point of the vector; interrupts are off
 bits 64
 
 %define SELECTOR_KERNEL_CODE 0x08

@@ -105,10 +105,11 @@ struct virt_ops {
     void (*invalidate)(void);
 
     // Puts a vCPU into the processor's reset state and fills all groups of its page; leaves it
-    // loaded, whatever vCPU was loaded before must have been unloaded. STATUS_NO_MEMORY: the
-    // processor has no free address-space identifier.
+    // loaded, whatever vCPU was loaded before must have been unloaded. `identifier`, not 0: for its
+    // address space, of no other vCPU on this CPU until this one is destroyed.
     MUST_CHECK enum status (*vcpu_init)(struct virt_vcpu *vcpu, struct virt_vm *vm,
-                                        struct vcpu_page *page, const struct virt_page *pages);
+                                        struct vcpu_page *page, const struct virt_page *pages,
+                                        uint16_t identifier);
     void (*vcpu_destroy)(struct virt_vcpu *vcpu); // while not loaded
     // Makes the vCPU the one whose state this CPU holds; unload saves it all back.
     void (*vcpu_load)(struct virt_vcpu *vcpu);

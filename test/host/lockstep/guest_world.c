@@ -25,7 +25,6 @@ struct thread *monitors[MONITORS];
 uint32_t monitor_handles[MONITORS];
 struct vm *vms[SPEC_GUESTS];
 struct vcpu *vcpus[SPEC_CORES];
-bool identifiers_left = true;
 uint64_t exits_of_kind[SPEC_EXIT_TIMER + 1];
 
 static uint64_t handled[SPEC_EXIT_TIMER + 1]; // exits that the host's handlers saw
@@ -196,13 +195,17 @@ static void invalidate(void)
 }
 
 static enum status init_vcpu(struct virt_vcpu *virt, struct virt_vm *vm, struct vcpu_page *page,
-                             const struct virt_page *pages)
+                             const struct virt_page *pages, uint16_t identifier)
 {
     (void)pages;
     lockstep_equal("no vCPU is loaded", held[host_cpu] == NULL, true);
-    if (!identifiers_left) {
-        return STATUS_NO_MEMORY;
+    lockstep_equal("an identifier", identifier != 0, true);
+    for (uint32_t i = 0; i < SPEC_CORES; i++) {
+        if (guests.cores[i].exists && guests.cores[i].thread != SPEC_NONE) {
+            lockstep_equal("of its own", identifier != vcpus[i]->virt.backend[0], true);
+        }
     }
+    virt->backend[0] = identifier;
     virt->vm = vm;
     virt->page = page;
     held[host_cpu] = virt;

@@ -21,7 +21,6 @@ extern struct thread *monitors[MONITORS]; // null: it was killed
 extern uint32_t monitor_handles[MONITORS];
 extern struct vm *vms[SPEC_GUESTS]; // where the kernel has them
 extern struct vcpu *vcpus[SPEC_CORES];
-extern bool identifiers_left;                       // vcpu_init is allowed
 extern uint64_t exits_of_kind[SPEC_EXIT_TIMER + 1]; // that the guests had
 
 // Makes the world; virtualisation is off until world_guests_offer.

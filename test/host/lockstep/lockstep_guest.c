@@ -49,10 +49,9 @@ static void make_core(void)
     if (free < 2) {
         return;
     }
-    identifiers_left = lockstep_chance(90);
     call(SYS_VCPU_CREATE, number, writable ? PROGRAM_DATA : UNMAPPED, 0, 0);
-    enum spec_rule rule = core_make_spec(&guests, number, quota, writable, space_left,
-                                         identifiers_left, self, cpu, &next, &made);
+    enum spec_rule rule =
+        core_make_spec(&guests, number, quota, writable, space_left, self, cpu, &next, &made);
     if (rule == SPEC_ALLOWED) {
         uint64_t core = next.handles.entries[made].value;
         struct vcpu_info info;

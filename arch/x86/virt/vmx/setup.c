@@ -2,10 +2,9 @@
 // Sets up a VM's and a vCPU's hardware structures, and switches vCPUs on a CPU. The VMCS is filled
 // from tables; the reset state is data of the shared page ("Processor States Following Power-up,
 // Reset, or INIT"), loaded through the same import as a monitor's changes.
-// The callers in kernel/vm keep a vCPU to one thread and one CPU; vpids has atomics of its own.
+// The callers in kernel/vm keep a vCPU to one thread and one CPU.
 #include "arch/x86/virt/vmx/vmx.h"
 
-#include <stdatomic.h>
 #include "arch/x86/cpu/cpu.h"
 #include "arch/x86/cpu/features.h"
 #include "arch/x86/cpu/fpu.h"
@@ -14,10 +13,7 @@
 #include "arch/x86/virt/vmx/rip.h"
 #include "kernel/lib/string.h"
 
-#define VPID_COUNT 4096u // identifiers we give out; 0 is the host's
-#define FCW_RESET  0x40u
-
-static _Atomic uint64_t vpids[VPID_COUNT / 64] = {1};
+#define FCW_RESET 0x40u
 
 const uint32_t vmx_switched_msrs[VMX_SWITCHED_MSRS] = {MSR_STAR,   MSR_LSTAR,          MSR_CSTAR,
                                                        MSR_SFMASK, MSR_KERNEL_GS_BASE, MSR_TSC_AUX};
@@ -79,31 +75,6 @@ enum status vmx_vm_pass_msrs(struct virt_vm *vm, uint32_t first, uint32_t last, 
 void vmx_invalidate(void)
 {
     vmx_invept(2, 0); // all contexts
-}
-
-// -- address-space identifiers ----------------------------------------------------------------
-
-static uint32_t vpid_take(void)
-{
-    for (uint32_t i = 0; i < ARRAY_COUNT(vpids); i++) {
-        uint64_t word = atomic_load_explicit(&vpids[i], memory_order_relaxed);
-
-        // Nothing is published with an identifier, so relaxed order is enough.
-        while (word != UINT64_MAX) {
-            uint64_t bit = ~word & (word + 1);
-
-            if (atomic_compare_exchange_weak_explicit(&vpids[i], &word, word | bit,
-                                                      memory_order_relaxed, memory_order_relaxed)) {
-                return i * 64 + (uint32_t)__builtin_ctzll(bit);
-            }
-        }
-    }
-    return 0;
-}
-
-static void vpid_give(uint32_t vpid)
-{
-    atomic_fetch_and_explicit(&vpids[vpid / 64], ~(1ull << (vpid % 64)), memory_order_relaxed);
 }
 
 void vmx_flush_tlb(const struct vmx_vcpu *vmx)
@@ -251,22 +222,18 @@ static void switch_out(struct vmx_vcpu *vmx)
 }
 
 enum status vmx_vcpu_init(struct virt_vcpu *vcpu, struct virt_vm *vm, struct vcpu_page *page,
-                          const struct virt_page *pages)
+                          const struct virt_page *pages, uint16_t identifier)
 {
     struct vmx_vcpu *vmx = vmx_of(vcpu);
-    uint32_t vpid = vpid_take();
     enum status status;
 
-    if (vpid == 0) {
-        return STATUS_NO_MEMORY;
-    }
     memset(vcpu, 0, sizeof(*vcpu));
     vcpu->page = page;
     vcpu->vm = vm;
     vmx->frame.page = page;
     vmx->vmcs = pages[0];
     vmx->fpu_area = pages[1].address;
-    vmx->vpid = vpid;
+    vmx->vpid = identifier;
     vmx->cpuid = vm->cpuid;
     vmx->obstacles = (uint32_t)(RFLAGS_TF | RFLAGS_RF);
     vmx->cpu = this_cpu();
@@ -275,11 +242,10 @@ enum status vmx_vcpu_init(struct virt_vcpu *vcpu, struct virt_vm *vm, struct vcp
     *(uint32_t *)pages[0].address = (uint32_t)(vmx_capabilities()->basic & BASIC_REVISION_MASK);
     page_reset(page);
     if (!vmx_vmclear(vmx->vmcs.physical.value) || !vmx_vmptrld(vmx->vmcs.physical.value)) {
-        vpid_give(vpid);
         return STATUS_UNSUPPORTED;
     }
     write_zeroes();
-    write_constants(vm, vpid);
+    write_constants(vm, identifier);
     (void)!vmcs_try_write(VMCS_VIRTUAL_APIC_ADDRESS, pages[VIRT_APIC_PAGE].physical.value);
     vmx_flush_tlb(vmx);
     write_host_state();
@@ -299,7 +265,6 @@ void vmx_vcpu_destroy(struct virt_vcpu *vcpu)
 
     fpu_release(vmx->fpu_area);
     (void)!vmx_vmclear(vmx->vmcs.physical.value);
-    vpid_give(vmx->vpid);
 }
 
 void vmx_vcpu_load(struct virt_vcpu *vcpu)

@@ -331,7 +331,7 @@ void vmx_invalidate(void);
 // Drops what this CPU cached of the vCPU's own translations.
 void vmx_flush_tlb(const struct vmx_vcpu *vmx);
 enum status vmx_vcpu_init(struct virt_vcpu *vcpu, struct virt_vm *vm, struct vcpu_page *page,
-                          const struct virt_page *pages);
+                          const struct virt_page *pages, uint16_t identifier);
 void vmx_vcpu_destroy(struct virt_vcpu *vcpu);
 void vmx_vcpu_load(struct virt_vcpu *vcpu);
 void vmx_vcpu_unload(struct virt_vcpu *vcpu);
