@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Text formatting without allocation, for the kernel log and the monitor's reports.
-// Supports %d %u %x %c %s %%, the lengths l and ll, the flags 0 and -, a width
-// (also *) and, for %s, a precision (also *).
+// Text formatting without allocation. In ring 0 (format.c), for logs and reports: %u %x %s, the
+// lengths l and ll, and for numbers a width, which is filled with zeroes. In programs
+// (vmm/runtime/format.c) also %d %c %%, the flags 0 and -, a width (also *) of anything and, for
+// %s, a precision (also *).
 #pragma once
 
 #include <stdarg.h>

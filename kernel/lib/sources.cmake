@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-set(SOURCES format.c status.c string.c)
+set(SOURCES status.c string.c)

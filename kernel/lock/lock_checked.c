@@ -53,10 +53,14 @@ void lock_note_own(struct lock *lock)
 
 void lock_note_release(struct lock *lock)
 {
-    if (!lock_watch_release(this_watch(), lock, tsc_read())) {
-        panic("CPU %u releases a lock of rank %u that CPU %d holds", this_cpu()->id, lock->rank,
-              (int)lock->holder - 1);
+    if (lock_watch_release(this_watch(), lock, tsc_read())) {
+        return;
     }
+    if (lock->holder == 0) {
+        panic("CPU %u releases a lock of rank %u that no CPU holds", this_cpu()->id, lock->rank);
+    }
+    panic("CPU %u releases a lock of rank %u that CPU %u holds", this_cpu()->id, lock->rank,
+          lock->holder - 1);
 }
 
 void lock_note_none_held(void)

@@ -32,6 +32,9 @@ ASSEMBLY_LIMIT = 80
 
 _INCLUDE = re.compile(r'^\s*[#%]\s*include\s+"([^"]+)"', re.MULTILINE)
 _CONDITIONAL = re.compile(r"^\s*#\s*(if|ifdef|ifndef|elif|else|endif)\b", re.MULTILINE)
+_FORMATTING = re.compile(r"\b(?:format_text|log_line|panic)\(([^;]*);")
+_CONVERSION = re.compile(r"%[-+#.*0-9]*l*[a-zA-Z%]")
+_KERNEL_CONVERSION = re.compile(r"%\d*l*[ux]|%s")
 _PRODUCT = ("arch/", "kernel/", "drivers/", "vmm/")
 _FREESTANDING = ["-std=gnu17", "-ffreestanding", "-mgeneral-regs-only", "-mno-red-zone", "-Wall",
                  "-Wextra", "-Werror", "-fsyntax-only", "-I", str(paths.ROOT), "-x", "c"]
@@ -121,6 +124,17 @@ def small_kernel():
     if total <= sources.RING_0_LIMIT:
         return []
     return [f"ring 0 has {total} lines of C, the limit is {sources.RING_0_LIMIT}"]
+
+
+def kernel_formats():
+    """Ring 0 asks of its format_text only what it understands (kernel/lib/format.h)."""
+    problems = []
+    for name in sources.tracked(".c"):
+        if sources.layer(name) in sources.RING_0 or name.startswith("test/emulator/kernel_"):
+            for call in _FORMATTING.findall(sources.without_comments(sources.read(name))):
+                problems += [f"{name}: {found}" for found in _CONVERSION.findall(call)
+                             if not _KERNEL_CONVERSION.fullmatch(found)]
+    return problems
 
 
 def formatting():
@@ -224,6 +238,7 @@ CHECKS = [
     ("licences", licences),
     ("sizes", sizes),
     ("ring-0-size", small_kernel),
+    ("ring-0-formats", kernel_formats),
     ("format", formatting),
     ("clang-tidy", clang_tidy),
     ("cppcheck", cppcheck),

@@ -13,7 +13,7 @@ PACKAGES = ["clang", "libclang-rt-14-dev", "libzydis-dev", "libc6-dev"]
 _FLAGS = ["-std=gnu17", "-g", "-O1", "-D_FORTIFY_SOURCE=0", "-fno-omit-frame-pointer",
           "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all",
           "-Wno-gnu-variable-sized-type-not-at-end"]
-_LIBRARY = ["kernel/lib/format.c"]
+_LIBRARY = ["vmm/runtime/format.c"]
 _EMULATE = ["vmm/emulate/*.c"]
 
 

@@ -128,7 +128,7 @@ def test_measured_primitives_are_allowed_qemu():
 def test_checked_mistakes_qemu():
     """A checked build stops at each of these; the words after panic: say at which."""
     mistakes = {"order": "lock order: CPU 0 wants rank 2 and holds rank 3",
-                "rank": "wants rank 0", "release": "releases a lock of rank 3 that CPU -1 holds",
+                "rank": "wants rank 0", "release": "releases a lock of rank 3 that no CPU holds",
                 "sleep": "still holds a lock of rank 2", "mode": "starts from another one",
                 "user": "a thread of the kernel"}
     seen_by_replay = {"sleep": "sleep: no other lock is held"}  # else before there is an event

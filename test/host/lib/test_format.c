@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Tests kernel/lib/format.c against the C library's snprintf, and kernel/lib/status.c.
+// Tests vmm/runtime/format.c against the C library's snprintf, and kernel/lib/status.c.
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
