@@ -91,9 +91,9 @@ enum system_call {
     SYS_VM_SET_PORT,   // (vm, first, last, enum vm_port_policy)
     SYS_VM_INTERCEPT,  // (vm, VM_INTERCEPT_* or'ed): makes these exit; before the first vCPU. 0, or
                        // those that this processor lacks, and nothing was changed
-    SYS_VCPU_CREATE,   // (vm, struct vcpu_info *): handle of a vCPU in the processor's reset
-                       // state, its shared page mapped; the creating thread is the one that
-                       // runs it
+    SYS_VCPU_CREATE,   // (vm, struct vcpu_info *): handle of a vCPU, its shared page mapped; all
+                       // its registers are zero, so every group has to be loaded before a guest
+                       // can be entered; the creating thread is the one that runs it
     SYS_VCPU_RUN,      // (vcpu, VCPU_RUN_*): runs the guest until something needs the monitor;
                        // 0, and the exit is in the shared page
     SYS_VCPU_READ,     // (vcpu, encoding, uint64_t *): a field of the VMCS (vmcs_fields.h), for

@@ -21,6 +21,7 @@
 #include "kernel/vm/objects.h"
 #include "test/emulator/entry_fuzz_bochs.h"
 #include "vmm/monitor/entry_check_state.h"
+#include "vmm/runtime/vcpu_reset.h"
 
 #define STATES       3000u
 #define STATES_LONG  21000u
@@ -87,6 +88,7 @@ static void make_machine(void)
     virt_backend->vm_init(&machine.vm, machine.vm_pages, &machine.nested);
     ASSERT(virt_backend->vcpu_init(&machine.vcpu, &machine.vm, page, machine.pages, 1) ==
            STATUS_OK);
+    vcpu_reset(page);
 }
 
 // The first state is that after a reset; the others are protected mode, IA-32e mode, and protected

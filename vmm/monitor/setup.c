@@ -14,6 +14,7 @@
 #include "vmm/monitor/observing.h"
 #include "vmm/runtime/program.h"
 #include "vmm/runtime/system_call.h"
+#include "vmm/runtime/vcpu_reset.h"
 #include "vmm/runtime/tsc.h"
 
 enum passed_handle {
@@ -288,6 +289,7 @@ void monitor_make_vcpu(struct virtual_cpu *cpu)
     cpu->handle =
         (uint32_t)require(cpu->monitor, "virtual processor", vcpu_create(cpu->monitor->vm, &info));
     cpu->machine.page = (struct vcpu_page *)(uintptr_t)info.page;
+    vcpu_reset(cpu->machine.page);
     if (cpu->machine.apic &&
         (cpu->monitor->config.intercepts & (VM_INTERCEPT_APIC_PAGE | VM_INTERCEPT_TPR)) == 0) {
         cpu->machine.apic->page = (uint32_t *)(uintptr_t)info.apic_page;

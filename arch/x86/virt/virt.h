@@ -104,8 +104,8 @@ struct virt_ops {
     // Drops what this CPU cached of all nested page tables.
     void (*invalidate)(void);
 
-    // Puts a vCPU into the processor's reset state and fills all groups of its page; leaves it
-    // loaded, whatever vCPU was loaded before must have been unloaded. `identifier`, not 0: for its
+    // Makes a vCPU whose registers are zero, with which no guest can be entered, and leaves it
+    // loaded; whatever vCPU was loaded before must have been unloaded. `identifier`, not 0: for its
     // address space, of no other vCPU on this CPU until this one is destroyed.
     MUST_CHECK enum status (*vcpu_init)(struct virt_vcpu *vcpu, struct virt_vm *vm,
                                         struct vcpu_page *page, const struct virt_page *pages,

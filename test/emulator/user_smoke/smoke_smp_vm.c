@@ -6,6 +6,7 @@
 #include "kernel/abi/vcpu.h"
 #include "kernel/lib/address.h"
 #include "kernel/lib/string.h"
+#include "vmm/runtime/vcpu_reset.h"
 
 #define CODE      0x1000u // guest-physical
 #define SOURCE    0x3000u
@@ -31,6 +32,7 @@ static int64_t make_vcpu(struct vcpu_page **page)
 
     if (vcpu > 0) {
         *page = (struct vcpu_page *)info.page;
+        vcpu_reset(*page);
         (*page)->rip = CODE;
         (*page)->segment[SEGMENT_CS].selector = 0;
         (*page)->segment[SEGMENT_CS].base = 0;

@@ -5,6 +5,7 @@
 #include "kernel/abi/vcpu.h"
 #include "kernel/lib/address.h"
 #include "kernel/lib/string.h"
+#include "vmm/runtime/vcpu_reset.h"
 
 #define CODE           0x1000u // guest-physical; IP of each piece of code
 #define HANDLER        0x2000u // of interrupt 0x20
@@ -260,9 +261,10 @@ void test_machines(void)
     expect("vCPU", handle > 0, 1);
     vcpu = (uint32_t)handle;
     page = (struct vcpu_page *)info.page;
-    expect("reset: rip", (int64_t)page->rip, 0xfff0);
-    expect("reset: cs", (int64_t)page->segment[SEGMENT_CS].base, 0xffff0000);
-    expect("reset: valid", page->valid, VCPU_GROUP_ALL);
+    expect("without registers", vcpu_run(vcpu, 0), STATUS_OK);
+    expect("without registers: kind", page->exit.kind, EXIT_ENTRY_REFUSED);
+    expect("without registers: reason", page->exit.refused.reason, REFUSED_GUEST_STATE);
+    vcpu_reset(page);
     check_instructions();
     check_injection();
     check_time_and_events();

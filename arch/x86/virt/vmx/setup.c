@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Sets up a VM's and a vCPU's hardware structures, and switches vCPUs on a CPU. The VMCS is filled
-// from tables; the reset state is data of the shared page ("Processor States Following Power-up,
-// Reset, or INIT"), loaded through the same import as a monitor's changes.
+// from tables; the guest's registers are zero until the monitor has them loaded.
 // The callers in kernel/vm keep a vCPU to one thread and one CPU.
 #include "arch/x86/virt/vmx/vmx.h"
 
@@ -10,7 +9,6 @@
 #include "arch/x86/cpu/fpu.h"
 #include "arch/x86/cpu/registers.h"
 #include "arch/x86/virt/vmx/fields.h"
-#include "arch/x86/virt/vmx/rip.h"
 #include "kernel/lib/string.h"
 
 #define FCW_RESET 0x40u
@@ -85,36 +83,6 @@ void vmx_flush_tlb(const struct vmx_vcpu *vmx)
 }
 
 // -- vCPUs ------------------------------------------------------------------------------------
-
-#define RIGHTS_CODE_DATA 0x93u // present, S, read-write, accessed
-#define RIGHTS_LDT       0x82u
-#define RIGHTS_TSS       0x8bu // busy 32-bit TSS: what VM entry demands
-
-// The reset state of "Processor States Following Power-up, Reset, or INIT".
-static void page_reset(struct vcpu_page *page)
-{
-    memset(page, 0, sizeof(*page));
-    page->gpr[GPR_RDX] = cpuid(1, 0).eax;
-    page->rip = 0xfff0;
-    page->rflags = RFLAGS_RESERVED;
-    page->cr0 = CR0_CD | CR0_NW | CR0_ET;
-    for (unsigned i = 0; i < SEGMENT_COUNT; i++) {
-        page->segment[i].limit = 0xffff;
-        page->segment[i].access_rights = RIGHTS_CODE_DATA;
-    }
-    page->segment[SEGMENT_CS].selector = 0xf000;
-    page->segment[SEGMENT_CS].base = 0xffff0000;
-    page->segment[SEGMENT_LDTR].access_rights = RIGHTS_LDT;
-    page->segment[SEGMENT_TR].access_rights = RIGHTS_TSS;
-    page->gdtr.limit = 0xffff;
-    page->idtr.limit = 0xffff;
-    page->pat = 0x0007040600070406ull;
-    page->tsc_offset = -tsc_read();
-    page->dr6 = 0xffff0ff0;
-    page->dr7 = 0x400;
-    page->xcr0 = XCR0_X87;
-    page->valid = VCPU_GROUP_ALL;
-}
 
 struct vmcs_value {
     uint32_t encoding;
@@ -225,7 +193,6 @@ enum status vmx_vcpu_init(struct virt_vcpu *vcpu, struct virt_vm *vm, struct vcp
                           const struct virt_page *pages, uint16_t identifier)
 {
     struct vmx_vcpu *vmx = vmx_of(vcpu);
-    enum status status;
 
     memset(vcpu, 0, sizeof(*vcpu));
     vcpu->page = page;
@@ -238,24 +205,19 @@ enum status vmx_vcpu_init(struct virt_vcpu *vcpu, struct virt_vm *vm, struct vcp
     vmx->obstacles = (uint32_t)(RFLAGS_TF | RFLAGS_RF);
     vmx->cpu = this_cpu();
     vmx->timer_shift = (uint32_t)vmx_capabilities()->misc & 31;
+    vmx->xcr0 = XCR0_X87;
     fpu_area_initialize(vmx->fpu_area, FCW_RESET);
     *(uint32_t *)pages[0].address = (uint32_t)(vmx_capabilities()->basic & BASIC_REVISION_MASK);
-    page_reset(page);
     if (!vmx_vmclear(vmx->vmcs.physical.value) || !vmx_vmptrld(vmx->vmcs.physical.value)) {
         return STATUS_UNSUPPORTED;
     }
     write_zeroes();
     write_constants(vm, identifier);
     (void)!vmcs_try_write(VMCS_VIRTUAL_APIC_ADDRESS, pages[VIRT_APIC_PAGE].physical.value);
+    vmx_write_intercepts(vm, &pages[3]);
     vmx_flush_tlb(vmx);
     write_host_state();
-    status = vmx_import_all(vcpu);
-    if (status != STATUS_OK) {
-        vmx_vcpu_destroy(vcpu);
-        return status;
-    }
-    vmx_write_intercepts(vm, &pages[3]);
-    vmx_export_rip(page);
+    switch_in(vmx);
     return STATUS_OK;
 }
 

@@ -326,16 +326,6 @@ enum status vmx_import_rare(struct virt_vcpu *vcpu, uint32_t groups)
     return STATUS_OK;
 }
 
-enum status vmx_import_all(struct virt_vcpu *vcpu)
-{
-    enum status status = vmx_import_rare(vcpu, VCPU_GROUP_ALL);
-
-    if (status == STATUS_OK) {
-        vmx_import_rip(vcpu->page);
-    }
-    return status;
-}
-
 #define MACHINE_CHECK_BIT (1u << 18) // machine checks are the host's
 
 // Writes the controls that the page asks for, after they changed.

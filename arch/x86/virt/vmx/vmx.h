@@ -348,8 +348,6 @@ void vmx_write_intercepts(const struct virt_vm *vm, const struct virt_page *page
 void vmx_vcpu_export(struct virt_vcpu *vcpu, uint32_t groups);
 // Loads groups besides RIP. STATUS_INVALID: a value that cannot be loaded; nothing was changed.
 MUST_CHECK enum status vmx_import_rare(struct virt_vcpu *vcpu, uint32_t groups);
-// Loads all groups of the page, whatever `dirty` says.
-MUST_CHECK enum status vmx_import_all(struct virt_vcpu *vcpu);
 void vmx_apply_requests(struct vmx_vcpu *vmx, uint64_t requests);
 void vmx_claim_fpu(struct vmx_vcpu *vmx);
 
