@@ -15,6 +15,9 @@
 
 #define VM_GRANT_MAXIMUM 128u
 
+#define VM_PAGES   (VIRT_VM_PAGES + 2)   // the backend's, then cpuid and grants
+#define VCPU_PAGES (VIRT_VCPU_PAGES + 1) // the backend's, then virt.page
+
 struct vm_grant {
     uint64_t gpa;
     uint64_t bytes;   // 0: this slot is free
@@ -28,7 +31,7 @@ struct vm {
     struct process *process;
     uint32_t container;
     struct cpuid_table *cpuid; // virt.cpuid, to be written
-    struct virt_page pages[VIRT_VM_PAGES];
+    struct virt_page pages[VM_PAGES];
 
     struct cpu_set cpus; // those that ever held the state of one of its vCPUs
 
@@ -56,7 +59,7 @@ struct vcpu {
     struct vm *vm;
     struct thread *thread; // null once it is detached
     struct cpu *cpu;       // its thread's
-    struct virt_page pages[VIRT_VCPU_PAGES];
+    struct virt_page pages[VCPU_PAGES];
     uint64_t user_page;   // where the process sees virt.page
     uint64_t user_apic;   // and the virtual-APIC page; 0: there is none
     struct vcpu_log *log; // null until it is asked for

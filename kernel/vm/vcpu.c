@@ -35,22 +35,19 @@ void vcpu_load(struct vcpu *vcpu)
     set_loaded(vcpu);
 }
 
-static void free_pages(struct vcpu *vcpu, void *page)
+static void free_pages(struct vcpu *vcpu)
 {
     uint32_t container = vcpu->vm->container;
 
-    virt_pages_free(container, vcpu->pages, VIRT_VCPU_PAGES);
-    if (page != NULL) {
-        memory_free_object(container, page);
-    }
+    virt_pages_free(container, vcpu->pages, VCPU_PAGES);
     memory_free_object(container, vcpu);
 }
 
-// Shows the process a page.
-static enum status show(struct vcpu *vcpu, hpa_t physical, uint64_t *address)
+// Shows the process one of the pages.
+static enum status show(struct vcpu *vcpu, uint32_t page, uint64_t *address)
 {
-    return address_space_map_borrowed(&vcpu->vm->process->space, physical, PAGE_SIZE, USER_WRITE,
-                                      address);
+    return address_space_map_borrowed(&vcpu->vm->process->space, vcpu->pages[page].physical,
+                                      PAGE_SIZE, USER_WRITE, address);
 }
 
 static void hide(struct vcpu *vcpu)
@@ -80,18 +77,19 @@ static enum status enter_handle(struct vcpu *vcpu)
 
 static_assert(STACK_SLOT_COUNT - 1 <= UINT16_MAX, "a slot's number identifies an address space");
 
-// Maps the pages that the monitor sees and puts the vCPU into its reset state.
-static enum status start(struct vcpu *vcpu, struct vcpu_page *page)
+// Maps the pages that the monitor sees and makes the vCPU the one that this CPU holds.
+static enum status start(struct vcpu *vcpu)
 {
-    enum status status = show(vcpu, memory_address(page), &vcpu->user_page);
+    enum status status = show(vcpu, VIRT_VCPU_PAGES, &vcpu->user_page);
 
     if (status == STATUS_OK && virt_backend->apic_offered()) {
-        status = show(vcpu, vcpu->pages[VIRT_APIC_PAGE].physical, &vcpu->user_apic);
+        status = show(vcpu, VIRT_APIC_PAGE, &vcpu->user_apic);
     }
     if (status == STATUS_OK) {
         unload_current();
         // The slot of a stack is one thread's, and a thread has one vCPU.
-        status = virt_backend->vcpu_init(&vcpu->virt, &vcpu->vm->virt, page, vcpu->pages,
+        status = virt_backend->vcpu_init(&vcpu->virt, &vcpu->vm->virt,
+                                         vcpu->pages[VIRT_VCPU_PAGES].address, vcpu->pages,
                                          (uint16_t)vcpu->thread->stack.slot);
     }
     if (status == STATUS_OK) {
@@ -118,13 +116,10 @@ enum status vcpu_create(struct vm *vm, struct vcpu **result)
     vcpu->vm = vm;
     vcpu->thread = thread;
     vcpu->cpu = this_cpu();
-    struct vcpu_page *page = memory_allocate_object(vm->container);
     enum status status =
-        page != NULL && virt_pages_allocate(vm->container, vcpu->pages, VIRT_VCPU_PAGES)
-            ? start(vcpu, page)
-            : STATUS_QUOTA;
+        virt_pages_allocate(vm->container, vcpu->pages, VCPU_PAGES) ? start(vcpu) : STATUS_QUOTA;
     if (status != STATUS_OK) {
-        free_pages(vcpu, page);
+        free_pages(vcpu);
         return status;
     }
     lock_acquire(&vm->lock);
@@ -176,5 +171,5 @@ void vcpu_free(struct vcpu *vcpu)
 {
     vcpu_log_free(vcpu);
     hide(vcpu);
-    free_pages(vcpu, vcpu->virt.page);
+    free_pages(vcpu);
 }

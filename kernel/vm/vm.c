@@ -100,27 +100,6 @@ void virt_pages_free(uint32_t container, const struct virt_page *pages, uint32_t
     }
 }
 
-static void free_parts(struct vm *vm)
-{
-    uint32_t container = vm->container;
-
-    virt_pages_free(container, vm->pages, VIRT_VM_PAGES);
-    if (vm->cpuid != NULL) {
-        memory_free_object(container, vm->cpuid);
-    }
-    if (vm->grants != NULL) {
-        memory_free_object(container, vm->grants);
-    }
-}
-
-static bool allocate_parts(struct vm *vm)
-{
-    vm->cpuid = memory_allocate_object(vm->container);
-    vm->grants = memory_allocate_object(vm->container);
-    return vm->cpuid != NULL && vm->grants != NULL &&
-           virt_pages_allocate(vm->container, vm->pages, VIRT_VM_PAGES);
-}
-
 // The last reference is gone.
 static void destroy(struct object *object)
 {
@@ -140,7 +119,7 @@ static void destroy(struct object *object)
             address_space_unpin(&vm->process->space, vm->grants[i].address);
         }
     }
-    free_parts(vm);
+    virt_pages_free(vm->container, vm->pages, VM_PAGES);
 }
 
 enum status vm_create(struct process *process, struct vm **result)
@@ -160,15 +139,18 @@ enum status vm_create(struct process *process, struct vm **result)
     vm->container = process->container;
     lock_initialize(&vm->lock, LOCK_VM);
     source = page_source(vm);
-    status = allocate_parts(vm) ? page_table_create(&vm->nested, virt_backend->nested_format,
-                                                    virt_backend->nested_largest(), DIRECT_MAP_BASE,
-                                                    1ull << cpu_features()->physical_bits, &source)
-                                : STATUS_QUOTA;
+    status = virt_pages_allocate(vm->container, vm->pages, VM_PAGES)
+                 ? page_table_create(&vm->nested, virt_backend->nested_format,
+                                     virt_backend->nested_largest(), DIRECT_MAP_BASE,
+                                     1ull << cpu_features()->physical_bits, &source)
+                 : STATUS_QUOTA;
     if (status != STATUS_OK) {
-        free_parts(vm);
+        virt_pages_free(vm->container, vm->pages, VM_PAGES);
         memory_free_object(vm->container, vm);
         return status;
     }
+    vm->cpuid = vm->pages[VIRT_VM_PAGES].address;
+    vm->grants = vm->pages[VIRT_VM_PAGES + 1].address;
     vm->virt.cpuid = vm->cpuid;
     virt_backend->vm_init(&vm->virt, vm->pages, &vm->nested);
     *result = vm;
