@@ -28,6 +28,25 @@ bool command_line_has(const char *word)
     return boot && boot_command_line_has(boot, word);
 }
 
+static void print(unsigned port, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        (void)serial_putc(port, (uint8_t)*text);
+    }
+}
+
+NORETURN void kernel_cannot_start(const char *reason)
+{
+    for (unsigned port = 0; port < SERIAL_PORT_COUNT; port++) {
+        if (serial_initialize(port)) {
+            print(port, "Gatehouse cannot start: ");
+            print(port, reason);
+            print(port, "\n");
+        }
+    }
+    halt_forever();
+}
+
 NORETURN void run_end(uint32_t status)
 {
     char line[32];

@@ -208,7 +208,8 @@ def _symbols(path):
 
 
 # What lower layers call by design: assembly and the boot path enter the kernel here.
-UPCALLS = {"arch/x86": {"kernel_main", "processor_main"}, "drivers": set(), "kernel/lib": set()}
+UPCALLS = {"arch/x86": {"kernel_main", "processor_main", "kernel_cannot_start"}, "drivers": set(),
+           "kernel/lib": set()}
 
 
 def link_layers():

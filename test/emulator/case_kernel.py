@@ -5,6 +5,7 @@ import contextlib
 import functools
 import re
 import select
+import subprocess
 import threading
 import time
 
@@ -332,6 +333,28 @@ def test_no_console_module():
 def test_console_is_not_a_program():
     result = _boot(_qemu, modules={"console": "gatehouse.elf"})
     result.expect(BAD_IMAGE, "module console is not a program", "cannot start console")
+
+
+def test_a_start_that_fails_is_said_on_both_ports():
+    """A processor that cannot mark pages not executable: there is no kernel yet that could log it."""
+    build.targets(["gatehouse.elf"])
+    with machine.run_folder(None) as place:
+        disc, ports = place / "test.iso", [place / "com1", place / "com2"]
+        iso.write(disc, {"gatehouse.elf": paths.BUILD / "kernel" / "gatehouse.elf"},
+                  ["set timeout=0", "multiboot2 /boot/gatehouse.elf", "boot"], place)
+        command = ["qemu-system-x86_64", "-nodefaults", "-display", "none", "-m", "256",
+                   "-cpu", "max,-nx", "-cdrom", str(disc)]
+        for port in ports:
+            command += ["-serial", f"file:{port}"]
+        end = time.monotonic() + patience(60)
+        with subprocess.Popen(command, preexec_fn=console.die_with_parent) as process:
+            while time.monotonic() < end and not all(
+                    port.exists() and b"\n" in port.read_bytes() for port in ports):
+                time.sleep(0.1)
+            process.kill()
+        for port in ports:
+            text = port.read_text()
+            assert text.startswith("Gatehouse cannot start: the processor cannot mark pages"), text
 
 
 def test_too_little_memory():

@@ -9,11 +9,11 @@
 #include "arch/x86/boot/multiboot2.h"
 #include "arch/x86/cpu/context.h"
 #include "arch/x86/cpu/cpu.h"
-#include "arch/x86/cpu/early_console.h"
 #include "arch/x86/cpu/features.h"
 #include "arch/x86/cpu/fpu.h"
 #include "arch/x86/cpu/idt.h"
 #include "arch/x86/cpu/registers.h"
+#include "arch/x86/cpu/trap.h"
 #include "arch/x86/paging/kernel_space.h"
 #include "arch/x86/paging/kernel_space_build.h"
 
@@ -25,7 +25,7 @@ static struct boot_information information;
 static void demand(bool condition, const char *reason)
 {
     if (!condition) {
-        early_fail(reason);
+        kernel_cannot_start(reason);
     }
 }
 

@@ -3,7 +3,6 @@
 // off.
 #include "arch/x86/cpu/trap.h"
 #include "arch/x86/cpu/context.h"
-#include "arch/x86/cpu/early_console.h"
 #include "arch/x86/cpu/registers.h"
 #include "arch/x86/cpu/trap_internal.h"
 #include "kernel/lib/status.h"
@@ -17,8 +16,7 @@ static NORETURN void early_exception(const struct trap_frame *frame, uint64_t fa
 {
     static char text[4096];
     trap_describe(text, sizeof text, frame, fault_address);
-    early_print(text);
-    halt_forever();
+    kernel_cannot_start(text);
 }
 
 static const struct trap_operations *operations; // null: none yet

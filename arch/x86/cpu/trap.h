@@ -90,6 +90,10 @@ static inline uint64_t trap_info_ret(void)
     return this_cpu()->trap.return_address;
 }
 
+// The kernel's: says on all serial ports why it cannot start, and halts. For what goes wrong before
+// it has its hooks installed.
+NORETURN void kernel_cannot_start(const char *reason);
+
 // A short name of an exception vector ("page fault"); "interrupt" from 32 on.
 const char *trap_name(uint64_t vector);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What processes call outside of the world of process_world.h: there is no log, and
 // one serial port whose transmitter is always free.
-#include "arch/x86/cpu/early_console.h"
+#include "arch/x86/cpu/trap.h"
 #include "arch/x86/paging/kernel_space.h"
 #include "drivers/local_apic.h"
 #include "drivers/time_base.h"
@@ -42,9 +42,9 @@ void stop_answer(const struct trap_frame *frame)
     world_nmis++;
 }
 
-void early_print(const char *text)
+NORETURN void kernel_cannot_start(const char *reason)
 {
-    lockstep_fail("a trap before there was a kernel: %s", text);
+    lockstep_fail("a trap before there was a kernel: %s", reason);
 }
 
 bool command_line_has(const char *word)
