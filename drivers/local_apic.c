@@ -29,9 +29,6 @@ enum apic_register {
 #define DIVIDE_BY_1     0xbu
 
 // "Interrupt Command Register (ICR)"
-#define COMMAND_NMI     (4u << 8)
-#define COMMAND_INIT    (5u << 8)
-#define COMMAND_START   (6u << 8)
 #define XAPIC_BROADCAST 0xffu
 #define COMMAND_PENDING (1u << 12) // xAPIC only
 #define COMMAND_ASSERT  (1u << 14)
@@ -112,8 +109,9 @@ void local_apic_end_of_interrupt(void)
 
 // An interrupt must not overtake what was written for its handler: WRMSR to an x2APIC register
 // orders nothing by itself, a write to device memory follows all before it.
-static void send_command(uint32_t apic_id, uint32_t command)
+void local_apic_send(uint32_t apic_id, uint32_t command)
 {
+    command |= COMMAND_ASSERT;
     if (apic.x2apic) {
         __asm__ volatile("mfence; lfence" ::: "memory");
         msr_write(MSR_X2APIC_FIRST + (APIC_COMMAND >> 4), (uint64_t)apic_id << 32 | command);
@@ -124,26 +122,6 @@ static void send_command(uint32_t apic_id, uint32_t command)
     while (apic_read(APIC_COMMAND) & COMMAND_PENDING) {
         cpu_relax();
     }
-}
-
-void local_apic_send(uint32_t apic_id, uint8_t vector)
-{
-    send_command(apic_id, COMMAND_ASSERT | vector);
-}
-
-void local_apic_send_nmi(uint32_t apic_id)
-{
-    send_command(apic_id, COMMAND_ASSERT | COMMAND_NMI);
-}
-
-void local_apic_send_init(uint32_t apic_id)
-{
-    send_command(apic_id, COMMAND_ASSERT | COMMAND_INIT);
-}
-
-void local_apic_send_start(uint32_t apic_id, uint64_t page)
-{
-    send_command(apic_id, COMMAND_ASSERT | COMMAND_START | (uint32_t)(page >> 12));
 }
 
 bool local_apic_reaches(uint32_t apic_id)

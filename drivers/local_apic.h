@@ -22,14 +22,14 @@ void local_apic_start(void);
 uint32_t local_apic_id(void);
 void local_apic_end_of_interrupt(void);
 
-// Interrupts another CPU, by its local APIC's id: a vector from 32 on, or an NMI.
-void local_apic_send(uint32_t apic_id, uint8_t vector);
-void local_apic_send_nmi(uint32_t apic_id);
-
-// Resets a processor, and starts one that was reset at the page of start-up code `page`, below
-// 1 MiB ("Multiple-Processor (MP) Initialization"). The caller keeps the times between them.
-void local_apic_send_init(uint32_t apic_id);
-void local_apic_send_start(uint32_t apic_id, uint64_t page);
+// Interrupts another CPU, by its local APIC's id: a vector from 32 on, or one of these. INIT resets
+// a processor; START, with the number of the page of start-up code in the first 256, starts one
+// that was reset ("Multiple-Processor (MP) Initialization"). The caller keeps the times between
+// them.
+#define LOCAL_APIC_NMI   (4u << 8)
+#define LOCAL_APIC_INIT  (5u << 8)
+#define LOCAL_APIC_START (6u << 8)
+void local_apic_send(uint32_t apic_id, uint32_t command);
 
 // True when IPIs reach this id.
 bool local_apic_reaches(uint32_t apic_id);

@@ -78,17 +78,19 @@ static bool wait(uint64_t microseconds, bool (*done)(void))
 // Wakes the processor up; false when it did not take the stack that waited for it.
 static bool call(uint32_t apic_id, uint64_t page)
 {
-    local_apic_send_init(apic_id);
+    uint32_t start = LOCAL_APIC_START | (uint32_t)(page / PAGE_SIZE);
+
+    local_apic_send(apic_id, LOCAL_APIC_INIT);
     (void)wait(AFTER_INIT, NULL);
-    local_apic_send_start(apic_id, page);
+    local_apic_send(apic_id, start);
     if (wait(FIRST_WAIT, taken)) {
         return true;
     }
-    local_apic_send_start(apic_id, page);
+    local_apic_send(apic_id, start);
     if (wait(SECOND_WAIT, taken) || !atomic_exchange(&processor_stack, 0)) {
         return true;
     }
-    local_apic_send_init(apic_id); // lest it comes later
+    local_apic_send(apic_id, LOCAL_APIC_INIT); // lest it comes later
     return false;
 }
 

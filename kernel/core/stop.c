@@ -45,7 +45,7 @@ void stop_others(void)
 
     for (uint32_t cpu = 0; cpu < count; cpu++) {
         if (cpu != self && !has_stopped(cpu)) {
-            local_apic_send_nmi(cpu_of(cpu)->apic_id);
+            local_apic_send(cpu_of(cpu)->apic_id, LOCAL_APIC_NMI);
         }
     }
     for (uint32_t cpu = 0; cpu < count; cpu++) {

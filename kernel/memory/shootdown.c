@@ -25,7 +25,7 @@ void shootdown(const struct cpu_set *set)
         // Release, with the removed entries: pairs with the load in shootdown_answer.
         tickets[cpu] =
             atomic_fetch_add_explicit(&counters[cpu].requested, 1, memory_order_acq_rel) + 1;
-        local_apic_send_nmi(cpu_of(cpu)->apic_id);
+        local_apic_send(cpu_of(cpu)->apic_id, LOCAL_APIC_NMI);
     }
     for (uint64_t left = others; left; left &= left - 1) {
         unsigned cpu = (unsigned)__builtin_ctzll(left);

@@ -58,7 +58,7 @@ inline stop_others()
     c = 0;
     do
     :: c < CPUS ->
-        /* kernel/core/stop.c: if (cpu != self && !has_stopped(cpu)) { local_apic_send_nmi(cpu_of(cpu)->apic_id); } */
+        /* kernel/core/stop.c: if (cpu != self && !has_stopped(cpu)) { local_apic_send(cpu_of(cpu)->apic_id, LOCAL_APIC_NMI); } */
         atomic {
             if
             :: c != me && !stopped[c] -> nmi[c] = true

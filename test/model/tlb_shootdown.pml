@@ -103,7 +103,7 @@ inline remove(t)
     :: c < CPUS && other[c] -> /* R3 */
         /* kernel/memory/shootdown.c: atomic_fetch_add_explicit(&counters[cpu].requested, 1, memory_order_acq_rel) + 1; */
         atomic { requested[c]++; ticket[c] = requested[c] };
-        /* kernel/memory/shootdown.c: local_apic_send_nmi(cpu_of(cpu)->apic_id); */
+        /* kernel/memory/shootdown.c: local_apic_send(cpu_of(cpu)->apic_id, LOCAL_APIC_NMI); */
         nmi[c] = true;
         c++
     :: c < CPUS && !other[c] -> c++

@@ -192,15 +192,19 @@ static void answer(void *argument)
     shootdown_answer();
 }
 
-__attribute__((weak)) void local_apic_send_nmi(uint32_t apic_id)
+__attribute__((weak)) void host_nmi_sent(uint32_t apic_id)
 {
     host_on_cpu(apic_id, answer, NULL);
 }
 
-void local_apic_send(uint32_t apic_id, uint8_t vector)
+void local_apic_send(uint32_t apic_id, uint32_t command)
 {
-    lockstep_equal("vector of an IPI", vector, INTERRUPT_WAKE);
-    interrupted |= 1ull << apic_id;
+    if (command == LOCAL_APIC_NMI) {
+        host_nmi_sent(apic_id);
+    } else {
+        lockstep_equal("vector of an IPI", command, INTERRUPT_WAKE);
+        interrupted |= 1ull << apic_id;
+    }
 }
 
 uint32_t processor_count(void)

@@ -31,5 +31,8 @@ uint64_t host_interrupted(void);
 // Runs function(argument) on the stack of a CPU that idles or is in an interrupt.
 void host_on_cpu(uint32_t cpu, void (*function)(void *argument), void *argument);
 
+// An NMI was sent to a CPU, which answers a shootdown at once unless a test has its own of this.
+void host_nmi_sent(uint32_t cpu);
+
 // In such a function: gives control back without coming to its end.
 NORETURN void host_leave(void);

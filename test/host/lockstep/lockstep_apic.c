@@ -221,19 +221,19 @@ static void send(void)
 
     switch (lockstep_below(4)) {
     case 0:
-        local_apic_send(receiver, (uint8_t)vector);
+        local_apic_send(receiver, vector);
         apic_send_spec(&spec, receiver, 0, vector, &spec);
         break;
     case 1:
-        local_apic_send_nmi(receiver);
+        local_apic_send(receiver, LOCAL_APIC_NMI);
         apic_send_spec(&spec, receiver, SPEC_APIC_NMI, 0, &spec);
         break;
     case 2:
-        local_apic_send_init(receiver);
+        local_apic_send(receiver, LOCAL_APIC_INIT);
         apic_send_spec(&spec, receiver, SPEC_APIC_INIT, 0, &spec);
         break;
     default:
-        local_apic_send_start(receiver, vector << 12);
+        local_apic_send(receiver, LOCAL_APIC_START | vector);
         apic_send_spec(&spec, receiver, SPEC_APIC_START, vector, &spec);
         break;
     }

@@ -65,7 +65,7 @@ static void interrupt(uint32_t cpu)
     halts = before;
 }
 
-void local_apic_send_nmi(uint32_t apic_id)
+void host_nmi_sent(uint32_t apic_id)
 {
     told |= 1u << apic_id;
     if (answering >> apic_id & 1) {
