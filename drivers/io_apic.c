@@ -10,21 +10,14 @@
 #define PIC2_DATA    0xa1
 
 // Memory-mapped registers, in 32-bit words, and the indices behind them.
-#define WORD_SELECT     0
-#define WORD_DATA       4
-#define INDEX_VERSION   1u
-#define INDEX_FIRST_PIN 0x10u
-#define PIN_ACTIVE_LOW  (1u << 13)
-#define PIN_LEVEL       (1u << 15)
-#define PIN_MASKED      (1u << 16)
+#define WORD_SELECT    0
+#define WORD_DATA      4
+#define INDEX_VERSION  1u
+#define PIN_ACTIVE_LOW (1u << 13)
+#define PIN_LEVEL      (1u << 15)
+#define PIN_MASKED     (1u << 16)
 
-struct isa_line {
-    volatile uint32_t *words; // of its I/O APIC, device memory; null: no I/O APIC has it
-    uint32_t pin;
-    uint32_t entry; // low half of the pin's register as last written
-};
-
-static struct isa_line lines[ACPI_ISA_IRQ_COUNT];
+struct io_apic_line io_apic_lines[ACPI_ISA_IRQ_COUNT];
 
 void legacy_pic_disable(void)
 {
@@ -40,6 +33,14 @@ void legacy_pic_disable(void)
     }
 }
 
+// Trusted: what a write to the device does.
+/*@
+  terminates \true;
+  assigns io_apic_state;
+  ensures io_apic_register((uint32_t *)words, index) == value;
+  ensures \forall uint32_t *other, integer i; other != (uint32_t *)words || i != index ==>
+    io_apic_register(other, i) == \old(io_apic_register(other, i));
+*/
 static void write_index(volatile uint32_t *words, uint32_t index, uint32_t value)
 {
     words[WORD_SELECT] = index;
@@ -50,14 +51,14 @@ static void write_index(volatile uint32_t *words, uint32_t index, uint32_t value
 static void start_pin(volatile uint32_t *words, uint32_t pin, uint32_t interrupt,
                       const struct acpi_information *acpi)
 {
-    write_index(words, INDEX_FIRST_PIN + 2 * pin, PIN_MASKED);
-    write_index(words, INDEX_FIRST_PIN + 2 * pin + 1, 0);
+    write_index(words, IO_APIC_FIRST_PIN + 2 * pin, PIN_MASKED);
+    write_index(words, IO_APIC_FIRST_PIN + 2 * pin + 1, 0);
     for (unsigned irq = 0; irq < ACPI_ISA_IRQ_COUNT; irq++) {
         const struct acpi_isa_irq *isa = &acpi->isa_irqs[irq];
         if (isa->interrupt == interrupt) {
-            lines[irq] = (struct isa_line){words, pin, PIN_MASKED};
-            lines[irq].entry |= isa->active_low ? PIN_ACTIVE_LOW : 0;
-            lines[irq].entry |= isa->level ? PIN_LEVEL : 0;
+            io_apic_lines[irq] = (struct io_apic_line){words, pin, PIN_MASKED};
+            io_apic_lines[irq].entry |= isa->active_low ? PIN_ACTIVE_LOW : 0;
+            io_apic_lines[irq].entry |= isa->level ? PIN_LEVEL : 0;
         }
     }
 }
@@ -88,9 +89,16 @@ enum status io_apic_initialize(const struct acpi_information *acpi,
     return found ? STATUS_OK : STATUS_NOT_FOUND;
 }
 
-static void write_line(const struct isa_line *line)
+/*@
+  requires \valid_read(line) && line->pin < 256;
+  terminates \true;
+  assigns io_apic_state;
+  ensures io_apic_register((uint32_t *)line->words, IO_APIC_FIRST_PIN + 2 * line->pin) ==
+    line->entry;
+*/
+static void write_line(const struct io_apic_line *line)
 {
-    write_index(line->words, INDEX_FIRST_PIN + 2 * line->pin, line->entry);
+    write_index(line->words, IO_APIC_FIRST_PIN + 2 * line->pin, line->entry);
 }
 
 enum status io_apic_route_isa(unsigned irq, uint8_t vector, uint32_t apic_id)
@@ -98,22 +106,22 @@ enum status io_apic_route_isa(unsigned irq, uint8_t vector, uint32_t apic_id)
     if (irq >= ACPI_ISA_IRQ_COUNT || vector < 32 || apic_id > 255) {
         return STATUS_INVALID;
     }
-    struct isa_line *line = &lines[irq];
+    struct io_apic_line *line = &io_apic_lines[irq];
     if (!line->words) {
         return STATUS_NOT_FOUND;
     }
     line->entry = (line->entry & (PIN_ACTIVE_LOW | PIN_LEVEL)) | PIN_MASKED | vector;
     write_line(line);
-    write_index(line->words, INDEX_FIRST_PIN + 2 * line->pin + 1, apic_id << 24);
+    write_index(line->words, IO_APIC_FIRST_PIN + 2 * line->pin + 1, apic_id << 24);
     return STATUS_OK;
 }
 
 enum status io_apic_mask_isa(unsigned irq, bool masked)
 {
-    if (irq >= ACPI_ISA_IRQ_COUNT || !lines[irq].words) {
+    if (irq >= ACPI_ISA_IRQ_COUNT || !io_apic_lines[irq].words) {
         return STATUS_INVALID;
     }
-    struct isa_line *line = &lines[irq];
+    struct io_apic_line *line = &io_apic_lines[irq];
     line->entry = masked ? line->entry | PIN_MASKED : line->entry & ~PIN_MASKED;
     write_line(line);
     return STATUS_OK;

@@ -103,7 +103,7 @@ void ring_push_over(struct ring *ring, uint8_t byte);
   behavior empty:
     assumes ring_length(ring) == 0;
     assigns \nothing;
-    ensures \result == -1;
+    ensures \result == -1 && ring->read == \old(ring->read);
   behavior some:
     assumes ring_length(ring) > 0;
     ensures \result == \old(ring_byte(ring, 0));

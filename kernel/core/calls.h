@@ -10,6 +10,7 @@
 
 #define EVENT_BIT_LIMIT 63u // bits 0 to 62 are for programs
 
+//@ terminates \true; assigns \nothing; ensures \result == -(integer)status;
 static inline int64_t call_error(enum status status)
 {
     return -(int64_t)status;

@@ -60,6 +60,25 @@ static inline void msr_write(uint32_t index, uint64_t value)
                      : "memory");
 }
 
+// What contracts know of the ports: how often one was read, what the last read gave, and all that
+// was written, in order.
+//@ ghost int port_state;
+//@ ghost uint8_t port_seen;
+/*@
+  axiomatic ports {
+    logic integer port_reads{L} reads port_state;
+    logic \list<integer> port_writes{L} reads port_state;
+  }
+  // The byte written to the port.
+  logic integer port_write(integer port, integer byte) = port * 256 + byte;
+*/
+
+/*@
+  terminates \true;
+  assigns port_state, port_seen;
+  ensures port_reads == \old(port_reads) + 1 && port_writes == \old(port_writes);
+  ensures \result == port_seen;
+*/
 static inline uint8_t port_read8(uint16_t port)
 {
     uint8_t value;
@@ -67,6 +86,12 @@ static inline uint8_t port_read8(uint16_t port)
     return value;
 }
 
+/*@
+  terminates \true;
+  assigns port_state;
+  ensures port_reads == \old(port_reads);
+  ensures port_writes == (\old(port_writes) ^ [| port_write(port, value) |]);
+*/
 static inline void port_write8(uint16_t port, uint8_t value)
 {
     __asm__ volatile("outb %0, %1" ::"a"(value), "Nd"(port) : "memory");
