@@ -42,3 +42,37 @@ enum memory_order {
 
 /*@ terminates \true; assigns \nothing; */
 void __builtin_ia32_pause(void);
+
+// Instructions of arch/x86/cpu/instructions.h that touch no memory.
+/*@ terminates \true; assigns \nothing; */
+static inline unsigned long tsc_read(void);
+/*@ terminates \true; assigns \nothing; */
+static inline unsigned long cr2_read(void);
+/*@ terminates \true; assigns \nothing; */
+static inline void cr2_write(unsigned long value);
+/*@ terminates \true; assigns \nothing; */
+static inline unsigned long cr4_read(void);
+/*@ terminates \true; assigns \nothing; */
+static inline unsigned long dr0_read(void);
+/*@ terminates \true; assigns \nothing; */
+static inline void dr0_write(unsigned long value);
+/*@ terminates \true; assigns \nothing; */
+static inline unsigned long dr1_read(void);
+/*@ terminates \true; assigns \nothing; */
+static inline void dr1_write(unsigned long value);
+/*@ terminates \true; assigns \nothing; */
+static inline unsigned long dr2_read(void);
+/*@ terminates \true; assigns \nothing; */
+static inline void dr2_write(unsigned long value);
+/*@ terminates \true; assigns \nothing; */
+static inline unsigned long dr3_read(void);
+/*@ terminates \true; assigns \nothing; */
+static inline void dr3_write(unsigned long value);
+/*@ terminates \true; assigns \nothing; */
+static inline unsigned long dr6_read(void);
+/*@ terminates \true; assigns \nothing; */
+static inline void dr6_write(unsigned long value);
+/*@ terminates \true; assigns \nothing; */
+static inline unsigned long msr_read(unsigned index);
+/*@ terminates \true; assigns \nothing; */
+static inline void msr_write(unsigned index, unsigned long value);

@@ -26,6 +26,11 @@ struct cpu_features {
 };
 
 // The features of the boot processor. Never null.
+/*@
+  terminates \true;
+  assigns \nothing;
+  ensures \valid_read(\result);
+*/
 const struct cpu_features *cpu_features(void);
 
 // Fills the structure above; called once by arch at boot.

@@ -11,6 +11,16 @@
 #define UPPER_HALF_BASE  0xffff800000000000ull
 #define EPT_LIMIT        (1ull << 48)
 
+// For contracts: what an address of each level spans, and which entries refer to something.
+/*@
+  logic integer span_of(integer level) =
+    level <= 0 ? 0x1000 : level == 1 ? 0x200000 : level == 2 ? 0x40000000
+    : level == 3 ? 0x8000000000 : 0x1000000000000;
+  predicate is_present(integer format, integer entry) =
+    format == PAGE_FORMAT_HOST ? WORD_BIT(entry, 0) : (entry & 7) != 0;
+  predicate is_leaf(integer entry, integer level) = level == 0 || WORD_BIT(entry, 7);
+*/
+
 // STATUS_OK when the format can express these permissions (page_permission bits) and this type;
 // else STATUS_INVALID or STATUS_UNSUPPORTED.
 /*@

@@ -4,9 +4,8 @@
 // The caller's lock guards the table.
 #include "arch/x86/paging/page_table.h"
 #include "arch/x86/paging/entry.h"
+#include "arch/x86/paging/walk.h"
 #include "kernel/lib/string.h"
-
-#define LEVEL_TOP 3u
 
 // One change on its way down the levels.
 struct walk {
@@ -17,33 +16,34 @@ struct walk {
     const struct page_source *source;
 };
 
-static uint64_t level_span(unsigned level)
-{
-    return PAGE_SIZE << (9 * level);
-}
-
-static unsigned level_index(uint64_t address, unsigned level)
-{
-    return (unsigned)(address >> (PAGE_SHIFT + 9 * level)) & 511;
-}
-
-static uint64_t *page_at(const struct page_table *table, uint64_t physical)
-{
-    return (uint64_t *)(table->direct_offset + physical);
-}
-
+/*@
+  requires level <= LEVEL_TOP;
+  terminates \true;
+  assigns \nothing;
+  ensures \result == (remaining < span_of(level) - address % span_of(level)
+                        ? remaining : span_of(level) - address % span_of(level));
+  ensures remaining > 0 ==> \result > 0;
+  ensures (address + \result - 1) / span_of(level) == address / span_of(level) || remaining == 0;
+*/
 // How much of [address, end) lies in the entry that covers `address`.
 static uint64_t chunk_size(uint64_t address, uint64_t remaining, unsigned level)
 {
-    uint64_t room = level_span(level) - (address & (level_span(level) - 1));
+    uint64_t room = level_span(level) - offset_in(address, level);
     return remaining < room ? remaining : room;
 }
 
+/*@
+  requires \valid_read(table) && level <= LEVEL_TOP;
+  terminates \true;
+  assigns \nothing;
+  ensures \result <==> level <= table->largest && chunk == span_of(level) &&
+    address % span_of(level) == 0 && physical % span_of(level) == 0;
+*/
 static bool leaf_fits(const struct page_table *table, uint64_t address, uint64_t physical,
                       uint64_t chunk, unsigned level)
 {
     return level <= (unsigned)table->largest && chunk == level_span(level) &&
-           is_aligned(address | physical, level_span(level));
+           offset_in(address, level) == 0 && offset_in(physical, level) == 0;
 }
 
 // Makes an empty table for an entry that is not present.
@@ -90,8 +90,21 @@ static enum status map_pass(const struct walk *walk, uint64_t *entries, unsigned
     return status;
 }
 
+/*@
+  requires \valid_read(table) && \valid_read(entries + (0 .. 511));
+  requires table->format == PAGE_FORMAT_HOST || table->format == PAGE_FORMAT_EPT;
+  terminates \true;
+  assigns \nothing;
+  ensures \result <==> \forall integer i; 0 <= i < 512 ==> !is_present(table->format, entries[i]);
+*/
 static bool table_is_empty(const struct page_table *table, const uint64_t *entries)
 {
+    /*@
+      loop invariant 0 <= i <= 512;
+      loop invariant \forall integer j; 0 <= j < i ==> !is_present(table->format, entries[j]);
+      loop assigns i;
+      loop variant 512 - i;
+    */
     for (unsigned i = 0; i < 512; i++) {
         if (entry_present(table->format, entries[i])) {
             return false;
@@ -134,9 +147,22 @@ static void clear(const struct page_table *table, uint64_t *entries, unsigned le
     }
 }
 
+/*@
+  requires \valid_read(table);
+  requires table->format == PAGE_FORMAT_HOST || table->format == PAGE_FORMAT_EPT;
+  terminates \true;
+  assigns \nothing;
+  ensures \result == STATUS_OK || \result == STATUS_INVALID;
+  // Whole pages of one half of the host's addresses, or of EPT's 48 bits.
+  ensures \result == STATUS_OK <==>
+    size != 0 && address % 0x1000 == 0 && size % 0x1000 == 0 &&
+    (table->format == PAGE_FORMAT_EPT ? address + size <= 0x1000000000000
+     : address + size <= 0x800000000000 ||
+       (address >= 0xffff800000000000 && address + size <= 0x10000000000000000));
+*/
 static enum status check_range(const struct page_table *table, uint64_t address, uint64_t size)
 {
-    if (size == 0 || !is_aligned(address | size, PAGE_SIZE)) {
+    if (size == 0 || !is_aligned(address, PAGE_SIZE) || !is_aligned(size, PAGE_SIZE)) {
         return STATUS_INVALID;
     }
     if (table->format == PAGE_FORMAT_HOST && address >= UPPER_HALF_BASE) {
@@ -146,36 +172,115 @@ static enum status check_range(const struct page_table *table, uint64_t address,
     return range_fits(address, size, limit) ? STATUS_OK : STATUS_INVALID;
 }
 
-// Fills in the leaf in force at `address`, or, without one, *skip: the bytes to the next candidate.
-static enum status look_up(const struct page_table *table, uint64_t address,
-                           struct page_mapping *mapping, uint64_t *skip)
+// What is in force at an address: the entry of the lowest level on the way to it.
+struct found {
+    uint64_t entry; // not present, or a leaf
+    unsigned level;
+};
+
+/*@
+  requires table_valid(table);
+  terminates \true;
+  assigns \nothing;
+  ensures \result.level <= LEVEL_TOP;
+  ensures \result.entry == entry_at(table, address) && \result.level == level_at(table, address);
+  ensures is_present(table->format, \result.entry) ==>
+    is_leaf(\result.entry, \result.level) && \result.level < LEVEL_TOP;
+  // The same for all that the entry covers.
+  ensures \forall integer a; a >= 0 && same_at(a, address, \result.level) ==>
+    entry_at(table, a) == \result.entry && level_at(table, a) == \result.level;
+*/
+static struct found find(const struct page_table *table, uint64_t address)
 {
-    uint64_t physical = table->root.value;
-    for (unsigned level = LEVEL_TOP;; level--) {
-        uint64_t entry = page_at(table, physical)[level_index(address, level)];
-        uint64_t span = level_span(level);
-        if (!entry_present(table->format, entry)) {
-            *skip = span - (address & (span - 1));
-            return STATUS_NOT_FOUND;
-        }
-        if (entry_is_leaf(entry, level)) {
-            *mapping = (struct page_mapping){
-                align_down(address, span), span, hpa(entry_leaf_address(entry, level)),
-                entry_permissions(table->format, entry), entry_type(table->format, entry)};
-            return STATUS_OK;
-        }
-        physical = entry_address(entry);
+    unsigned level = LEVEL_TOP;
+    uint64_t entry = page_at(table, table->root.value)[level_index(address, level)];
+
+    /*@
+      loop invariant 0 <= level <= LEVEL_TOP;
+      loop invariant \forall integer a; a >= 0 && same_at(a, address, level) ==>
+        entry_at(table, a) == leaf_from(table, entry, a, level) &&
+        level_at(table, a) == level_from(table, entry, a, level);
+      loop invariant level == LEVEL_TOP && is_present(table->format, entry) ==>
+        !is_leaf(entry, level);
+      loop assigns level, entry;
+      loop variant level;
+    */
+    while (entry_present(table->format, entry) && !entry_is_leaf(entry, level)) {
+        //@ ghost uint64_t above = entry;
+        level--;
+        entry = page_at(table, entry_address(entry))[level_index(address, level)];
+        //@ assert entry == entry_in(table, above & FRAME_BITS, address, level);
+        //@ assert \forall integer a; a >= 0 ==> a / 0x200000 == (a / 0x1000) / 0x200;
+        //@ assert \forall integer a; a >= 0 ==> a / 0x40000000 == (a / 0x200000) / 0x200;
+        //@ assert \forall integer a; a >= 0 ==> a / 0x8000000000 == (a / 0x40000000) / 0x200;
+        //@ assert level == 0 || level == 1 || level == 2;
+        /*@ assert \forall integer a; a >= 0 && same_at(a, address, level) ==>
+              same_at(a, address, level + 1); */
+        /*@ assert \forall integer a; a >= 0 && same_at(a, address, level) ==>
+              leaf_from(table, above, a, level + 1) == leaf_from(table, entry, a, level) &&
+              level_from(table, above, a, level + 1) == level_from(table, entry, a, level); */
     }
+    /*@ assert \forall integer a; leaf_from(table, entry, a, level) == entry &&
+          level_from(table, entry, a, level) == level; */
+    return (struct found){entry, level};
+}
+
+/*@
+  requires \valid_read(table) && \valid(mapping) && \separated(table, mapping);
+  requires table->format == PAGE_FORMAT_HOST || table->format == PAGE_FORMAT_EPT;
+  requires found.level < LEVEL_TOP;
+  terminates \true;
+  assigns *mapping;
+  ensures mapping->address == address - address % span_of(found.level) &&
+    mapping->size == span_of(found.level);
+  ensures found.level == 0 ==> mapping->physical.value == (found.entry & 0x000ffffffffff000);
+  ensures found.level == 1 ==> mapping->physical.value == (found.entry & 0x000fffffffe00000);
+  ensures found.level == 2 ==> mapping->physical.value == (found.entry & 0x000fffffc0000000);
+  ensures WORD_BIT(mapping->permissions, 0) && SAME_BIT(mapping->permissions, found.entry, 1);
+  ensures table->format == PAGE_FORMAT_EPT ==> SAME_BIT(mapping->permissions, found.entry, 2);
+  ensures table->format == PAGE_FORMAT_HOST ==>
+    (WORD_BIT(mapping->permissions, 2) <==> !WORD_BIT(found.entry, 63));
+*/
+static void describe(const struct page_table *table, uint64_t address, struct found found,
+                     struct page_mapping *mapping)
+{
+    uint64_t span = level_span(found.level);
+
+    *mapping = (struct page_mapping){address - offset_in(address, found.level), span,
+                                     hpa(entry_leaf_address(found.entry, found.level)),
+                                     entry_permissions(table->format, found.entry),
+                                     entry_type(table->format, found.entry)};
 }
 
 // True when a leaf begins before `boundary` and ends after it.
+/*@
+  requires table_valid(table);
+  terminates \true;
+  assigns \nothing;
+  ensures \result <==> is_present(table->format, entry_at(table, boundary)) &&
+    boundary % span_of(level_at(table, boundary)) != 0;
+*/
 static bool cuts_leaf(const struct page_table *table, uint64_t boundary)
 {
-    struct page_mapping mapping;
-    uint64_t skip;
-    return look_up(table, boundary, &mapping, &skip) == STATUS_OK && mapping.address != boundary;
+    struct found found = find(table, boundary);
+
+    return entry_present(table->format, found.entry) && offset_in(boundary, found.level) != 0;
 }
 
+/*@
+  requires table_valid(table);
+  terminates \true;
+  assigns \nothing;
+  // Nothing is mapped there, and every page that is to be is one of the machine's.
+  ensures \result == STATUS_OK ==> size != 0 &&
+    \forall integer a; address <= a < address + size ==>
+      !is_present(table->format, entry_at(table, a));
+  ensures \result == STATUS_OK ==> address % 0x1000 == 0 && size % 0x1000 == 0 &&
+    physical.value % 0x1000 == 0 && physical.value + size <= table->physical_limit;
+  ensures \result == STATUS_OK ==> WORD_BIT(permissions, 0) && MEMORY_TYPE_EXISTS(type);
+  ensures \result == STATUS_OK || \result == STATUS_INVALID || \result == STATUS_UNSUPPORTED ||
+    \result == STATUS_BUSY;
+*/
 static enum status check_map(const struct page_table *table, uint64_t address, hpa_t physical,
                              uint64_t size, uint32_t permissions, enum memory_type type)
 {
@@ -281,22 +386,76 @@ enum status page_table_reserve(struct page_table *table, unsigned index,
                                                 : make_table(table, entry, index < 256, source);
 }
 
+/*@
+  requires table_valid(table) && \valid(mapping) && \separated(table, mapping);
+  terminates \true;
+  assigns *mapping;
+  ensures \result == STATUS_OK || \result == STATUS_NOT_FOUND;
+  ensures \result == STATUS_OK <==>
+    is_present(table->format, entry_at{Pre}(table, address)) && in_range(table->format, address);
+  ensures \result == STATUS_OK ==> maps{Pre, Post}(table, address, mapping);
+*/
 enum status page_table_translate(const struct page_table *table, uint64_t address,
                                  struct page_mapping *mapping)
 {
-    uint64_t skip;
-    if (check_range(table, align_down(address, PAGE_SIZE), PAGE_SIZE) != STATUS_OK) {
+    struct found found;
+
+    if (check_range(table, address - (address & PAGE_MASK), PAGE_SIZE) != STATUS_OK) {
         return STATUS_NOT_FOUND;
     }
-    return look_up(table, address, mapping, &skip);
+    found = find(table, address);
+    if (!entry_present(table->format, found.entry)) {
+        return STATUS_NOT_FOUND;
+    }
+    describe(table, address, found, mapping);
+    return STATUS_OK;
 }
 
+/*@
+  requires table_valid(table) && \valid(mapping) && \separated(table, mapping);
+  terminates \true;
+  assigns *mapping;
+  ensures \result == STATUS_OK || \result == STATUS_NOT_FOUND;
+  // Nothing up to the end of the last page.
+  ensures \result == STATUS_NOT_FOUND && address < limit ==>
+    \forall integer a; address <= a < (limit + 0xfff) / 0x1000 * 0x1000 ==>
+      !is_present(table->format, entry_at{Pre}(table, a));
+  // The first.
+  ensures \result == STATUS_OK ==> mapping->address < limit &&
+    mapping->address + mapping->size > address;
+  ensures \result == STATUS_OK ==> \forall integer a; address <= a < mapping->address ==>
+    !is_present(table->format, entry_at{Pre}(table, a));
+  ensures \result == STATUS_OK ==>
+    is_present(table->format, entry_at{Pre}(table, mapping->address)) &&
+    mapping->size == span_of(level_at{Pre}(table, mapping->address));
+*/
 enum status page_table_next(const struct page_table *table, uint64_t address, uint64_t limit,
                             struct page_mapping *mapping)
 {
+    /*@
+      loop invariant address == \at(address, Pre) ||
+        (address > \at(address, Pre) && address % 0x1000 == 0);
+      loop invariant \forall integer a; \at(address, Pre) <= a < address ==>
+        !is_present(table->format, entry_at(table, a));
+      loop assigns address;
+      loop variant limit - address;
+    */
     while (address < limit) {
-        uint64_t skip;
-        if (look_up(table, address, mapping, &skip) == STATUS_OK) {
+        struct found found = find(table, address);
+        uint64_t skip = level_span(found.level) - offset_in(address, found.level);
+        //@ assert found.level == 0 ==> one_entry(address, address + skip, 0x1000);
+        //@ assert found.level == 1 ==> one_entry(address, address + skip, 0x200000);
+        //@ assert found.level == 2 ==> one_entry(address, address + skip, 0x40000000);
+        //@ assert found.level == 3 ==> one_entry(address, address + skip, 0x8000000000);
+        /*@ assert \forall integer a;
+              address - address % span_of(found.level) <= a < address + skip ==>
+              same_at(a, address, found.level); */
+        /*@ assert \forall integer a;
+              address - address % span_of(found.level) <= a < address + skip ==>
+              entry_at(table, a) == found.entry && level_at(table, a) == found.level; */
+
+        if (entry_present(table->format, found.entry)) {
+            describe(table, address, found, mapping);
             return STATUS_OK;
         }
         if (skip > UINT64_MAX - address) {

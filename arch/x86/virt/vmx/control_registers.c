@@ -2,8 +2,7 @@
 // Turns the control registers that a guest sees into what the hardware is loaded with, and checks
 // what a monitor asks for. Pure; called by state.c and setup.c and by host tests. Rules: "Control
 // Registers", "Restrictions on VMX Operation", "XSETBV".
-#include "arch/x86/cpu/registers.h"
-#include "arch/x86/virt/vmx/vmx.h"
+#include "arch/x86/virt/vmx/control_registers.h"
 
 // Bits of CR4 whose meaning is the guest's own business. The others (VMXE, SMXE, MCE, and features
 // whose state nobody switches) exit to the monitor.

@@ -6,6 +6,7 @@
 #include "arch/x86/cpu/features.h"
 #include "arch/x86/cpu/registers.h"
 #include "arch/x86/virt/vmx/backend.h"
+#include "arch/x86/virt/vmx/instructions.h"
 
 static struct vmx_capabilities capabilities;
 static struct vmx_controls controls;

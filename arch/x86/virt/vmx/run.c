@@ -6,49 +6,25 @@
 #include "arch/x86/cpu/cpu.h"
 #include "arch/x86/cpu/registers.h"
 #include "arch/x86/cpu/trap.h"
+#include "arch/x86/virt/vmx/event.h"
 #include "arch/x86/virt/vmx/fields.h"
 #include "arch/x86/virt/vmx/rip.h"
 
 #define PENDING_DEBUG_SINGLE_STEP (1u << 14)
-#define QUALIFICATION_STRING      (1u << 4)  // of an I/O instruction
-#define EXIT_NMI_UNBLOCKED        (1u << 12) // by an IRET; in the words of exceptions and memory
+#define QUALIFICATION_STRING      (1u << 4) // of an I/O instruction
 
 // The farthest deadline that the timer is set to, in TSC ticks: it fits the 32-bit field whatever
 // the timer's rate. A later one is met in several entries.
 #define TIMER_HORIZON (1ull << 22)
 
-// "Event Injection".
-static void write_event(struct vmx_vcpu *vmx, struct vcpu_page *page)
-{
-    vmx->event = page->event;
-    page->event.word = 0;
-    vmcs_write_32(VMCS_ENTRY_ERROR_CODE, vmx->event.error_code);
-    vmcs_write_32(VMCS_ENTRY_INSTRUCTION_LENGTH, vmx->event.instruction_length);
-    vmcs_write_32(VMCS_ENTRY_INTERRUPTION, vmx->event.word);
-}
-
-// The event in the VMCS was not injected: it goes back to the page.
-static void take_event_back(struct vmx_vcpu *vmx, struct vcpu_page *page)
-{
-    if (vmx->event.word != 0) {
-        page->event = vmx->event;
-    }
-    (void)!vmcs_try_write(VMCS_ENTRY_INTERRUPTION, 0);
-}
-
-// "Information for VM Exits That Occur During Event Delivery": the event is delivered again.
-static void keep_interrupted_event(struct vcpu_page *page, uint32_t vectoring)
-{
-    page->event = vmx_reinjection(vectoring, vmcs_read_32(VMCS_VECTORING_ERROR_CODE),
-                                  vmcs_read_32(VMCS_EXIT_INSTRUCTION_LENGTH));
-    if ((vectoring & VCPU_EVENT_TYPE_MASK) == VCPU_EVENT_NMI) {
-        // It has not been delivered, so it blocks no others; its injection demands that.
-        vmcs_write_32(VMCS_GUEST_INTERRUPTIBILITY,
-                      vmcs_read_32(VMCS_GUEST_INTERRUPTIBILITY) & ~VCPU_BLOCKED_BY_NMI);
-    }
-}
-
 // The guest has left at the TSC `now`.
+/*@
+  requires \valid(&vmx_around(vmx)->guest_ticks) && \valid(page) &&
+    \separated(page, &vmx_around(vmx)->guest_ticks);
+  terminates \true;
+  assigns page->exit_tsc, vmx_around(vmx)->guest_ticks;
+  ensures page->exit_tsc == now;
+*/
 static inline void count_time(struct vmx_vcpu *vmx, struct vcpu_page *page, uint64_t now)
 {
     page->exit_tsc = now;
@@ -67,8 +43,10 @@ uint32_t vmx_entry_failed(struct vmx_vcpu *vmx, bool invalid)
         (void)!vmcs_try_read(VMCS_INSTRUCTION_ERROR, &error);
     }
     take_event_back(vmx, vcpu->page);
+    //@ assert vcpu->page->event.word == vmx->event.word;
     vmx->instruction_error = (uint32_t)error;
-    *exit = (struct vm_exit){.kind = EXIT_ENTRY_REFUSED};
+    *exit = (struct vm_exit){0};
+    exit->kind = EXIT_ENTRY_REFUSED;
     exit->refused.reason = invalid ? REFUSED_INVALID_STATE : REFUSED_CONTROL_FIELDS;
     exit->refused.error = (uint32_t)error;
     vmx_vcpu_export(vcpu, VCPU_GROUP_ALL);
@@ -76,11 +54,23 @@ uint32_t vmx_entry_failed(struct vmx_vcpu *vmx, bool invalid)
 }
 
 // The page holds a value that cannot be loaded, so nothing was entered.
+/*@
+  requires vmx_vcpu_valid(vcpu);
+  terminates \true;
+  assigns *vcpu->page;
+  ensures \result == VIRT_TO_MONITOR && vcpu->page->exit.kind == EXIT_ENTRY_REFUSED &&
+    vcpu->page->exit.refused.reason == REFUSED_BY_KERNEL;
+  // An event stays pending.
+  ensures vcpu->page->event.word == \old(vcpu->page->event.word) &&
+    vcpu->page->event.error_code == \old(vcpu->page->event.error_code) &&
+    vcpu->page->event.instruction_length == \old(vcpu->page->event.instruction_length);
+*/
 static enum virt_outcome page_refused(struct virt_vcpu *vcpu)
 {
     struct vcpu_page *page = vcpu->page;
 
-    page->exit = (struct vm_exit){.kind = EXIT_ENTRY_REFUSED};
+    page->exit = (struct vm_exit){0};
+    page->exit.kind = EXIT_ENTRY_REFUSED;
     page->exit.refused.reason = REFUSED_BY_KERNEL;
     vmx_vcpu_export(vcpu, VCPU_GROUP_RIP | (page->wanted & ~page->dirty));
     return VIRT_TO_MONITOR;
@@ -103,17 +93,6 @@ static inline enum virt_outcome export_groups(struct virt_vcpu *vcpu, struct vcp
         return export_more(vcpu, groups | page->wanted, outcome);
     }
     return outcome;
-}
-
-// An IRET that unblocked NMIs and then faulted has to be seen as not done: "Resuming Guest Software
-// after Handling an Exception". Only where no event was being delivered is the bit defined.
-static void restore_nmi_blocking(uint64_t word)
-{
-    if ((word & EXIT_NMI_UNBLOCKED) != 0 &&
-        (vmcs_read_32(VMCS_VECTORING) & VCPU_EVENT_VALID) == 0) {
-        vmcs_write_32(VMCS_GUEST_INTERRUPTIBILITY,
-                      vmcs_read_32(VMCS_GUEST_INTERRUPTIBILITY) | VCPU_BLOCKED_BY_NMI);
-    }
 }
 
 // The words that few exits need.
@@ -142,6 +121,14 @@ static void read_rare(struct vmx_raw *raw, uint32_t needs)
     }
 }
 
+/*@
+  terminates \true;
+  assigns \nothing;
+  // An NMI is of type 2, a machine check has vector 18.
+  ensures (word & 0x700) == 0x200 ==> \result == VIRT_NMI;
+  ensures (word & 0x700) != 0x200 && (word & 0xff) == 18 ==> \result == VIRT_MACHINE_CHECK;
+  ensures (word & 0x700) != 0x200 && (word & 0xff) != 18 ==> \result == VIRT_TO_MONITOR;
+*/
 static enum virt_outcome exception_outcome(uint32_t word)
 {
     if ((word & VCPU_EVENT_TYPE_MASK) == VCPU_EVENT_NMI) {
@@ -274,6 +261,20 @@ uint32_t vmx_exited(struct vmx_vcpu *vmx)
 }
 
 // Enters the guest, for which all is ready but the timer.
+/*@
+  requires vmx_vcpu_valid(vmx_around(vmx)) && vmx == vmx_at(vmx_around(vmx)) &&
+    page == vmx->frame.page;
+  requires now < deadline && vmx->timer_shift < 32;
+  requires page->event.word == 0;
+  terminates \true;
+  assigns *vmx->frame.page, vmx_around(vmx)->guest_ticks, vmx->deadline, vmcs_fields[0 .. 0x7fff],
+    vmcs_entered[0 .. 0x7fff], vmcs_entries;
+  ensures \forall integer field; 0 <= field < 0x8000 && field != VMCS_PREEMPTION_TIMER ==>
+    vmcs_entered[field] == \old(vmcs_fields[field]);
+  ensures vmx->deadline <= deadline && vmx->deadline <= now + 0x400000;
+  ensures vmcs_entries != \old(vmcs_entries);
+  ensures !WORD_BIT(vmcs_fields[VMCS_ENTRY_INTERRUPTION], 31);
+*/
 static inline enum virt_outcome enter(struct vmx_vcpu *vmx, const struct vcpu_page *page,
                                       uint64_t now, uint64_t deadline)
 {
@@ -290,32 +291,37 @@ static inline enum virt_outcome enter(struct vmx_vcpu *vmx, const struct vcpu_pa
 }
 
 // As vmx_vcpu.requests has it; one load.
+/*@
+  requires \valid_read(page);
+  terminates \true;
+  assigns \nothing;
+  ensures MOVED_16(\result, 0, page->request_window, 0);
+  ensures MOVED_16(\result, 16, page->request_nmi_window, 0);
+  ensures MOVED_16(\result, 32, page->exception_bitmap, 0);
+  ensures MOVED_16(\result, 48, page->exception_bitmap, 16);
+*/
 static inline uint64_t wanted_requests(const struct vcpu_page *page)
 {
     return page->request_window | (uint64_t)page->request_nmi_window << 16 |
            (uint64_t)page->exception_bitmap << 32;
 }
 
-// Whether something is to be loaded or injected; one load.
-static inline bool has_news(const struct vcpu_page *page)
-{
-    return (page->dirty | (uint64_t)page->event.word << 32) != 0;
-}
-
-// Types 1 and 7 of "Event Injection", which no VMM has a use for here. Bochs ends at the latter.
-static inline bool event_reserved(uint32_t word)
-{
-    return (word & VCPU_EVENT_VALID) != 0 && (0x82u >> (word >> 8 & 7) & 1) != 0;
-}
-
-static inline void load_served(const struct vcpu_page *page, uint32_t dirty)
-{
-    if ((dirty & VCPU_GROUP_SERVED) != 0) {
-        vmcs_write_raw(VMCS_GUEST_INTERRUPT_STATUS, (uint16_t)page->interrupt_status);
-    }
-}
-
 // Enters with the page's event, if there is one.
+/*@
+  requires vmx_vcpu_valid(vmx_around(vmx)) && vmx == vmx_at(vmx_around(vmx)) &&
+    page == vmx->frame.page;
+  requires now < deadline && vmx->timer_shift < 32;
+  requires !WORD_BIT(vmcs_fields[VMCS_ENTRY_INTERRUPTION], 31);
+  terminates \true;
+  assigns *vmx->frame.page, vmx_around(vmx)->guest_ticks, vmx->deadline, vmx->event,
+    vmcs_fields[0 .. 0x7fff],
+    vmcs_entered[0 .. 0x7fff], vmcs_entries;
+  ensures entered_with(\old(page->event.word), \old(page->event.error_code),
+                       \old(page->event.instruction_length));
+  ensures vmx->event.word == 0;
+  ensures vmcs_entries != \old(vmcs_entries);
+  ensures !WORD_BIT(vmcs_fields[VMCS_ENTRY_INTERRUPTION], 31);
+*/
 static inline enum virt_outcome enter_and_inject(struct vmx_vcpu *vmx, struct vcpu_page *page,
                                                  uint64_t now, uint64_t deadline)
 {

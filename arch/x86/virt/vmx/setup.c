@@ -9,6 +9,7 @@
 #include "arch/x86/cpu/fpu.h"
 #include "arch/x86/cpu/registers.h"
 #include "arch/x86/virt/vmx/fields.h"
+#include "arch/x86/virt/vmx/instructions.h"
 #include "kernel/lib/string.h"
 
 #define FCW_RESET 0x40u

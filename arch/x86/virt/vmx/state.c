@@ -35,11 +35,26 @@ static void export_control(struct vcpu_page *page)
     page->segment[SEGMENT_SS].access_rights = vmcs_read_32(VMCS_GUEST_SS_RIGHTS);
 }
 
-// The VMCS numbers the segments as enum segment_index does, two encodings apart.
+// The VMCS numbers the segments as enum segment_index does, two encodings apart ("Field Encoding in
+// VMCS").
+/*@
+  requires \valid(page);
+  terminates \true;
+  assigns page->segment[0 .. 7].selector, page->segment[0 .. 7].base,
+    page->segment[0 .. 7].limit, page->segment[0 .. 7].access_rights;
+  ensures \forall integer i; 0 <= i < SEGMENT_COUNT ==> segment_same(page, i);
+*/
 static void export_segments(struct vcpu_page *page)
 {
     // Each exit that is emulated comes here: constant encodings save a third of its instructions.
 #pragma GCC unroll 8
+    /*@
+      loop invariant 0 <= i <= SEGMENT_COUNT;
+      loop invariant \forall integer j; 0 <= j < i ==> segment_same(page, j);
+      loop assigns i, page->segment[0 .. 7].selector, page->segment[0 .. 7].base,
+        page->segment[0 .. 7].limit, page->segment[0 .. 7].access_rights;
+      loop variant SEGMENT_COUNT - i;
+    */
     for (unsigned i = 0; i < SEGMENT_COUNT; i++) {
         struct vcpu_segment *segment = &page->segment[i];
 
@@ -50,6 +65,12 @@ static void export_segments(struct vcpu_page *page)
     }
 }
 
+/*@
+  requires \valid(page);
+  terminates \true;
+  assigns page->gdtr.base, page->gdtr.limit, page->idtr.base, page->idtr.limit;
+  ensures tables_same(page);
+*/
 static void export_tables(struct vcpu_page *page)
 {
     page->gdtr.base = vmcs_read_natural(VMCS_GUEST_GDTR_BASE);
@@ -58,6 +79,17 @@ static void export_tables(struct vcpu_page *page)
     page->idtr.limit = vmcs_read_32(VMCS_GUEST_IDTR_LIMIT);
 }
 
+/*@
+  requires \valid(page);
+  terminates \true;
+  assigns page->star, page->lstar, page->cstar, page->sfmask, page->kernel_gs_base, page->tsc_aux,
+    page->sysenter_cs, page->sysenter_esp, page->sysenter_eip, page->pat, page->tsc_offset;
+  ensures page->sysenter_cs == vmcs_fields[VMCS_GUEST_SYSENTER_CS] &&
+    page->sysenter_esp == vmcs_fields[VMCS_GUEST_SYSENTER_ESP] &&
+    page->sysenter_eip == vmcs_fields[VMCS_GUEST_SYSENTER_EIP] &&
+    page->pat == vmcs_fields[VMCS_GUEST_PAT];
+  ensures page->tsc_offset == vmcs_fields[VMCS_TSC_OFFSET];
+*/
 static void export_msrs(struct vcpu_page *page)
 {
     page->star = msr_read(MSR_STAR);
@@ -73,6 +105,12 @@ static void export_msrs(struct vcpu_page *page)
     page->tsc_offset = vmcs_read_64(VMCS_TSC_OFFSET);
 }
 
+/*@
+  requires \valid(page);
+  terminates \true;
+  assigns page->dr[0 .. 3], page->dr6, page->dr7;
+  ensures page->dr7 == vmcs_fields[VMCS_GUEST_DR7];
+*/
 static void export_debug(struct vcpu_page *page)
 {
     page->dr[0] = dr0_read();
@@ -218,6 +256,27 @@ static enum status check_msrs(const struct vcpu_page *page, struct msr_values *v
 
 // -- import: loading --------------------------------------------------------------------------
 
+/*@
+  requires \valid_read(vmx) && \valid_read(values);
+  terminates \true;
+  assigns vmcs_fields[VMCS_CR0_SHADOW], vmcs_fields[VMCS_CR4_SHADOW], vmcs_fields[VMCS_GUEST_CR0],
+    vmcs_fields[VMCS_GUEST_CR3], vmcs_fields[VMCS_GUEST_CR4], vmcs_fields[VMCS_GUEST_EFER],
+    vmcs_fields[VMCS_ENTRY_CONTROLS], vmcs_fields[VMCS_GUEST_PDPTE0],
+    vmcs_fields[VMCS_GUEST_PDPTE1], vmcs_fields[VMCS_GUEST_PDPTE2],
+    vmcs_fields[VMCS_GUEST_PDPTE3];
+  ensures vmcs_fields[VMCS_CR0_SHADOW] == values->cr0_shadow &&
+    vmcs_fields[VMCS_CR4_SHADOW] == values->cr4_shadow &&
+    vmcs_fields[VMCS_GUEST_CR0] == values->cr0 && vmcs_fields[VMCS_GUEST_CR3] == values->cr3 &&
+    vmcs_fields[VMCS_GUEST_CR4] == values->cr4 && vmcs_fields[VMCS_GUEST_EFER] == values->efer;
+  // The guest's mode is that of EFER.LMA.
+  ensures WORD_BIT(values->efer, 10) ==> WORD_BIT(vmcs_fields[VMCS_ENTRY_CONTROLS], 9);
+  ensures values->pae ==> vmcs_fields[VMCS_GUEST_PDPTE0] == values->pdptes[0] &&
+    vmcs_fields[VMCS_GUEST_PDPTE1] == values->pdptes[1] &&
+    vmcs_fields[VMCS_GUEST_PDPTE2] == values->pdptes[2] &&
+    vmcs_fields[VMCS_GUEST_PDPTE3] == values->pdptes[3];
+  ensures !values->pae ==> \forall integer field; VMCS_GUEST_PDPTE0 <= field < 0x8000 ==>
+    (field <= VMCS_GUEST_PDPTE3 ==> vmcs_fields[field] == \old(vmcs_fields[field]));
+*/
 static void import_control(const struct vmx_vcpu *vmx, const struct control_values *values)
 {
     uint32_t entry = vmx_controls()->entry;
@@ -238,8 +297,24 @@ static void import_control(const struct vmx_vcpu *vmx, const struct control_valu
     vmx_flush_tlb(vmx); // VM entry keeps translations that have a VPID
 }
 
+/*@
+  requires \valid_read(page);
+  terminates \true;
+  assigns vmcs_fields[0 .. 0x7fff];
+  ensures \forall integer i; 0 <= i < SEGMENT_COUNT ==> segment_same(page, i);
+  ensures \forall integer field; 0 <= field < 0x8000 && !is_segment_field(field) ==>
+    vmcs_fields[field] == \old(vmcs_fields[field]);
+*/
 static void import_segments(const struct vcpu_page *page)
 {
+    /*@
+      loop invariant 0 <= i <= SEGMENT_COUNT;
+      loop invariant \forall integer j; 0 <= j < i ==> segment_same(page, j);
+      loop invariant \forall integer field; 0 <= field < 0x8000 && !is_segment_field(field) ==>
+        vmcs_fields[field] == \at(vmcs_fields[field], Pre);
+      loop assigns i, vmcs_fields[0 .. 0x7fff];
+      loop variant SEGMENT_COUNT - i;
+    */
     for (unsigned i = 0; i < SEGMENT_COUNT; i++) {
         const struct vcpu_segment *segment = &page->segment[i];
 
@@ -250,6 +325,13 @@ static void import_segments(const struct vcpu_page *page)
     }
 }
 
+/*@
+  requires \valid_read(page);
+  terminates \true;
+  assigns vmcs_fields[VMCS_GUEST_GDTR_BASE], vmcs_fields[VMCS_GUEST_GDTR_LIMIT],
+    vmcs_fields[VMCS_GUEST_IDTR_BASE], vmcs_fields[VMCS_GUEST_IDTR_LIMIT];
+  ensures tables_same(page);
+*/
 static void import_tables(const struct vcpu_page *page)
 {
     vmcs_write_natural(VMCS_GUEST_GDTR_BASE, page->gdtr.base);
@@ -258,8 +340,25 @@ static void import_tables(const struct vcpu_page *page)
     vmcs_write_32(VMCS_GUEST_IDTR_LIMIT, page->idtr.limit);
 }
 
+/*@
+  requires \valid_read(page) && \valid_read(values);
+  terminates \true;
+  assigns vmcs_fields[VMCS_GUEST_SYSENTER_CS], vmcs_fields[VMCS_GUEST_SYSENTER_ESP],
+    vmcs_fields[VMCS_GUEST_SYSENTER_EIP], vmcs_fields[VMCS_GUEST_PAT],
+    vmcs_fields[VMCS_TSC_OFFSET];
+  ensures vmcs_fields[VMCS_GUEST_SYSENTER_CS] == (uint32_t)page->sysenter_cs &&
+    vmcs_fields[VMCS_GUEST_SYSENTER_ESP] == page->sysenter_esp &&
+    vmcs_fields[VMCS_GUEST_SYSENTER_EIP] == page->sysenter_eip &&
+    vmcs_fields[VMCS_GUEST_PAT] == page->pat;
+  ensures vmcs_fields[VMCS_TSC_OFFSET] == page->tsc_offset;
+*/
 static void import_msrs(const struct vcpu_page *page, const struct msr_values *values)
 {
+    /*@
+      loop invariant 0 <= i <= VMX_SWITCHED_MSRS;
+      loop assigns i;
+      loop variant VMX_SWITCHED_MSRS - i;
+    */
     for (unsigned i = 0; i < VMX_SWITCHED_MSRS; i++) {
         if (vmx_switched_msrs[i] != MSR_TSC_AUX || cpu_features()->rdtscp) {
             msr_write(vmx_switched_msrs[i], values->switched[i]);
@@ -272,6 +371,12 @@ static void import_msrs(const struct vcpu_page *page, const struct msr_values *v
     vmcs_write_64(VMCS_TSC_OFFSET, page->tsc_offset);
 }
 
+/*@
+  requires \valid_read(page);
+  terminates \true;
+  assigns vmcs_fields[VMCS_GUEST_DR7];
+  ensures vmcs_fields[VMCS_GUEST_DR7] == dr7;
+*/
 static void import_debug(const struct vcpu_page *page, uint64_t dr6, uint64_t dr7)
 {
     dr0_write(page->dr[0]);

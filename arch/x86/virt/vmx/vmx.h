@@ -7,7 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "arch/x86/virt/virt.h"
+#include "arch/x86/virt/vmx/control_registers.h"
 #include "arch/x86/virt/vmx/controls.h"
+#include "arch/x86/virt/vmx/fields.h"
 #include "kernel/abi/vcpu.h"
 #include "kernel/lib/compiler.h"
 
@@ -63,11 +65,23 @@ struct vmx_vcpu {
 static_assert(sizeof(struct vmx_vcpu) <= sizeof(((struct virt_vcpu *)0)->backend),
               "lives in virt_vcpu.backend");
 
+#include "arch/x86/virt/vmx/contract.h"
+
+/*@
+  terminates \true;
+  assigns \nothing;
+  ensures \result == vmx_at(vcpu);
+*/
 static inline struct vmx_vcpu *vmx_of(struct virt_vcpu *vcpu)
 {
     return (struct vmx_vcpu *)vcpu->backend;
 }
 
+/*@
+  terminates \true;
+  assigns \nothing;
+  ensures \result == vmx_around(vmx);
+*/
 static inline struct virt_vcpu *vmx_virt(struct vmx_vcpu *vmx)
 {
     return CONTAINER_OF(vmx, struct virt_vcpu, backend);
@@ -223,99 +237,19 @@ struct vcpu_event vmx_reinjection(uint32_t vectoring, uint32_t error_code, uint3
 
 // -- detect.c ---------------------------------------------------------------------------------
 
+/*@
+  terminates \true;
+  assigns \nothing;
+  ensures \valid_read(\result);
+*/
 const struct vmx_capabilities *vmx_capabilities(void);
+/*@
+  terminates \true;
+  assigns \nothing;
+  ensures \valid_read(\result);
+*/
 const struct vmx_controls *vmx_controls(void);
 enum status vmx_cpu_start(const struct virt_page *page);
-
-// -- control_registers.c: pure -------------------------------------------------------------------
-
-#define VMX_CR0_OWNED (CR0_NE | CR0_CD | CR0_NW)
-
-// The bits of CR4 that a guest may set without an exit, on a processor with this cr4_fixed1.
-/*@
-  requires \valid_read(capabilities);
-  terminates \true;
-  assigns \nothing;
-  // Not MCE, LA57, VMXE, SMXE, PKE, nor one that is reserved.
-  ensures SAME_4(\result, capabilities->cr4_fixed1, 0) &&
-    SAME_BIT(\result, capabilities->cr4_fixed1, 4) &&
-    SAME_BIT(\result, capabilities->cr4_fixed1, 5) && !WORD_BIT(\result, 6) &&
-    SAME_BIT(\result, capabilities->cr4_fixed1, 7);
-  ensures SAME_4(\result, capabilities->cr4_fixed1, 8) && CLEAR_4(\result, 12);
-  ensures SAME_BIT(\result, capabilities->cr4_fixed1, 16) &&
-    SAME_BIT(\result, capabilities->cr4_fixed1, 17) &&
-    SAME_BIT(\result, capabilities->cr4_fixed1, 18) && !WORD_BIT(\result, 19) &&
-    SAME_BIT(\result, capabilities->cr4_fixed1, 20) &&
-    SAME_BIT(\result, capabilities->cr4_fixed1, 21);
-  ensures \result < 0x400000;
-*/
-uint64_t vmx_cr4_guest_bits(const struct vmx_capabilities *capabilities);
-
-// Guest values of the page to what the hardware is loaded with. STATUS_INVALID: reserved bits, or a
-// combination that MOV to the register refuses.
-/*@
-  requires \valid_read(capabilities) && \valid(value) && \separated(capabilities, value);
-  terminates \true;
-  assigns *value;
-  ensures \result == STATUS_OK || \result == STATUS_INVALID;
-  ensures \result == STATUS_INVALID ==> *value == \old(*value);
-  ensures \result == STATUS_INVALID <==> (cr0 & (uint64_t)~capabilities->cr0_fixed1) != 0 ||
-    (WORD_BIT(cr0, 31) && !WORD_BIT(cr0, 0)) || (WORD_BIT(cr0, 29) && !WORD_BIT(cr0, 30));
-  // PE and PG are the guest's, ET and NE are 1, the caches stay on.
-  ensures \result == STATUS_OK ==> SAME_BIT(*value, cr0, 0) && SAME_BIT(*value, cr0, 31) &&
-    WORD_BIT(*value, 4) && WORD_BIT(*value, 5) &&
-    SAME_BIT(*value, capabilities->cr0_fixed0, 29) &&
-    SAME_BIT(*value, capabilities->cr0_fixed0, 30);
-  ensures \result == STATUS_OK ==> EITHER_BIT(*value, cr0, capabilities->cr0_fixed0, 1) &&
-    EITHER_BIT(*value, cr0, capabilities->cr0_fixed0, 2) &&
-    EITHER_BIT(*value, cr0, capabilities->cr0_fixed0, 3);
-  ensures \result == STATUS_OK ==> EITHER_8(*value, cr0, capabilities->cr0_fixed0, 8);
-  ensures \result == STATUS_OK ==> EITHER_8(*value, cr0, capabilities->cr0_fixed0, 16);
-*/
-MUST_CHECK enum status vmx_cr0_load_value(const struct vmx_capabilities *capabilities, uint64_t cr0,
-                                          uint64_t *value);
-/*@
-  requires \valid_read(capabilities) && \valid(value) && \separated(capabilities, value);
-  terminates \true;
-  assigns *value;
-  ensures \result == STATUS_OK || \result == STATUS_INVALID;
-  ensures \result == STATUS_INVALID ==> *value == \old(*value);
-  // A guest may believe that it sets MCE, bit 6; the others are those of vmx_cr4_guest_bits.
-  ensures \result == STATUS_INVALID <==>
-    (cr4 & (uint64_t)~((0x370fbf & capabilities->cr4_fixed1) | 0x40)) != 0;
-  ensures \result == STATUS_OK ==> WORD_BIT(*value, 13) &&
-    EITHER_BIT(*value, host_cr4, capabilities->cr4_fixed0, 6);
-  ensures \result == STATUS_OK ==> EITHER_4(*value, cr4, capabilities->cr4_fixed0, 0) &&
-    EITHER_4(*value, cr4, capabilities->cr4_fixed0, 8) &&
-    EITHER_8(*value, cr4, capabilities->cr4_fixed0, 16);
-*/
-MUST_CHECK enum status vmx_cr4_load_value(const struct vmx_capabilities *capabilities, uint64_t cr4,
-                                          uint64_t host_cr4, uint64_t *value);
-// EFER with LMA as CR0.PG and LME make it. STATUS_INVALID: bits that guests have no use for.
-/*@
-  requires \valid(value);
-  terminates \true;
-  assigns *value;
-  ensures \result == STATUS_OK || \result == STATUS_INVALID;
-  ensures \result == STATUS_INVALID ==> *value == \old(*value);
-  ensures \result == STATUS_INVALID <==> (efer & (uint64_t)~0xd01) != 0;
-  ensures \result == STATUS_OK ==>
-    (WORD_BIT(*value, 10) <==> WORD_BIT(efer, 8) && WORD_BIT(cr0, 31));
-  ensures \result == STATUS_OK ==> SAME_BIT(*value, efer, 0) && SAME_BIT(*value, efer, 8) &&
-    SAME_BIT(*value, efer, 11) && !WORD_BIT(*value, 12);
-*/
-MUST_CHECK enum status vmx_efer_load_value(uint64_t efer, uint64_t cr0, uint64_t *value);
-// STATUS_INVALID: a combination that XSETBV refuses, or components that the host does not save.
-/*@
-  terminates \true;
-  assigns \nothing;
-  ensures \result == STATUS_OK || \result == STATUS_INVALID;
-  // Bit 0 x87, 1 SSE, 2 AVX, 7:5 AVX-512.
-  ensures \result == STATUS_OK <==> (xcr0 & (uint64_t)~host_mask) == 0 && WORD_BIT(xcr0, 0) &&
-    (WORD_BIT(xcr0, 2) ==> WORD_BIT(xcr0, 1)) &&
-    ((xcr0 & 0xe0) == 0 || ((xcr0 & 0xe0) == 0xe0 && WORD_BIT(xcr0, 2)));
-*/
-MUST_CHECK enum status vmx_xcr0_check(uint64_t xcr0, uint64_t host_mask);
 
 // -- setup.c ----------------------------------------------------------------------------------
 
@@ -329,6 +263,10 @@ void vmx_vm_init(struct virt_vm *vm, const struct virt_page *pages,
 enum status vmx_vm_pass_msrs(struct virt_vm *vm, uint32_t first, uint32_t last, bool pass);
 void vmx_invalidate(void);
 // Drops what this CPU cached of the vCPU's own translations.
+/*@
+  terminates \true;
+  assigns \nothing;
+*/
 void vmx_flush_tlb(const struct vmx_vcpu *vmx);
 enum status vmx_vcpu_init(struct virt_vcpu *vcpu, struct virt_vm *vm, struct vcpu_page *page,
                           const struct virt_page *pages, uint16_t identifier);
@@ -345,9 +283,35 @@ void vmx_write_intercepts(const struct virt_vm *vm, const struct virt_page *page
 
 // -- state.c ----------------------------------------------------------------------------------
 
+/*@
+  requires vmx_vcpu_valid(vcpu);
+  terminates \true;
+  assigns *vcpu->page;
+  ensures report_kept{Pre, Post}(vcpu->page);
+  ensures vcpu->page->valid == (\old(vcpu->page->valid) | (groups & VCPU_GROUP_ALL));
+*/
 void vmx_vcpu_export(struct virt_vcpu *vcpu, uint32_t groups);
 // Loads groups besides RIP. STATUS_INVALID: a value that cannot be loaded; nothing was changed.
 MUST_CHECK enum status vmx_import_rare(struct virt_vcpu *vcpu, uint32_t groups);
+/*@
+  requires \valid(vmx);
+  terminates \true;
+  assigns vmx->requests, vmcs_fields[VMCS_PRIMARY_CONTROLS], vmcs_fields[VMCS_EXCEPTION_BITMAP];
+  ensures vmx->requests == requests;
+  // The windows, bits 2 and 22, are as requested; the other controls stay.
+  ensures WORD_BIT(vmcs_fields[VMCS_PRIMARY_CONTROLS], 2) <==> (requests & 0xffff) != 0;
+  ensures WORD_BIT(vmcs_fields[VMCS_PRIMARY_CONTROLS], 22) <==> (requests & 0xffff0000) != 0;
+  ensures \let now = vmcs_fields[VMCS_PRIMARY_CONTROLS];
+    \let before = \old(vmcs_fields[VMCS_PRIMARY_CONTROLS]);
+    SAME_BIT(now, before, 0) && SAME_BIT(now, before, 1) && SAME_BIT(now, before, 3) &&
+    SAME_4(now, before, 4) && SAME_8(now, before, 8) && SAME_4(now, before, 16) &&
+    SAME_BIT(now, before, 20) && SAME_BIT(now, before, 21) && SAME_BIT(now, before, 23) &&
+    SAME_8(now, before, 24);
+  // Machine checks, bit 18, are the host's.
+  ensures MOVED_16(vmcs_fields[VMCS_EXCEPTION_BITMAP], 0, requests, 32);
+  ensures MOVED_8(vmcs_fields[VMCS_EXCEPTION_BITMAP], 24, requests, 56);
+  ensures WORD_BIT(vmcs_fields[VMCS_EXCEPTION_BITMAP], 18);
+*/
 void vmx_apply_requests(struct vmx_vcpu *vmx, uint64_t requests);
 void vmx_claim_fpu(struct vmx_vcpu *vmx);
 
@@ -359,11 +323,37 @@ void vmx_apic_pass_msrs(uint8_t *bitmap);
 // STATUS_INVALID: the page's group APIC cannot be loaded.
 MUST_CHECK enum status vmx_check_apic(const struct vcpu_page *page);
 void vmx_import_apic(struct virt_vcpu *vcpu);
+/*@
+  requires \valid(page);
+  terminates \true;
+  assigns page->interrupt_status;
+  ensures page->interrupt_status == \old(page->interrupt_status) ||
+    page->interrupt_status == vmcs_fields[VMCS_GUEST_INTERRUPT_STATUS];
+*/
 void vmx_export_apic(struct vcpu_page *page);
 
 // -- run.c ------------------------------------------------------------------------------------
 
 enum virt_outcome vmx_vcpu_enter(struct virt_vcpu *vcpu, uint64_t deadline);
+/*@
+  requires vmx_vcpu_valid(vcpu);
+  terminates \true;
+  assigns vcpu->page->valid, vmcs_fields[VMCS_GUEST_RIP], vmcs_fields[VMCS_GUEST_INTERRUPTIBILITY],
+    vmcs_fields[VMCS_GUEST_PENDING_DEBUG];
+  ensures vmcs_fields[VMCS_GUEST_RIP] ==
+    (uint64_t)(\old(vmcs_fields[VMCS_GUEST_RIP]) + vmcs_fields[VMCS_EXIT_INSTRUCTION_LENGTH]);
+  // The shadow of STI and MOV SS ends; blocking by SMI and NMI stays.
+  ensures \let now = vmcs_fields[VMCS_GUEST_INTERRUPTIBILITY];
+    \let before = \old(vmcs_fields[VMCS_GUEST_INTERRUPTIBILITY]);
+    !WORD_BIT(now, 0) && !WORD_BIT(now, 1) && SAME_BIT(now, before, 2) &&
+    SAME_BIT(now, before, 3) && SAME_4(now, before, 4) && SAME_8(now, before, 8) &&
+    SAME_16(now, before, 16);
+  // With TF, bit 8, a single step is pending: bit 14.
+  ensures vmcs_fields[VMCS_GUEST_PENDING_DEBUG] ==
+    (WORD_BIT(vmcs_fields[VMCS_GUEST_RFLAGS], 8) ? 0x4000
+                                                 : \old(vmcs_fields[VMCS_GUEST_PENDING_DEBUG]));
+  ensures !WORD_BIT(vcpu->page->valid, 0);
+*/
 void vmx_vcpu_skip(struct virt_vcpu *vcpu);
 
 // trace.c
@@ -374,6 +364,26 @@ void vmx_vcpu_trace(struct virt_vcpu *vcpu, struct exit_record *record);
 // VMX_RESUME when it is finished and the guest is to run on, else an enum virt_outcome.
 uint32_t vmx_exited(struct vmx_vcpu *vmx);
 // The same for a VMLAUNCH or VMRESUME that itself failed; `invalid`: with VMfailInvalid.
+/*@
+  requires vmx_vcpu_valid(vmx_around(vmx)) && vmx == vmx_at(vmx_around(vmx));
+  requires vmx->frame.page->event.word == 0;
+  terminates \true;
+  assigns vmx->instruction_error, vmx_around(vmx)->guest_ticks, *vmx->frame.page,
+    vmcs_fields[VMCS_ENTRY_INTERRUPTION];
+  // The event that could not be injected is pending again.
+  ensures vmx->frame.page->event.word == vmx->event.word;
+  ensures vmx->event.word != 0 ==>
+    vmx->frame.page->event.error_code == vmx->event.error_code &&
+    vmx->frame.page->event.instruction_length == vmx->event.instruction_length;
+  // The monitor is told, with the number of the error where there is one.
+  ensures \result == VIRT_TO_MONITOR && vmx->frame.page->exit.kind == EXIT_ENTRY_REFUSED;
+  ensures vmx->frame.page->exit.refused.reason ==
+    (invalid ? REFUSED_INVALID_STATE : REFUSED_CONTROL_FIELDS);
+  ensures vmx->frame.page->exit.refused.error == vmx->instruction_error;
+  ensures invalid ==> vmx->instruction_error == 0;
+  ensures !invalid ==> vmx->instruction_error == 0 ||
+    vmx->instruction_error == vmcs_fields[VMCS_INSTRUCTION_ERROR];
+*/
 uint32_t vmx_entry_failed(struct vmx_vcpu *vmx, bool invalid);
 #define VMX_RESUME UINT32_MAX
 
@@ -382,49 +392,18 @@ bool vmx_answer_cpuid(struct vmx_vcpu *vmx);
 bool vmx_answer_vmcall(struct vmx_vcpu *vmx);
 
 // entry.asm. The page's general registers are loaded and saved but for RSP.
+/*@
+  requires \valid(frame) && \valid(frame->page);
+  // An event is in the VMCS or in the page; never does one wait behind another.
+  requires frame->page->event.word == 0;
+  terminates \true;
+  assigns *frame->page, vmx_around(vmx_with(frame))->guest_ticks, vmcs_fields[0 .. 0x7fff],
+    vmcs_entered[0 .. 0x7fff], vmcs_entries;
+  ensures \forall integer field; 0 <= field < 0x8000 ==>
+    vmcs_entered[field] == \old(vmcs_fields[field]);
+  ensures vmcs_entries != \old(vmcs_entries);
+  // The processor clears the bit when it exits, and take_event_back when it was not entered.
+  ensures !WORD_BIT(vmcs_fields[VMCS_ENTRY_INTERRUPTION], 31);
+*/
 enum virt_outcome vmx_guest_enter(struct vmx_frame *frame);
 extern const char vmx_guest_exit[]; // HOST_RIP
-
-// -- instructions -----------------------------------------------------------------------------
-
-static inline bool vmx_vmxon(uint64_t physical)
-{
-    bool failed;
-
-    __asm__ volatile("vmxon %1" : "=@ccbe"(failed) : "m"(physical) : "memory");
-    return !failed;
-}
-
-static inline bool vmx_vmclear(uint64_t physical)
-{
-    bool failed;
-
-    __asm__ volatile("vmclear %1" : "=@ccbe"(failed) : "m"(physical) : "memory");
-    return !failed;
-}
-
-static inline bool vmx_vmptrld(uint64_t physical)
-{
-    bool failed;
-
-    __asm__ volatile("vmptrld %1" : "=@ccbe"(failed) : "m"(physical) : "memory");
-    return !failed;
-}
-
-struct vmx_invalidation {
-    uint64_t words[2];
-};
-
-static inline void vmx_invept(uint64_t type, uint64_t ept_pointer)
-{
-    struct vmx_invalidation descriptor = {{ept_pointer, 0}};
-
-    __asm__ volatile("invept %0, %1" : : "m"(descriptor), "r"(type) : "cc", "memory");
-}
-
-static inline void vmx_invvpid(uint64_t type, uint64_t vpid)
-{
-    struct vmx_invalidation descriptor = {{vpid, 0}};
-
-    __asm__ volatile("invvpid %0, %1" : : "m"(descriptor), "r"(type) : "cc", "memory");
-}
