@@ -1,201 +1,13 @@
 // SPDX-License-Identifier: MIT
-// The page allocator of page_allocator.h: the owner of each page, one descriptor for each 2 MiB
-// block, the order of the blocks, and what each CPU keeps. Every operation takes a bounded number
-// of steps. Host-tested.
+// The page allocator of page_allocator.h: what each CPU keeps, giving out and taking back. Every
+// operation takes a bounded number of steps. Host-tested.
 #include "kernel/memory/page_allocator.h"
 #include "arch/x86/cpu/cpu.h"
 #include "kernel/core/processors.h"
 #include "kernel/lib/string.h"
+#include "kernel/memory/page_stock.h"
 
 struct page_allocator kernel_pages;
-
-// What others read of it meanwhile is the owner before or after.
-/*@
-  requires page_tables(allocator) && page < allocator->page_count && owner <= 0xffff;
-  terminates \true;
-  assigns allocator->owners[page];
-  ensures allocator->owners[page] == owner;
-  ensures pages_free_moved{Pre, Post}(allocator->owners, page, allocator->page_count);
-  ensures pages_free_sane(allocator->owners, allocator->page_count);
-*/
-static void set_owner(struct page_allocator *allocator, uint64_t page, uint32_t owner)
-{
-    atomic_store_explicit(&allocator->owners[page], (uint16_t)owner, memory_order_relaxed);
-    /*@
-      ghost
-      /@
-        loop invariant 0 <= end <= allocator->page_count;
-        loop invariant pages_free_moved{Pre, Here}(allocator->owners, page, end);
-        loop invariant pages_free_sane(allocator->owners, end);
-        loop assigns end;
-        loop variant allocator->page_count - end;
-      @/
-      for (uint64_t end = 0; end < allocator->page_count; end++) {
-      }
-    */
-}
-
-/*@
-  requires page_tables(allocator) && page < allocator->page_count;
-  terminates \true;
-  assigns \nothing;
-  ensures \result == allocator->owners[page];
-*/
-static uint32_t owner_of(const struct page_allocator *allocator, uint64_t page)
-{
-    return atomic_load_explicit(&allocator->owners[page], memory_order_relaxed);
-}
-
-// -- blocks -----------------------------------------------------------------------------------
-
-// Lets a block change places with the one that has this place.
-/*@
-  requires page_tables(allocator) && page_order_valid(allocator);
-  requires block < page_blocks(allocator) && place < page_blocks(allocator);
-  terminates \true;
-  assigns allocator->order[0 .. page_blocks(allocator) - 1],
-    allocator->places[0 .. page_blocks(allocator) - 1];
-  ensures page_order_valid(allocator);
-  ensures allocator->places[block] == place;
-  ensures \old(allocator->order[place]) != block ==> \old(allocator->places[block]) != place &&
-    allocator->places[\old(allocator->order[place])] == \old(allocator->places[block]);
-  ensures \forall integer b; 0 <= b < page_blocks(allocator) && b != block &&
-    b != \old(allocator->order[place]) ==>
-      allocator->places[b] == \old(allocator->places[b]) && allocator->places[b] != place &&
-      allocator->places[b] != \old(allocator->places[block]);
-*/
-static void block_move(struct page_allocator *allocator, uint32_t block, uint64_t place)
-{
-    uint32_t other = allocator->order[place];
-
-    allocator->places[other] = allocator->places[block];
-    allocator->order[allocator->places[block]] = other;
-    allocator->order[place] = block;
-    allocator->places[block] = (uint32_t)place;
-}
-
-// Takes a block out of the parts of the order that it has too few free pages for.
-/*@
-  requires page_tables(allocator) && page_order_valid(allocator);
-  requires block < page_blocks(allocator) && page_parts_but(allocator, block);
-  terminates \true;
-  assigns allocator->whole, allocator->usable,
-    allocator->order[0 .. page_blocks(allocator) - 1],
-    allocator->places[0 .. page_blocks(allocator) - 1];
-  ensures page_order_valid(allocator);
-  ensures page_parts_but(allocator, block);
-  ensures count < PAGES_PER_BLOCK ==> allocator->places[block] >= allocator->whole;
-  ensures count == 0 ==> allocator->places[block] >= allocator->usable;
-*/
-static void block_leave(struct page_allocator *allocator, uint32_t block, uint64_t count)
-{
-    if (allocator->places[block] < allocator->whole && count < PAGES_PER_BLOCK) {
-        block_move(allocator, block, --allocator->whole);
-    }
-    //@ assert page_order_valid(allocator);
-    //@ assert page_parts_but(allocator, block);
-    //@ assert count < PAGES_PER_BLOCK ==> allocator->places[block] >= allocator->whole;
-    if (allocator->places[block] < allocator->usable && count == 0) {
-        block_move(allocator, block, --allocator->usable);
-    }
-    //@ assert allocator->whole <= allocator->usable <= page_blocks(allocator);
-    //@ assert page_parts_but(allocator, block);
-}
-
-// Takes a block into the parts of the order that it has enough free pages for.
-/*@
-  requires page_tables(allocator) && page_order_valid(allocator);
-  requires block < page_blocks(allocator) && page_parts_but(allocator, block);
-  requires count <= PAGES_PER_BLOCK;
-  requires count < PAGES_PER_BLOCK ==> allocator->places[block] >= allocator->whole;
-  requires count == 0 ==> allocator->places[block] >= allocator->usable;
-  terminates \true;
-  assigns allocator->whole, allocator->usable,
-    allocator->order[0 .. page_blocks(allocator) - 1],
-    allocator->places[0 .. page_blocks(allocator) - 1];
-  ensures page_order_valid(allocator);
-  ensures page_parts_but(allocator, block);
-  ensures count < PAGES_PER_BLOCK <==> allocator->places[block] >= allocator->whole;
-  ensures count == 0 <==> allocator->places[block] >= allocator->usable;
-*/
-static void block_join(struct page_allocator *allocator, uint32_t block, uint64_t count)
-{
-    if (allocator->places[block] >= allocator->usable && count > 0) {
-        block_move(allocator, block, allocator->usable++);
-    }
-    //@ assert page_order_valid(allocator);
-    //@ assert page_parts_but(allocator, block);
-    //@ assert count > 0 <==> allocator->places[block] < allocator->usable;
-    //@ assert count < PAGES_PER_BLOCK ==> allocator->places[block] >= allocator->whole;
-    if (allocator->places[block] >= allocator->whole && count == PAGES_PER_BLOCK) {
-        block_move(allocator, block, allocator->whole++);
-    }
-    //@ assert allocator->whole <= allocator->usable <= page_blocks(allocator);
-    //@ assert page_parts_but(allocator, block);
-}
-
-// Notes how many pages of a block are free, and gives it the place that this calls for.
-/*@
-  requires page_tables(allocator) && page_order_valid(allocator) && page_parts_valid(allocator);
-  requires block < page_blocks(allocator) && count <= PAGES_PER_BLOCK;
-  requires allocator->blocks[block].free_count <= allocator->free_pages + count;
-  requires allocator->free_pages <= allocator->page_count + 1;
-  terminates \true;
-  assigns allocator->free_pages, allocator->whole, allocator->usable,
-    allocator->order[0 .. page_blocks(allocator) - 1],
-    allocator->places[0 .. page_blocks(allocator) - 1], allocator->blocks[block].free_count;
-  ensures page_order_valid(allocator) && page_parts_valid(allocator);
-  ensures allocator->blocks[block].free_count == count;
-  ensures allocator->free_pages ==
-    \old(allocator->free_pages) + count - \old(allocator->blocks[block].free_count);
-*/
-static void block_set_free(struct page_allocator *allocator, uint32_t block, uint64_t count)
-{
-    struct page_block *it = &allocator->blocks[block];
-
-    allocator->free_pages = allocator->free_pages + count - it->free_count;
-    it->free_count = count;
-    block_leave(allocator, block, count);
-    block_join(allocator, block, count);
-}
-
-// Gives a page to its block, which does not have it.
-/*@
-  requires page_allocator_valid(allocator) && page < allocator->page_count;
-  requires allocator->owners[page] != PAGE_OWNER_FREE;
-  terminates \true;
-  assigns allocator->owners[page], allocator->blocks[page / PAGES_PER_BLOCK],
-    allocator->free_pages, allocator->whole, allocator->usable,
-    allocator->order[0 .. page_blocks(allocator) - 1],
-    allocator->places[0 .. page_blocks(allocator) - 1];
-  ensures page_tables(allocator) && page_order_valid(allocator) && page_parts_valid(allocator);
-  ensures page_blocks_valid(allocator) && page_total_valid(allocator);
-  ensures allocator->owners[page] == PAGE_OWNER_FREE;
-*/
-static void page_mark_free(struct page_allocator *allocator, uint64_t page)
-{
-    uint32_t block = (uint32_t)(page / PAGES_PER_BLOCK);
-    struct page_block *it = &allocator->blocks[block];
-
-    set_owner(allocator, page, PAGE_OWNER_FREE);
-    it->lowest = page % PAGES_PER_BLOCK < it->lowest ? page % PAGES_PER_BLOCK : it->lowest;
-    block_set_free(allocator, block, it->free_count + 1);
-}
-
-// Takes the lowest free page of a block that has one, for a CPU to keep.
-static uint32_t page_take_from(struct page_allocator *allocator, uint32_t block)
-{
-    struct page_block *it = &allocator->blocks[block];
-    uint32_t page = block * PAGES_PER_BLOCK + (uint32_t)it->lowest;
-
-    while (owner_of(allocator, page) != PAGE_OWNER_FREE) {
-        page++;
-    }
-    set_owner(allocator, page, PAGE_OWNER_KEPT);
-    it->lowest = page % PAGES_PER_BLOCK + 1;
-    block_set_free(allocator, block, it->free_count - 1);
-    return page;
-}
 
 // -- initialising -----------------------------------------------------------------------------
 
@@ -210,7 +22,7 @@ static void descriptors_init(struct page_allocator *allocator, uint64_t start, u
     allocator->order = (uint32_t *)(void *)(allocator->blocks + blocks);
     allocator->places = allocator->order + blocks;
     for (uint64_t i = 0; i < allocator->page_count; i++) {
-        set_owner(allocator, i, PAGE_OWNER_RESERVED);
+        page_set_entry(allocator, i, PAGE_OWNER_RESERVED);
     }
     for (uint32_t i = 0; i < blocks; i++) {
         allocator->blocks[i] = (struct page_block){.lowest = PAGES_PER_BLOCK};
@@ -255,75 +67,91 @@ enum status page_allocator_init(struct page_allocator *allocator, const struct p
     return STATUS_OK;
 }
 
-// -- what a CPU keeps -------------------------------------------------------------------------
+// -- steps of both sizes ----------------------------------------------------------------------
 
+// The lock is no part of what the allocator says.
 /*@
-  // What a CPU keeps: pages that say so, each once.
-  predicate page_kept_valid{L}(struct page_allocator *allocator, struct cpu *cpu) =
-    \valid(cpu) && cpu->free_page_count <= CPU_FREE_PAGES &&
-    \separated(cpu, allocator, allocator->owners + (0 .. allocator->page_count - 1),
-               allocator->blocks + (0 .. page_blocks(allocator) - 1)) &&
-    \separated(cpu, allocator->order + (0 .. page_blocks(allocator) - 1),
-               allocator->places + (0 .. page_blocks(allocator) - 1)) &&
-    (\forall integer k; 0 <= k < cpu->free_page_count ==>
-       cpu->free_pages[k] < allocator->page_count &&
-       allocator->owners[cpu->free_pages[k]] == PAGE_OWNER_KEPT) &&
-    \forall integer j, k; 0 <= j < k < cpu->free_page_count ==>
-      cpu->free_pages[j] != cpu->free_pages[k];
-*/
-
-/*@
-  requires \valid_read(&cpu->free_page_count);
+  requires page_allocator_valid(allocator) && page_kept_valid(allocator, running_cpu);
+  requires page_memory_valid(allocator) && lock_free(&allocator->lock);
   terminates \true;
-  assigns \nothing;
-  ensures \result == cpu->free_page_count;
+  assigns allocator->lock.last;
+  ensures page_tables(allocator);
+  ensures order: page_order_valid(allocator);
+  ensures parts: page_parts_valid(allocator);
+  ensures blocks: page_blocks_valid(allocator);
+  ensures total: page_total_valid(allocator) && page_large_valid(allocator);
+  ensures kept: page_kept_valid(allocator, running_cpu);
+  ensures memory: page_memory_valid(allocator);
+  ensures lock_held(&allocator->lock);
+  ensures allocator->usable == \old(allocator->usable);
+  ensures allocator->whole == \old(allocator->whole);
 */
-static uint64_t kept_by(const struct cpu *cpu)
+static void enter(struct page_allocator *allocator)
 {
-    return atomic_load_explicit(&cpu->free_page_count, memory_order_relaxed);
+    lock_acquire(&allocator->lock);
 }
 
 /*@
-  requires \valid(&cpu->free_page_count);
+  requires page_allocator_valid(allocator) && page_kept_valid(allocator, running_cpu);
+  requires page_memory_valid(allocator) && lock_held(&allocator->lock);
   terminates \true;
-  assigns cpu->free_page_count;
-  ensures cpu->free_page_count == count;
+  assigns allocator->lock.turn;
+  ensures page_tables(allocator);
+  ensures order: page_order_valid(allocator);
+  ensures parts: page_parts_valid(allocator);
+  ensures blocks: page_blocks_valid(allocator);
+  ensures total: page_total_valid(allocator) && page_large_valid(allocator);
+  ensures kept: page_kept_valid(allocator, running_cpu);
+  ensures memory: page_memory_valid(allocator);
+  ensures lock_free(&allocator->lock);
+  ensures allocator->whole == \old(allocator->whole);
 */
-static void keep(struct cpu *cpu, uint64_t count)
+static void leave(struct page_allocator *allocator)
 {
-    atomic_store_explicit(&cpu->free_page_count, count, memory_order_relaxed);
+    lock_release(&allocator->lock);
 }
 
-// Takes some pages for this CPU, which has none, but breaks no whole block for more than one.
-static void keep_some(struct page_allocator *allocator, struct cpu *cpu)
+// Trusted: what memset does.
+/*@
+  requires \valid(memory + (start .. start + size - 1));
+  terminates \true;
+  assigns memory[start .. start + size - 1];
+  ensures \forall integer i; start <= i < start + size ==> memory[i] == 0;
+*/
+static void zero(uint8_t *memory, uint64_t start, uint64_t size)
 {
-    for (uint64_t i = 0;
-         i < CPU_FREE_PAGES / 2 && allocator->usable > (i > 0 ? allocator->whole : 0); i++) {
-        cpu->free_pages[i] = page_take_from(allocator, allocator->order[allocator->usable - 1]);
-        keep(cpu, i + 1);
-    }
+    memset(memory + start, 0, size);
 }
 
-// Gives what this CPU keeps back to its blocks, but for `left` pages.
-static void give_back(struct page_allocator *allocator, struct cpu *cpu, uint64_t left)
+// Tells the caller which page it gets, and fills it.
+/*@
+  requires page_allocator_valid(allocator) && page_kept_valid(allocator, running_cpu);
+  requires page_memory_valid(allocator) && page_result_valid(allocator, running_cpu, page);
+  requires number < allocator->page_count;
+  requires \valid(allocator->memory + (number * PAGE_SIZE .. number * PAGE_SIZE + size - 1));
+  terminates \true;
+  assigns *page, allocator->memory[number * PAGE_SIZE .. number * PAGE_SIZE + size - 1];
+  ensures page_tables(allocator);
+  ensures order: page_order_valid(allocator);
+  ensures parts: page_parts_valid(allocator);
+  ensures blocks: page_blocks_valid(allocator);
+  ensures total: page_total_valid(allocator) && page_large_valid(allocator);
+  ensures kept: page_kept_valid(allocator, running_cpu);
+  ensures memory: page_memory_valid(allocator);
+  ensures \result == STATUS_OK && page->value == number * PAGE_SIZE;
+  ensures filled: page_filled{Pre, Post}(allocator, number * PAGE_SIZE, size, fill);
+*/
+static enum status deliver(const struct page_allocator *allocator, uint64_t number, uint64_t size,
+                           enum page_fill fill, hpa_t *page)
 {
-    for (uint64_t count = kept_by(cpu); count > left; count--) {
-        keep(cpu, count - 1);
-        page_mark_free(allocator, cpu->free_pages[count - 1]);
+    *page = hpa(number * PAGE_SIZE);
+    if (fill == PAGE_ZEROED) {
+        zero(allocator->memory, number * PAGE_SIZE, size);
     }
+    return STATUS_OK;
 }
 
 // -- 2 MiB pages ------------------------------------------------------------------------------
-
-// Writes the entry of all pages of a block.
-static void block_set_owner(struct page_allocator *allocator, uint32_t block, uint32_t entry)
-{
-    for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++) {
-        set_owner(allocator, (uint64_t)block * PAGES_PER_BLOCK + i, entry);
-    }
-    allocator->blocks[block].lowest = 0;
-    block_set_free(allocator, block, entry == PAGE_OWNER_FREE ? PAGES_PER_BLOCK : 0);
-}
 
 static NOINLINE enum status allocate_large(struct page_allocator *allocator, uint32_t owner,
                                            uint64_t size, enum page_fill fill, hpa_t *page)
@@ -331,39 +159,76 @@ static NOINLINE enum status allocate_large(struct page_allocator *allocator, uin
     if (size != LARGE_PAGE_SIZE) {
         return STATUS_INVALID;
     }
-    lock_acquire(&allocator->lock);
+    enter(allocator);
     if (allocator->whole == 0) { // what this CPU keeps may make a block whole
-        give_back(allocator, this_cpu(), 0);
+        page_give_back(allocator, this_cpu(), 0);
     }
     bool some = allocator->whole > 0;
+    uint32_t block = some ? allocator->order[allocator->whole - 1] : 0;
     if (some) {
-        uint32_t block = allocator->order[allocator->whole - 1];
-
-        *page = hpa(block * LARGE_PAGE_SIZE);
-        block_set_owner(allocator, block, owner + PAGE_OWNER_LARGE);
+        page_block_set_entry(allocator, block, owner + PAGE_OWNER_LARGE);
     }
-    lock_release(&allocator->lock);
-    if (some && fill == PAGE_ZEROED) {
-        memset(allocator->memory + page->value, 0, LARGE_PAGE_SIZE);
-    }
-    return some ? STATUS_OK : STATUS_NO_MEMORY;
+    leave(allocator);
+    return some ? deliver(allocator, (uint64_t)block * PAGES_PER_BLOCK, size, fill, page)
+                : STATUS_NO_MEMORY;
 }
 
 // -- allocating and freeing -------------------------------------------------------------------
 
-// Gives out the last of the `count` pages that this CPU keeps.
-static enum status hand_out(struct page_allocator *allocator, struct cpu *cpu, uint64_t count,
-                            uint32_t owner, enum page_fill fill, hpa_t *page)
+// Makes the last of the `count` pages that a CPU keeps its owner's.
+/*@
+  requires page_allocator_valid(allocator) && page_kept_valid(allocator, cpu);
+  requires page_memory_valid(allocator);
+  requires count == cpu->free_page_count && count > 0 && owner < PAGE_OWNER_RESERVED;
+  terminates \true;
+  assigns allocator->owners[cpu->free_pages[count - 1]], cpu->free_page_count;
+  ensures page_tables(allocator);
+  ensures order: page_order_valid(allocator);
+  ensures parts: page_parts_valid(allocator);
+  ensures blocks: page_blocks_valid(allocator);
+  ensures total: page_total_valid(allocator) && page_large_valid(allocator);
+  ensures kept: page_kept_valid(allocator, cpu);
+  ensures memory: page_memory_valid(allocator);
+  ensures \result == cpu->free_pages[count - 1] && \result < allocator->page_count;
+  ensures cpu->free_page_count == count - 1;
+  ensures \old(allocator->owners[cpu->free_pages[count - 1]]) == PAGE_OWNER_KEPT;
+  ensures allocator->owners[\result] == owner;
+*/
+static uint64_t hand_over(struct page_allocator *allocator, struct cpu *cpu, uint64_t count,
+                          uint32_t owner)
 {
     uint64_t number = cpu->free_pages[count - 1];
 
     keep(cpu, count - 1);
-    set_owner(allocator, number, owner);
-    *page = hpa(number * PAGE_SIZE);
-    if (fill == PAGE_ZEROED) {
-        memset(allocator->memory + page->value, 0, PAGE_SIZE);
-    }
-    return STATUS_OK;
+    page_set_entry(allocator, number, owner);
+    return number;
+}
+
+// Gives out the last of the `count` pages that this CPU keeps.
+/*@
+  requires page_allocator_valid(allocator) && page_kept_valid(allocator, cpu);
+  requires page_memory_valid(allocator) && page_result_valid(allocator, cpu, page);
+  requires cpu == running_cpu;
+  requires count == cpu->free_page_count && count > 0 && owner < PAGE_OWNER_RESERVED;
+  terminates \true;
+  assigns allocator->owners[cpu->free_pages[count - 1]], cpu->free_page_count, *page,
+    allocator->memory[cpu->free_pages[count - 1] * PAGE_SIZE ..
+                      cpu->free_pages[count - 1] * PAGE_SIZE + PAGE_SIZE - 1];
+  ensures page_allocator_valid(allocator);
+  ensures page_kept_valid(allocator, cpu);
+  ensures page_memory_valid(allocator);
+  ensures \result == STATUS_OK && cpu->free_page_count == count - 1;
+  ensures page->value == cpu->free_pages[count - 1] * PAGE_SIZE;
+  ensures \old(allocator->owners[cpu->free_pages[count - 1]]) == PAGE_OWNER_KEPT;
+  ensures allocator->owners[cpu->free_pages[count - 1]] == owner;
+  ensures filled: page_filled{Pre, Post}(allocator, page->value, PAGE_SIZE, fill);
+*/
+static enum status hand_out(struct page_allocator *allocator, struct cpu *cpu, uint64_t count,
+                            uint32_t owner, enum page_fill fill, hpa_t *page)
+{
+    uint64_t number = hand_over(allocator, cpu, count, owner);
+
+    return deliver(allocator, number, PAGE_SIZE, fill, page);
 }
 
 // For a CPU that keeps none.
@@ -372,9 +237,9 @@ static NOINLINE enum status allocate_some(struct page_allocator *allocator, uint
 {
     struct cpu *cpu = this_cpu();
 
-    lock_acquire(&allocator->lock);
-    keep_some(allocator, cpu);
-    lock_release(&allocator->lock);
+    enter(allocator);
+    page_keep_some(allocator, cpu);
+    leave(allocator);
     uint64_t count = kept_by(cpu);
     return count > 0 ? hand_out(allocator, cpu, count, owner, fill, page) : STATUS_NO_MEMORY;
 }
@@ -400,20 +265,25 @@ enum status page_allocate(struct page_allocator *allocator, uint32_t owner, uint
 // Adds a page to the `count` that this CPU keeps.
 /*@
   requires page_allocator_valid(allocator) && page_kept_valid(allocator, cpu);
+  requires page_memory_valid(allocator);
   requires count == cpu->free_page_count && count < CPU_FREE_PAGES;
   requires number < allocator->page_count && allocator->owners[number] < PAGE_OWNER_RESERVED;
   terminates \true;
   assigns allocator->owners[number], cpu->free_pages[count], cpu->free_page_count;
-  ensures page_blocks_valid(allocator);
-  ensures page_total_valid(allocator);
-  ensures page_kept_valid(allocator, cpu);
+  ensures page_tables(allocator);
+  ensures order: page_order_valid(allocator);
+  ensures parts: page_parts_valid(allocator);
+  ensures blocks: page_blocks_valid(allocator);
+  ensures total: page_total_valid(allocator) && page_large_valid(allocator);
+  ensures kept: page_kept_valid(allocator, cpu);
+  ensures memory: page_memory_valid(allocator);
   ensures \result == STATUS_OK && cpu->free_page_count == count + 1;
   ensures cpu->free_pages[count] == number && allocator->owners[number] == PAGE_OWNER_KEPT;
 */
 static enum status take_back(struct page_allocator *allocator, struct cpu *cpu, uint64_t count,
                              uint64_t number)
 {
-    set_owner(allocator, number, PAGE_OWNER_KEPT);
+    page_set_entry(allocator, number, PAGE_OWNER_KEPT);
     cpu->free_pages[count] = (uint32_t)number;
     keep(cpu, count + 1);
     return STATUS_OK;
@@ -430,17 +300,17 @@ static NOINLINE enum status free_slowly(struct page_allocator *allocator, uint32
         number >= allocator->page_count || owner >= PAGE_OWNER_RESERVED) {
         return STATUS_INVALID;
     }
-    uint32_t entry = owner_of(allocator, number);
+    uint32_t entry = page_entry(allocator, number);
     if (entry != owner + (large ? PAGE_OWNER_LARGE : 0)) {
         return entry % PAGE_OWNER_LARGE == owner ? STATUS_INVALID : STATUS_DENIED;
     }
-    lock_acquire(&allocator->lock);
+    enter(allocator);
     if (large) {
-        block_set_owner(allocator, (uint32_t)(number / PAGES_PER_BLOCK), PAGE_OWNER_FREE);
+        page_block_set_entry(allocator, (uint32_t)(number / PAGES_PER_BLOCK), PAGE_OWNER_FREE);
     } else {
-        give_back(allocator, this_cpu(), CPU_FREE_PAGES / 2);
+        page_give_back(allocator, this_cpu(), CPU_FREE_PAGES / 2);
     }
-    lock_release(&allocator->lock);
+    leave(allocator);
     return large ? STATUS_OK : take_back(allocator, this_cpu(), kept_by(this_cpu()), number);
 }
 
@@ -450,20 +320,31 @@ enum status page_free(struct page_allocator *allocator, uint32_t owner, hpa_t pa
     struct cpu *cpu = this_cpu();
     uint64_t count = kept_by(cpu);
     // Of an address that is not aligned: too large.
-    uint64_t number = (page.value >> PAGE_SHIFT) + (page.value << (64 - PAGE_SHIFT));
+    uint64_t number =
+        page.value / PAGE_SIZE + page.value % PAGE_SIZE * (UINT64_MAX / PAGE_SIZE + 1);
 
     if (owner >= PAGE_OWNER_RESERVED || size != PAGE_SIZE || number >= allocator->page_count ||
-        owner_of(allocator, number) != owner || count == CPU_FREE_PAGES) {
+        page_entry(allocator, number) != owner || count == CPU_FREE_PAGES) {
         return free_slowly(allocator, owner, page, size);
     }
     return take_back(allocator, cpu, count, number);
 }
 
+/*@
+  requires page_tables(allocator);
+  terminates \true;
+  assigns \nothing;
+  ensures address.value / PAGE_SIZE >= allocator->page_count ==> \result == PAGE_OWNER_RESERVED;
+  ensures address.value / PAGE_SIZE < allocator->page_count ==>
+    \result == (allocator->owners[address.value / PAGE_SIZE] < PAGE_OWNER_LARGE ?
+                  allocator->owners[address.value / PAGE_SIZE] :
+                  allocator->owners[address.value / PAGE_SIZE] - PAGE_OWNER_LARGE);
+*/
 uint32_t page_owner(const struct page_allocator *allocator, hpa_t address)
 {
     uint64_t number = address.value / PAGE_SIZE;
 
-    return number < allocator->page_count ? owner_of(allocator, number) % PAGE_OWNER_LARGE
+    return number < allocator->page_count ? page_entry(allocator, number) % PAGE_OWNER_LARGE
                                           : PAGE_OWNER_RESERVED;
 }
 

@@ -58,73 +58,6 @@ struct page_allocator {
 
 extern struct page_allocator kernel_pages;
 
-/*@
-  // How many pages of [first, end) are free and in their block.
-  logic integer pages_free{L}(uint16_t *owners, integer first, integer end) =
-    end <= first ? 0 : pages_free(owners, first, end - 1) +
-      (owners[end - 1] == PAGE_OWNER_FREE ? 1 : 0);
-
-  // From A to B the page alone changed, as far as that number goes; nothing of [0, count) did.
-  predicate pages_free_moved{A, B}(uint16_t *owners, integer page, integer count) =
-    \forall integer f, e; 0 <= f <= e <= count ==>
-      pages_free{B}(owners, f, e) == pages_free{A}(owners, f, e) +
-        (f <= page < e ? (\at(owners[page], B) == PAGE_OWNER_FREE ? 1 : 0) -
-                         (\at(owners[page], A) == PAGE_OWNER_FREE ? 1 : 0) : 0);
-  predicate pages_free_sane{L}(uint16_t *owners, integer count) =
-    \forall integer f, e; 0 <= f <= e <= count ==> 0 <= pages_free(owners, f, e) <= e - f;
-
-  logic integer page_blocks{L}(struct page_allocator *allocator) =
-    allocator->page_count / PAGES_PER_BLOCK;
-
-  // What is constant after initialising.
-  predicate page_tables{L}(struct page_allocator *allocator) =
-    \valid(allocator) && allocator->page_count % PAGES_PER_BLOCK == 0 &&
-    allocator->page_count <= 0x100000000 &&
-    \valid(allocator->owners + (0 .. allocator->page_count - 1)) &&
-    \valid(allocator->blocks + (0 .. page_blocks(allocator) - 1)) &&
-    \valid(allocator->order + (0 .. page_blocks(allocator) - 1)) &&
-    \valid(allocator->places + (0 .. page_blocks(allocator) - 1)) &&
-    \separated(allocator, allocator->owners + (0 .. allocator->page_count - 1),
-               allocator->blocks + (0 .. page_blocks(allocator) - 1),
-               allocator->order + (0 .. page_blocks(allocator) - 1),
-               allocator->places + (0 .. page_blocks(allocator) - 1));
-
-  // Each block has one place, and each place one block.
-  predicate page_order_valid{L}(struct page_allocator *allocator) =
-    (\forall integer k; 0 <= k < page_blocks(allocator) ==>
-       allocator->order[k] < page_blocks(allocator) &&
-       allocator->places[allocator->order[k]] == k) &&
-    (\forall integer b; 0 <= b < page_blocks(allocator) ==>
-       allocator->places[b] < page_blocks(allocator) &&
-       allocator->order[allocator->places[b]] == b);
-
-  // The parts of the order: whole blocks, broken ones, full ones.
-  predicate page_parts_but{L}(struct page_allocator *allocator, integer but) =
-    allocator->whole <= allocator->usable <= page_blocks(allocator) &&
-    \forall integer b; 0 <= b < page_blocks(allocator) && b != but ==>
-      allocator->blocks[b].free_count <= PAGES_PER_BLOCK &&
-      (allocator->places[b] < allocator->whole <==>
-         allocator->blocks[b].free_count == PAGES_PER_BLOCK) &&
-      (allocator->places[b] < allocator->usable <==> allocator->blocks[b].free_count > 0);
-  predicate page_parts_valid{L}(struct page_allocator *allocator) =
-    page_parts_but(allocator, -1);
-
-  // What blocks say of their pages.
-  predicate page_blocks_valid{L}(struct page_allocator *allocator) =
-    \forall integer b; 0 <= b < page_blocks(allocator) ==>
-      allocator->blocks[b].lowest <= PAGES_PER_BLOCK &&
-      allocator->blocks[b].free_count ==
-        pages_free(allocator->owners, b * PAGES_PER_BLOCK, b * PAGES_PER_BLOCK + PAGES_PER_BLOCK) &&
-      \forall integer p; b * PAGES_PER_BLOCK <= p <
-          b * PAGES_PER_BLOCK + allocator->blocks[b].lowest ==>
-        allocator->owners[p] != PAGE_OWNER_FREE;
-  predicate page_total_valid{L}(struct page_allocator *allocator) =
-    allocator->free_pages == pages_free(allocator->owners, 0, allocator->page_count);
-  predicate page_allocator_valid{L}(struct page_allocator *allocator) =
-    page_tables(allocator) && page_order_valid(allocator) && page_parts_valid(allocator) &&
-    page_blocks_valid(allocator) && page_total_valid(allocator);
-*/
-
 // Takes over RAM. `usable` are the ranges of RAM that nobody uses, in any order, not overlapping;
 // the descriptors are put into one of them. `memory` is where host-physical 0 is mapped.
 // STATUS_INVALID: a range is reversed, not page aligned or above 16 TiB; STATUS_NO_MEMORY: no range
@@ -145,16 +78,6 @@ MUST_CHECK enum status page_free(struct page_allocator *allocator, uint32_t owne
                                  uint64_t size);
 
 // The owner of the page that holds `address`; PAGE_OWNER_RESERVED outside RAM.
-/*@
-  requires page_tables(allocator);
-  terminates \true;
-  assigns \nothing;
-  ensures address.value / PAGE_SIZE >= allocator->page_count ==> \result == PAGE_OWNER_RESERVED;
-  ensures address.value / PAGE_SIZE < allocator->page_count ==>
-    \result == (allocator->owners[address.value / PAGE_SIZE] < PAGE_OWNER_LARGE ?
-                  allocator->owners[address.value / PAGE_SIZE] :
-                  allocator->owners[address.value / PAGE_SIZE] - PAGE_OWNER_LARGE);
-*/
 uint32_t page_owner(const struct page_allocator *allocator, hpa_t address);
 
 // Free pages now, those in whole blocks and those that CPUs keep included.

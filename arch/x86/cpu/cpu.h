@@ -115,6 +115,13 @@ static inline struct kernel_stack_top *kernel_stack_top(void)
     return kernel_stack_top_of(rsp);
 }
 
+/*@ axiomatic running { logic struct cpu *running_cpu; } */
+
+/*@
+  terminates \true;
+  assigns \result \from \nothing;
+  ensures \result == running_cpu;
+*/
 static inline struct cpu *this_cpu(void)
 {
     return kernel_stack_top()->cpu;
