@@ -97,9 +97,9 @@ HANDLE_CALL(sys_container_split)
 
 HANDLE_CALL(sys_container_info)
 {
-    struct container copy;
+    struct container copy = container_get(&kernel_containers, (uint32_t)handle->value);
 
-    if (!container_get(&kernel_containers, (uint32_t)handle->value, &copy)) {
+    if (!copy.used) {
         return call_error(STATUS_DEAD);
     }
     const struct container_info info = {copy.quota, copy.usage, copy.children};

@@ -43,14 +43,13 @@ static void check_kernel_half(void)
 static void check_user(const struct cpu *cpu)
 {
     struct thread *thread = current_thread();
-    struct container container;
 
     demand(thread && thread->process, "a thread of the kernel is in ring 3");
     demand(cr3_read() == thread->process->space.table.root.value,
            "the page table is not the process's");
     demand(cpu->tss.rsp[0] == kernel_stack_start(stack_slot_address(thread->stack.slot)),
            "the kernel stack is not the thread's");
-    demand(container_get(&kernel_containers, thread->process->container, &container),
+    demand(container_get(&kernel_containers, thread->process->container).used,
            "the container is not in use");
 }
 

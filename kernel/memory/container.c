@@ -4,34 +4,73 @@
 #include "kernel/memory/container.h"
 #include "kernel/memory/container_link.h"
 #include "kernel/core/event_log.h"
-#include "kernel/lib/string.h"
 
 struct container_tree kernel_containers;
 
+/*@
+  requires \valid(tree) && lock_free(&tree->lock) && slots <= CONTAINER_MAXIMUM;
+  terminates \true;
+  assigns *tree;
+  ensures container_tree_valid(tree) && lock_free(&tree->lock);
+  ensures tree->slots[CONTAINER_ROOT].quota == quota;
+  ensures tree->slots[CONTAINER_ROOT].usage == 0 && tree->slots[CONTAINER_ROOT].children == 0;
+  ensures tree->free == (slots > 1 ? 1 : 0);
+  ensures \forall integer id; 0 < id < CONTAINER_MAXIMUM ==> tree->slots[id].used == 0 &&
+    tree->slots[id].generation == 0 && tree->slots[id].children == (id + 1 < slots ? id + 1 : 0);
+*/
 void container_tree_init(struct container_tree *tree, uint64_t quota, uint32_t slots)
 {
-    memset(tree, 0, sizeof(*tree));
-    lock_initialize(&tree->lock, LOCK_CONTAINERS);
-    for (uint32_t id = slots; --id > CONTAINER_ROOT; tree->free = id) {
-        tree->slots[id].children = tree->free;
-    }
-    tree->slots[CONTAINER_ROOT] = (struct container){
-        .quota = quota, .parent = CONTAINER_ROOT, .generation = 1, .used = 1, .depth = 1};
-    event_log(EVENT_SPLIT, CONTAINER_ROOT, quota, CONTAINER_ROOT);
-}
+    struct container *root = &tree->slots[CONTAINER_ROOT];
 
-/*@
-  requires container_tree_valid(tree);
-  terminates \true;
-  assigns \result \from tree, id, tree->slots[0 .. CONTAINER_MAXIMUM - 1];
-  ensures container_used(tree, id) ? \result == &tree->slots[id] : \result == \null;
-*/
-static struct container *container_find(struct container_tree *tree, uint32_t id)
-{
-    if (id >= CONTAINER_MAXIMUM || !tree->slots[id].used) {
-        return NULL;
+    lock_initialize(&tree->lock, LOCK_CONTAINERS);
+    tree->free = slots > 1;
+    root->quota = quota;
+    root->usage = 0;
+    root->lent = 0;
+    root->parent = CONTAINER_ROOT;
+    root->children = 0;
+    root->generation = 1;
+    root->used = 1;
+    root->depth = 1;
+    /*@
+      loop invariant 1 <= id <= CONTAINER_MAXIMUM;
+      loop invariant \forall integer i; 0 < i < id ==> tree->slots[i].used == 0;
+      loop invariant \forall integer i; 0 < i < id ==> tree->slots[i].generation == 0;
+      loop invariant \forall integer i; 0 < i < id ==>
+        tree->slots[i].children == (i + 1 < slots ? i + 1 : 0);
+      loop invariant tree->slots[0].used == 1 && tree->slots[0].children == 0 &&
+        tree->slots[0].parent == 0 && tree->slots[0].depth == 1;
+      loop invariant tree->free == (slots > 1 ? 1 : 0);
+      loop assigns id, tree->slots[1 .. CONTAINER_MAXIMUM - 1].used,
+        tree->slots[1 .. CONTAINER_MAXIMUM - 1].generation,
+        tree->slots[1 .. CONTAINER_MAXIMUM - 1].children;
+      loop variant CONTAINER_MAXIMUM - id;
+    */
+    for (uint32_t id = CONTAINER_ROOT + 1; id < CONTAINER_MAXIMUM; id++) {
+        tree->slots[id].used = 0;
+        tree->slots[id].generation = 0;
+        tree->slots[id].children = id + 1 < slots ? id + 1 : 0;
     }
-    return &tree->slots[id];
+    /*@
+      ghost
+      /@
+        loop invariant 0 <= end <= CONTAINER_MAXIMUM;
+        loop invariant container_count(tree, CONTAINER_ROOT, end) == 0;
+        loop invariant container_lent(tree, CONTAINER_ROOT, end) == 0;
+        loop assigns end;
+        loop variant CONTAINER_MAXIMUM - end;
+      @/
+      for (uint32_t end = 0; end < CONTAINER_MAXIMUM; end++) {
+      }
+    */
+    //@ assert only: \forall integer i; container_used(tree, i) ==> i == CONTAINER_ROOT;
+    //@ assert first: container_first_free(tree);
+    //@ assert next: container_next_free(tree);
+    //@ assert follows: container_first_follows_none(tree);
+    //@ assert once: container_next_follows_one(tree);
+    //@ assert depths: container_depths_valid(tree);
+    //@ assert sums: container_sums_valid(tree);
+    event_log(EVENT_SPLIT, CONTAINER_ROOT, quota, CONTAINER_ROOT);
 }
 
 /*@
@@ -43,56 +82,6 @@ static struct container *container_find(struct container_tree *tree, uint32_t id
 static bool container_has_room(const struct container *container, uint64_t pages)
 {
     return pages <= container->quota - container->usage;
-}
-
-// The lock is no part of what the tree says.
-/*@
-  requires container_tree_valid(tree) && lock_free(&tree->lock);
-  terminates \true;
-  assigns tree->lock.last;
-  ensures container_tree_valid(tree) && lock_held(&tree->lock);
-  ensures container_all_same{Pre, Post}(tree);
-*/
-static void container_enter(struct container_tree *tree)
-{
-    lock_acquire(&tree->lock);
-    /*@
-      ghost
-      /@
-        loop invariant 0 <= end <= CONTAINER_MAXIMUM;
-        loop invariant container_counts{Pre, Here}(tree, end, 0, 0, 0);
-        loop invariant container_loans{Pre, Here}(tree, end, 0, 0, 0);
-        loop assigns end;
-        loop variant CONTAINER_MAXIMUM - end;
-      @/
-      for (uint32_t end = 0; end < CONTAINER_MAXIMUM; end++) {
-      }
-    */
-}
-
-/*@
-  requires container_tree_valid(tree);
-  requires lock_held(&tree->lock);
-  terminates \true;
-  assigns tree->lock.turn;
-  ensures container_tree_valid(tree) && lock_free(&tree->lock);
-  ensures container_all_same{Pre, Post}(tree);
-*/
-static void container_leave(struct container_tree *tree)
-{
-    lock_release(&tree->lock);
-    /*@
-      ghost
-      /@
-        loop invariant 0 <= end <= CONTAINER_MAXIMUM;
-        loop invariant container_counts{Pre, Here}(tree, end, 0, 0, 0);
-        loop invariant container_loans{Pre, Here}(tree, end, 0, 0, 0);
-        loop assigns end;
-        loop variant CONTAINER_MAXIMUM - end;
-      @/
-      for (uint32_t end = 0; end < CONTAINER_MAXIMUM; end++) {
-      }
-    */
 }
 
 // The public functions take the lock; what they do under it is in the functions called ..._locked.
@@ -189,18 +178,7 @@ static enum status container_alloc_locked(struct container_tree *tree, uint32_t 
         return STATUS_QUOTA;
     }
     container->usage += pages;
-    /*@
-      ghost
-      /@
-        loop invariant 0 <= end <= CONTAINER_MAXIMUM;
-        loop invariant container_counts{Pre, Here}(tree, end, 0, 0, 0);
-        loop invariant container_loans{Pre, Here}(tree, end, 0, 0, 0);
-        loop assigns end;
-        loop variant CONTAINER_MAXIMUM - end;
-      @/
-      for (uint32_t end = 0; end < CONTAINER_MAXIMUM; end++) {
-      }
-    */
+    //@ ghost CONTAINER_SUMS_KEPT(Pre)
     return STATUS_OK;
 }
 
@@ -245,18 +223,7 @@ static enum status container_free_locked(struct container_tree *tree, uint32_t i
         return STATUS_STATE;
     }
     container->usage -= pages;
-    /*@
-      ghost
-      /@
-        loop invariant 0 <= end <= CONTAINER_MAXIMUM;
-        loop invariant container_counts{Pre, Here}(tree, end, 0, 0, 0);
-        loop invariant container_loans{Pre, Here}(tree, end, 0, 0, 0);
-        loop assigns end;
-        loop variant CONTAINER_MAXIMUM - end;
-      @/
-      for (uint32_t end = 0; end < CONTAINER_MAXIMUM; end++) {
-      }
-    */
+    //@ ghost CONTAINER_SUMS_KEPT(Pre)
     //@ assert usages: container_usages_valid(tree);
     //@ assert parents: container_parents_valid(tree);
     //@ assert depths: container_depths_valid(tree);
@@ -284,118 +251,21 @@ enum status container_free(struct container_tree *tree, uint32_t id, uint64_t pa
 }
 
 /*@
-  requires container_tree_valid(tree);
+  requires container_tree_valid(tree) && lock_free(&tree->lock);
   terminates \true;
-  assigns tree->slots[0 .. CONTAINER_MAXIMUM - 1], tree->free;
-  ensures container_tree_valid(tree);
-  ensures \result == STATUS_OK || container_all_same{Pre, Post}(tree);
-  ensures \result == STATUS_NOT_FOUND <==> !container_used{Pre}(tree, id);
-  ensures \result == STATUS_DENIED <==> id == CONTAINER_ROOT;
-  ensures \result == STATUS_BUSY <==> container_used{Pre}(tree, id) && id != CONTAINER_ROOT &&
-    (\old(tree->slots[id].usage) != 0 || \old(tree->slots[id].children) != 0);
-  ensures \result == STATUS_OK ==>
-    container_unlinked{Pre, Post}(tree, \old(tree->slots[id].parent), id);
-  ensures \result == STATUS_OK || \result == STATUS_NOT_FOUND || \result == STATUS_DENIED ||
-    \result == STATUS_BUSY;
+  assigns tree->lock.last, tree->lock.turn;
+  ensures container_tree_valid(tree) && lock_free(&tree->lock);
+  ensures container_all_same{Pre, Post}(tree);
+  ensures \result.used != 0 <==> container_used(tree, id);
+  ensures \result.used != 0 ==> \result == \old(tree->slots[id]);
 */
-static enum status container_revoke_locked(struct container_tree *tree, uint32_t id)
-{
-    const struct container *container = container_find(tree, id);
-
-    if (!container) {
-        return STATUS_NOT_FOUND;
-    }
-    if (id == CONTAINER_ROOT) {
-        return STATUS_DENIED;
-    }
-    if (container->usage || container->children) {
-        return STATUS_BUSY;
-    }
-    container_disown(tree, id);
-    return STATUS_OK;
-}
-
-/*@
-  requires container_tree_valid(tree);
-  terminates \true;
-  assigns tree->slots[0 .. CONTAINER_MAXIMUM - 1], tree->free;
-  ensures container_tree_valid(tree);
-  ensures \result == STATUS_OK || container_all_same{Pre, Post}(tree);
-  ensures \result == STATUS_OK <==> container_used{Pre}(tree, id) && id != CONTAINER_ROOT &&
-    \old(tree->slots[id].usage) == 0 && \old(tree->slots[id].children) == 0;
-  ensures \result == STATUS_OK ==>
-    container_unlinked{Pre, Post}(tree, \old(tree->slots[id].parent), id);
-*/
-static enum status container_revoke_logged(struct container_tree *tree, uint32_t id)
-{
-    enum status status = container_revoke_locked(tree, id);
-
-    EVENT_LOG_DONE(status, EVENT_REVOKE, id, tree->slots[id].quota, tree->slots[id].parent);
-    return status;
-}
-
-enum status container_revoke(struct container_tree *tree, uint32_t id)
-{
-    container_enter(tree);
-    enum status status = container_revoke_logged(tree, id);
-    container_leave(tree);
-    return status;
-}
-
-// Whether `id` is `ancestor` or below it. The caller holds the lock.
-/*@
-  requires container_tree_valid(tree) && container_used(tree, id);
-  terminates \true;
-  assigns \nothing;
-  ensures \result <==> container_below(tree, id, ancestor, tree->slots[id].depth);
-*/
-static bool container_descends(const struct container_tree *tree, uint32_t id, uint32_t ancestor)
-{
-    /*@
-      loop invariant container_used(tree, id);
-      loop invariant container_below(tree, id, ancestor, tree->slots[id].depth) <==>
-        container_below(tree, \at(id, Pre), ancestor, \at(tree->slots[id].depth, Pre));
-      loop assigns id;
-      loop variant tree->slots[id].depth;
-    */
-    while (id != ancestor && id != CONTAINER_ROOT) {
-        id = tree->slots[id].parent;
-    }
-    return id == ancestor;
-}
-
-// Ends `id` if nothing is charged to it, then each of its parents below `top` that this leaves
-// empty.
-static void container_revoke_upwards(struct container_tree *tree, uint32_t id, uint32_t top)
-{
-    while (id != top && container_revoke_logged(tree, id) == STATUS_OK) {
-        id = tree->slots[id].parent;
-    }
-}
-
-enum status container_revoke_all(struct container_tree *tree, uint32_t id)
-{
-    container_enter(tree); // once: a CPU may wait long for its turn
-    const struct container *top = container_find(tree, id);
-    for (uint32_t i = CONTAINER_ROOT + 1; i < CONTAINER_MAXIMUM && top && top->children; i++) {
-        if (tree->slots[i].used && !tree->slots[i].usage && container_descends(tree, i, id)) {
-            container_revoke_upwards(tree, i, id);
-        }
-    }
-    enum status status = container_revoke_logged(tree, id);
-    container_leave(tree);
-    return status;
-}
-
-bool container_get(struct container_tree *tree, uint32_t id, struct container *copy)
+struct container container_get(struct container_tree *tree, uint32_t id)
 {
     container_enter(tree);
     const struct container *container = container_find(tree, id);
-    if (container) {
-        *copy = *container;
-    }
+    struct container copy = container ? *container : (struct container){0};
     container_leave(tree);
-    return container != NULL;
+    return copy;
 }
 
 /*@

@@ -41,7 +41,7 @@ struct container_tree {
 extern struct container_tree kernel_containers;
 
 // Makes a tree of up to `slots` containers (at most CONTAINER_MAXIMUM) whose root may use `quota`
-// pages.
+// pages. The tree is zeroed memory, or an old tree.
 void container_tree_init(struct container_tree *tree, uint64_t quota, uint32_t slots);
 
 // Makes a child of `parent` with a quota of `quota` pages, taken from the parent. STATUS_NOT_FOUND:
@@ -68,8 +68,8 @@ MUST_CHECK enum status container_revoke(struct container_tree *tree, uint32_t id
 // container_revoke; those that could be ended are.
 MUST_CHECK enum status container_revoke_all(struct container_tree *tree, uint32_t id);
 
-// Copies quota, usage, parent, number of children and generation; false: no such container.
-bool container_get(struct container_tree *tree, uint32_t id, struct container *copy);
+// A copy of a container as it is now; its `used` is 0 where there is no such container.
+struct container container_get(struct container_tree *tree, uint32_t id);
 
 // True when `id` is `ancestor` or below it.
 bool container_is_within(struct container_tree *tree, uint32_t id, uint32_t ancestor);

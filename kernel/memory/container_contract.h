@@ -123,7 +123,10 @@
     \at(tree->slots[id].used, B) == 0 &&
     \at(tree->slots[id].generation, B) == \at(tree->slots[id].generation, A) &&
     \at(tree->slots[id].quota, B) == \at(tree->slots[id].quota, A) &&
+    \at(tree->slots[id].usage, B) == \at(tree->slots[id].usage, A) &&
+    \at(tree->slots[id].lent, B) == \at(tree->slots[id].lent, A) &&
     \at(tree->slots[id].parent, B) == \at(tree->slots[id].parent, A) &&
+    \at(tree->slots[id].depth, B) == \at(tree->slots[id].depth, A) &&
     \at(tree->slots[parent].quota, B) == \at(tree->slots[parent].quota, A) &&
     \at(tree->slots[parent].usage, B) ==
       \at(tree->slots[parent].usage, A) - \at(tree->slots[id].quota, A) &&
@@ -148,6 +151,19 @@
       container_lent{B}(tree, p, end) == container_lent{A}(tree, p, end) +
         ((id < end && p == parent) ? change : 0);
 */
+
+// A ghost loop that goes through the slots for what became of the sums of `tree` since label A:
+// child `id` of `parent` came or went with so many pages; or nothing became of them.
+// clang-format off
+#define CONTAINER_SUMS(A, id, parent, change, pages)                                               \
+    /@ loop invariant 0 <= end <= CONTAINER_MAXIMUM;                                               \
+       loop invariant container_counts{A, Here}(tree, end, id, parent, change);                    \
+       loop invariant container_loans{A, Here}(tree, end, id, parent, pages);                      \
+       loop assigns end;                                                                           \
+       loop variant CONTAINER_MAXIMUM - end; @/                                                    \
+    for (uint32_t end = 0; end < CONTAINER_MAXIMUM; end++) {}
+#define CONTAINER_SUMS_KEPT(A) CONTAINER_SUMS(A, 0, 0, 0, 0)
+// clang-format on
 
 /*@
   ghost

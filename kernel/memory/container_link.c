@@ -74,18 +74,7 @@ static void container_link(struct container_tree *tree, uint32_t parent_id, uint
     //@ assert apart: container_first_follows_none(tree);
     //@ assert once: container_next_follows_one(tree);
     //@ assert chain: container_chain_valid(tree);
-    /*@
-      ghost
-      /@
-        loop invariant 1 <= end <= CONTAINER_MAXIMUM;
-        loop invariant container_counts{Pre, Here}(tree, end, id, parent_id, 1);
-        loop invariant container_loans{Pre, Here}(tree, end, id, parent_id, quota);
-        loop assigns end;
-        loop variant CONTAINER_MAXIMUM - end;
-      @/
-      for (uint32_t end = 1; end < CONTAINER_MAXIMUM; end++) {
-      }
-    */
+    //@ ghost CONTAINER_SUMS(Pre, id, parent_id, 1, quota)
 }
 
 void container_adopt(struct container_tree *tree, uint32_t parent_id, uint64_t quota)
@@ -108,8 +97,10 @@ void container_adopt(struct container_tree *tree, uint32_t parent_id, uint64_t q
   requires tree->slots[id].quota <= tree->slots[parent_id].usage;
   requires tree->slots[id].quota <= tree->slots[parent_id].lent;
   requires tree->slots[parent_id].children > 0;
+  requires lock_held(&tree->lock);
   terminates \true;
   assigns tree->slots[0 .. CONTAINER_MAXIMUM - 1], tree->free;
+  ensures lock_held(&tree->lock);
   ensures \old(tree->slots[id].used) != 0 && tree->slots[id].used == 0 && tree->free == id &&
     tree->slots[id].children == \old(tree->free);
   ensures \forall integer i; 0 <= i < CONTAINER_MAXIMUM && i != id ==>
@@ -142,8 +133,10 @@ static void container_clear(struct container_tree *tree, uint32_t parent_id, uin
   requires tree->slots[id].quota <= tree->slots[parent_id].usage;
   requires tree->slots[id].quota <= tree->slots[parent_id].lent;
   requires tree->slots[parent_id].children > 0;
+  requires lock_held(&tree->lock);
   terminates \true;
   assigns tree->slots[0 .. CONTAINER_MAXIMUM - 1], tree->free;
+  ensures lock_held(&tree->lock);
   ensures \forall integer i; 0 <= i < CONTAINER_MAXIMUM && i != id ==>
     \old(tree->slots[i].used) == tree->slots[i].used &&
     \old(tree->slots[i].parent) == tree->slots[i].parent &&
@@ -159,18 +152,7 @@ static void container_unlink(struct container_tree *tree, uint32_t parent_id, ui
     //@ ghost uint64_t quota = tree->slots[id].quota;
     container_clear(tree, parent_id, id);
     //@ assert chain: container_chain_valid(tree);
-    /*@
-      ghost
-      /@
-        loop invariant 1 <= end <= CONTAINER_MAXIMUM;
-        loop invariant container_counts{Pre, Here}(tree, end, id, parent_id, -1);
-        loop invariant container_loans{Pre, Here}(tree, end, id, parent_id, -quota);
-        loop assigns end;
-        loop variant CONTAINER_MAXIMUM - end;
-      @/
-      for (uint32_t end = 1; end < CONTAINER_MAXIMUM; end++) {
-      }
-    */
+    //@ ghost CONTAINER_SUMS(Pre, id, parent_id, -1, -quota)
 }
 
 void container_disown(struct container_tree *tree, uint32_t id)

@@ -1,13 +1,22 @@
 // SPDX-License-Identifier: MIT
-// The sorted array of region_list.h. Host-tested.
+// The sorted array of region_list.h.
 #include "kernel/memory/region_list.h"
+#include <stddef.h>
 #include "kernel/lib/address.h"
 #include "kernel/lib/string.h"
 
 struct region *region_find(struct region_list *list, uint64_t address)
 {
-    for (struct region *region = list->entries; region < &list->entries[list->count]; region++) {
-        if (address - region->start < region->bytes) {
+    /*@
+      loop invariant 0 <= i <= list->count;
+      loop invariant \forall integer k; 0 <= k < i ==> !region_holds(&list->entries[k], address);
+      loop assigns i;
+      loop variant list->count - i;
+    */
+    for (uint64_t i = 0; i < list->count; i++) {
+        struct region *region = &list->entries[i];
+
+        if (region->start <= address && address - region->start < region->bytes) {
             return region;
         }
     }
@@ -16,10 +25,17 @@ struct region *region_find(struct region_list *list, uint64_t address)
 
 bool region_is_free(const struct region_list *list, uint64_t start, uint64_t bytes)
 {
+    /*@
+      loop invariant 0 <= i <= list->count;
+      loop invariant \forall integer k; 0 <= k < i ==> start + bytes <= list->entries[k].start ||
+        list->entries[k].start + list->entries[k].bytes <= start;
+      loop assigns i;
+      loop variant list->count - i;
+    */
     for (uint64_t i = 0; i < list->count; i++) {
         const struct region *region = &list->entries[i];
 
-        if (start - region->start < region->bytes || region->start - start < bytes) {
+        if (start < region->start + region->bytes && region->start < start + bytes) {
             return false;
         }
     }

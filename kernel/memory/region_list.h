@@ -28,10 +28,43 @@ struct region_list { // one page
 };
 static_assert(sizeof(struct region_list) <= 4096, "one page per address space");
 
+/*@
+  // Of each region: it is not empty and does not wrap, and ends before the next one begins.
+  predicate regions_valid{L}(struct region_list *list) =
+    \valid(list) && list->count <= REGION_MAXIMUM &&
+    (\forall integer i; 0 <= i < list->count ==> list->entries[i].bytes > 0 &&
+       list->entries[i].start + list->entries[i].bytes <= UINT64_MAX) &&
+    (\forall integer i, j; 0 <= i < j < list->count ==>
+       list->entries[i].start + list->entries[i].bytes <= list->entries[j].start);
+
+  // No region and [start, start + bytes) have an address in common.
+  predicate regions_free{L}(struct region_list *list, integer start, integer bytes) =
+    \forall integer i; 0 <= i < list->count ==> start + bytes <= list->entries[i].start ||
+      list->entries[i].start + list->entries[i].bytes <= start;
+
+  predicate region_holds{L}(struct region *region, integer address) =
+    region->start <= address < region->start + region->bytes;
+*/
+
 // The region that holds `address`; null when none does.
+/*@
+  requires regions_valid(list);
+  terminates \true;
+  assigns \result \from list, address, list->entries[0 .. REGION_MAXIMUM - 1];
+  ensures \result == \null ==>
+    \forall integer i; 0 <= i < list->count ==> !region_holds(&list->entries[i], address);
+  ensures \result != \null ==> region_holds(\result, address) &&
+    \exists integer i; 0 <= i < list->count && \result == &list->entries[i];
+*/
 struct region *region_find(struct region_list *list, uint64_t address);
 
 // True when nothing overlaps [start, start + bytes).
+/*@
+  requires regions_valid(list) && bytes > 0 && start + bytes <= UINT64_MAX;
+  terminates \true;
+  assigns \nothing;
+  ensures \result <==> regions_free(list, start, bytes);
+*/
 bool region_is_free(const struct region_list *list, uint64_t start, uint64_t bytes);
 
 // The lowest multiple of `alignment` in [base, end) from which `bytes` and a page of distance on

@@ -39,9 +39,8 @@ void handle_release(const struct handle *handle)
 // A container's handle is good while the slot still holds the same container.
 NOINLINE enum status container_handle_check(const struct handle *handle)
 {
-    struct container container;
-    bool same = container_get(&kernel_containers, (uint32_t)handle->value, &container) &&
-                container.generation == handle->value >> 32;
+    struct container container = container_get(&kernel_containers, (uint32_t)handle->value);
+    bool same = container.used && container.generation == handle->value >> 32;
 
     return same ? STATUS_OK : STATUS_DEAD;
 }
@@ -93,9 +92,8 @@ enum status process_handle_take_any(struct process *process, uint64_t number, st
 
 struct handle container_handle(uint32_t id)
 {
-    struct container container = {0};
+    struct container container = container_get(&kernel_containers, id);
 
-    (void)container_get(&kernel_containers, id, &container);
     return (struct handle){HANDLE_CONTAINER, {.value = id | (uint64_t)container.generation << 32}};
 }
 

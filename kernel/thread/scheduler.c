@@ -78,10 +78,7 @@ void scheduler_give_place(uint32_t cpu)
 // True while the container that took the share last lives.
 static bool is_taken(uint32_t share, uint32_t owner)
 {
-    struct container container;
-
-    return container_shares[owner].share == share &&
-           container_get(&kernel_containers, owner, &container);
+    return container_shares[owner].share == share && container_get(&kernel_containers, owner).used;
 }
 
 enum status scheduler_set_share(uint32_t container, uint32_t parent, uint32_t weight)

@@ -57,9 +57,9 @@ static void charge(struct storm *storm, uint32_t id, uint64_t pages)
 // A container is never seen half changed.
 static void look(struct storm *storm, uint32_t id)
 {
-    struct container copy;
+    struct container copy = container_get(&tree, id);
 
-    if (container_get(&tree, id, &copy)) {
+    if (copy.used) {
         storm->wrong += copy.usage > copy.quota || copy.children > copy.usage;
         storm->done[1]++;
     }
@@ -111,7 +111,6 @@ static void test_storm(void **state)
 {
     static struct storm storms[THREADS];
     pthread_t threads[THREADS];
-    struct container root;
     uint32_t done[4] = {0};
 
     (void)state;
@@ -135,7 +134,8 @@ static void test_storm(void **state)
 
         assert_true(status == STATUS_OK || status == STATUS_NOT_FOUND);
     }
-    assert_true(container_get(&tree, CONTAINER_ROOT, &root));
+    struct container root = container_get(&tree, CONTAINER_ROOT);
+    assert_true(root.used);
     assert_int_equal(root.usage, 0);
     assert_int_equal(root.children, 0);
     assert_int_equal(root.quota, QUOTA);

@@ -178,15 +178,15 @@ static void revoke_all(uint32_t id)
 
 static void look(uint32_t id, uint32_t other)
 {
-    struct container copy = {.quota = 77};
     struct spec_container slot;
     uint32_t children;
 
     snapshot();
-    bool found = container_get(&tree, id, &copy);
+    struct container copy = container_get(&tree, id);
+    bool found = copy.used;
     enum spec_rule rule = container_get_spec(&spec, id, &slot, &children);
     lockstep_same("get", rule, found ? STATUS_OK : STATUS_NOT_FOUND);
-    lockstep_equal("quota", copy.quota, found ? slot.quota : 77);
+    lockstep_equal("quota", copy.quota, found ? slot.quota : 0);
     if (found) {
         lockstep_equal("usage", copy.usage, slot.usage);
         lockstep_equal("parent", copy.parent, slot.parent);
