@@ -25,18 +25,19 @@ struct queue {
 // For contracts: the neighbours of a node of a queue know it.
 // clang-format off
 #define LINKS_VALID(queue, node)                                                                   \
-    ((node->previous != \null ==> \valid(node->previous) && node->previous->next == node &&        \
-        \separated(node, node->previous) && \separated(queue, node->previous)) &&                  \
-     (node->next != \null ==> \valid(node->next) && node->next->previous == node &&                \
-        \separated(node, node->next) && \separated(queue, node->next)) &&                          \
-     (node->previous != \null && node->next != \null ==>                                           \
-        \separated(node->previous, node->next)))
+    (((node)->previous != \null ==> \valid((node)->previous) &&                                    \
+        (node)->previous->next == (node) && \separated((node), (node)->previous) &&                \
+        \separated((queue), (node)->previous)) &&                                                  \
+     ((node)->next != \null ==> \valid((node)->next) && (node)->next->previous == (node) &&        \
+        \separated((node), (node)->next) && \separated((queue), (node)->next)) &&                  \
+     ((node)->previous != \null && (node)->next != \null ==>                                       \
+        \separated((node)->previous, (node)->next)))
 
 // That `other` is not `node`, though it may be one of its neighbours.
 #define OTHER_NODE(other, queue, node)                                                             \
-    (\separated(other, node) && \separated(other, queue) &&                                        \
-     (other == node->previous || \separated(other, node->previous)) &&                             \
-     (other == node->next || \separated(other, node->next)))
+    (\separated((other), (node)) && \separated((other), (queue)) &&                                \
+     ((other) == (node)->previous || \separated((other), (node)->previous)) &&                     \
+     ((other) == (node)->next || \separated((other), (node)->next)))
 // clang-format on
 
 /*@
