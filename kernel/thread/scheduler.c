@@ -206,14 +206,13 @@ static inline void load_context(struct scheduler *scheduler, struct thread *thre
     }
 }
 
-// Goes on as `to` at TSC `now`; `from` is in the queue it belongs in, if in any. `alone`: no third
-// one is ready.
+// From the stack of `from`, which is in the queue it belongs in, if in any, to that of `to`, which
+// runs from TSC `now`. `alone`: no third one is ready.
 static ALWAYS_INLINE void switch_threads(struct scheduler *scheduler, struct thread *from,
                                          struct thread *to, uint64_t now, bool alone)
 {
-    event_log(EVENT_RUN, to->number, 0, 0);
-    from->left = now;
-    to->away += now - to->left;
+    from->away -= now;
+    to->away += now;
     load_context(scheduler, to, alone);
     switch_context(&from->saved_rsp, to->saved_rsp);
     if (UNLIKELY(scheduler->dead != NULL)) {
@@ -229,6 +228,60 @@ static inline void set_running(struct scheduler *scheduler, struct thread *threa
     scheduler->attention = thread_is_killed(thread) ? ATTENTION_YIELD : 0;
 }
 
+// The thread that ran before goes on: the timer may have fired, or stand at a deadline that is
+// gone.
+static NOINLINE void check_timer(struct scheduler *scheduler)
+{
+    if (scheduler_slice_end_tsc() != scheduler->armed) {
+        scheduler->attention |= ATTENTION_TIMER;
+    }
+}
+
+// From the idle thread or to it.
+static NOINLINE void switch_idle(struct scheduler *scheduler, struct thread *from,
+                                 struct thread *to, uint64_t now)
+{
+    switch_threads(scheduler, from, to, now, false);
+}
+
+// The idle thread runs on the stack of `owner` until another one is ready, which goes on.
+static void idle(struct scheduler *scheduler, struct thread *owner)
+{
+    scheduler_run_due();
+    while (!share_waits(&scheduler->ready, 0)) {
+        scheduler_arm_timer();
+        wait_for_interrupt();
+        scheduler_run_due();
+    }
+    struct thread *to = CONTAINER_OF(share_pop(&scheduler->ready), struct thread, run);
+    uint64_t now = tsc_read();
+    event_log(EVENT_RUN, to->number, 0, 0);
+    set_running(scheduler, to, now);
+    kernel_stack_top()->thread = owner;
+    owner->away += now;
+    if (to == owner) {
+        check_timer(scheduler);
+    } else {
+        switch_idle(scheduler, owner, to, now);
+    }
+}
+
+// No thread is ready: the idle thread runs, on the stack and the page table of `from`, which
+// sleeps. So no switch is needed where that one is woken first. From a thread that has ended, the
+// idle thread goes to the stack on which it began.
+static NOINLINE void run_idle(struct scheduler *scheduler, struct thread *from, uint64_t now)
+{
+    event_log(EVENT_RUN, 0, 0, 0);
+    set_running(scheduler, &scheduler->idle, now);
+    if (from->state == THREAD_DEAD) {
+        switch_idle(scheduler, from, &scheduler->idle, now);
+        return;
+    }
+    from->away -= now;
+    kernel_stack_top()->thread = &scheduler->idle;
+    idle(scheduler, from);
+}
+
 void scheduler_switch(struct scheduler *scheduler)
 {
     struct thread *from = scheduler->running;
@@ -236,17 +289,20 @@ void scheduler_switch(struct scheduler *scheduler)
     lock_note_none_held();
     uint64_t now = tsc_read();
     share_charge(from->share, now - scheduler->since);
-    if (from->state == THREAD_RUNNING) {
+    if (LIKELY(from->state == THREAD_RUNNING)) {
         from->state = THREAD_READY;
         share_push(&scheduler->ready, from->share, from->turn, &from->run);
-    }
-    struct queue_node *node = share_pop(&scheduler->ready);
-    struct thread *to = node ? CONTAINER_OF(node, struct thread, run) : &scheduler->idle;
-    set_running(scheduler, to, now);
-    if (to == from) {
-        scheduler->attention |= ATTENTION_TIMER;
+    } else if (UNLIKELY(!share_waits(&scheduler->ready, 0))) {
+        run_idle(scheduler, from, now);
         return;
     }
+    struct thread *to = CONTAINER_OF(share_pop(&scheduler->ready), struct thread, run);
+    set_running(scheduler, to, now);
+    if (UNLIKELY(to == from)) {
+        check_timer(scheduler);
+        return;
+    }
+    event_log(EVENT_RUN, to->number, 0, 0);
     switch_threads(scheduler, from, to, now, false);
 }
 
@@ -255,7 +311,7 @@ bool scheduler_hand_over(struct scheduler *scheduler, struct thread *to)
     struct thread *from = scheduler->running;
 
     // One that has not run yet, or has a deadline, is for thread_wake.
-    if (to->state != THREAD_SLEEPING || !to->left || to->deadline.queued ||
+    if (to->state != THREAD_SLEEPING || !to->begun || to->deadline.queued ||
         share_waits(&scheduler->ready, 0)) {
         return false;
     }
@@ -266,6 +322,7 @@ bool scheduler_hand_over(struct scheduler *scheduler, struct thread *to)
     event_log(EVENT_WAKE, to->number, 0, 0);
     share_hand_over(&scheduler->ready, from->share, now - scheduler->since, to->share, to->turn);
     set_running(scheduler, to, now);
+    event_log(EVENT_RUN, to->number, 0, 0);
     switch_threads(scheduler, from, to, now, true);
     return true;
 }
@@ -350,13 +407,6 @@ NORETURN void scheduler_idle(void)
     struct scheduler *scheduler = this_scheduler();
 
     for (;;) {
-        scheduler_run_due();
-        if (share_waits(&scheduler->ready, 0)) {
-            scheduler->idle.state = THREAD_SLEEPING;
-            scheduler_switch(scheduler);
-        } else {
-            scheduler_arm_timer();
-            wait_for_interrupt();
-        }
+        idle(scheduler, &scheduler->idle);
     }
 }

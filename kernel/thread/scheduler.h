@@ -26,7 +26,7 @@ struct scheduler {
     uint64_t turn_end;           // TSC at which that share's turn is over
     uint64_t armed;              // TSC the timer is set to; DEADLINE_NONE: off. It may fire too
                                  // early, but for a thread that runs a vCPU
-    struct thread idle;          // runs when nobody is ready; in no queue
+    struct thread idle;          // runs when nobody is ready, on whose stack ever; in no queue
     uint32_t attention;          // enum scheduler_attention: what to see to before ring 3 runs on
 
     // Any CPU.

@@ -62,8 +62,8 @@ struct share_queue {
 */
 void share_enter(struct share_queue *queue, struct share *share, uint64_t turn);
 
-// Makes the next share the holder; null: none but the urgent one has a ready thread.
-struct share *share_next(struct share_queue *queue);
+// Makes the next share the holder; null: none but the urgent one has a ready thread. Once a turn.
+RARELY_CALLED struct share *share_next(struct share_queue *queue);
 
 // Appends a thread's node, in no queue, to the ready ones of a share of the queue.
 static inline void share_push(struct share_queue *queue, struct share *share, uint64_t turn,

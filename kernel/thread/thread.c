@@ -24,6 +24,7 @@ static void thread_main(void *argument)
 {
     struct thread *thread = argument;
 
+    thread->begun = true;
     scheduler_reap();
     thread->entry(thread->argument);
     thread_exit();
@@ -176,7 +177,7 @@ void thread_wake(struct thread *thread)
     if (thread->cpu != this_cpu()->id) {
         wake_on_other_cpu(thread);
     } else if (thread->state == THREAD_SLEEPING) {
-        if (!thread->left) { // it has not run yet
+        if (!thread->begun) {
             kernel_space_forget_stack(thread->stack.slot);
         }
         deadline_queue_remove(&this_scheduler()->sleepers, &thread->deadline);

@@ -47,8 +47,8 @@ struct thread {
     enum thread_state state;
     struct queue_node run; // in a run queue when READY
     struct deadline_node deadline;
-    uint64_t left;     // TSC at which it stopped running
-    uint64_t away;     // ticks in which it did not run; differences of it are meaningful
+    uint64_t away;     // ticks in which it did not run, while it runs; only differences count
+    bool begun;        // it has run
     struct vcpu *vcpu; // the vCPU that this thread runs; set by kernel/vm, null otherwise
 
     // Any CPU.

@@ -25,6 +25,7 @@ def test_exit_costs():
     exits = _bench("exits")
     assert exits["cpuid"] <= 120, exits
     assert exits["out_device"] <= 500, exits
+    assert exits["halt_wake"] <= 1000, exits
 
 
 def test_measured_exits_are_allowed():
@@ -36,6 +37,7 @@ def test_kernel_costs():
     kernel = _bench("kernel")
     assert kernel["ticks"]["lock_unlock"] <= 12, kernel
     assert kernel["ticks"]["null_system_call"] <= 90, kernel
+    assert kernel["ticks"]["thread_switch"] <= 120, kernel
     assert kernel["ticks"]["channel_round_trip"] <= 900, kernel
     assert kernel["ticks"]["channel_round_trip_events"] <= 1850, kernel
     assert kernel["ticks"].keys() >= {"thread_switch", "page_allocate_free"}

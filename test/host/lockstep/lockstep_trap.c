@@ -274,7 +274,7 @@ int main(int argc, char **argv)
     world_start();
     lockstep_equal("a second port", serial_initialize(1), true);
     make_on(IDLE_CPU);
-    while (threads[IDLE_CPU]->state != THREAD_SLEEPING || !threads[IDLE_CPU]->left) {
+    while (threads[IDLE_CPU]->state != THREAD_SLEEPING || !threads[IDLE_CPU]->begun) {
         world_rest(IDLE_CPU);
     }
     for (uint32_t cpu = 0; cpu < PROGRAM_CPUS; cpu++) {
