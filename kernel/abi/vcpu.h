@@ -309,6 +309,7 @@ static_assert(offsetof(struct vcpu_page, dirty) % 8 == 0 &&
                   offsetof(struct vcpu_page, event) == offsetof(struct vcpu_page, dirty) + 4,
               "an entry looks at both in one word");
 static_assert(offsetof(struct vcpu_page, request_window) % 8 == 0, "and at all requests");
+static_assert(offsetof(struct vcpu_page, request_nmi_window) % 8 == 2, "and at both windows");
 
 // vcpu_run flags.
 #define VCPU_RUN_FETCH 1u // fill `wanted` groups, do not enter the guest

@@ -141,18 +141,18 @@ static inline uint64_t slice_end(const struct scheduler *scheduler)
     return scheduler->attention == 0 ? scheduler->armed : scheduler_slice_end_tsc();
 }
 
-// Enters the guest once, until the thread's slice ends at `end`. Its state is in this CPU.
+// Enters the guest once, until the thread's slice ends at `end`. Its state is in this CPU, which is
+// looked up anew: fewer registers are to be kept.
 static inline enum virt_outcome enter_until(struct vcpu *vcpu, uint64_t end, bool logged)
 {
-    struct cpu *cpu = vcpu->cpu;
     uint64_t deadline = vcpu->virt.page->deadline_tsc;
     enum virt_outcome outcome;
 
     deadline = deadline - 1 < end ? deadline : end; // 0: none
-    hostout(cpu);
+    hostout(vcpu->cpu);
     outcome =
         logged ? vcpu_log_enter(vcpu, deadline) : virt_backend->vcpu_enter(&vcpu->virt, deadline);
-    hostin(cpu);
+    hostin(this_cpu());
     return outcome;
 }
 
@@ -231,8 +231,9 @@ static NOINLINE enum status run_on(struct vcpu *vcpu, enum virt_outcome outcome,
 }
 
 // The rest of a run whose first exit is not simply the monitor's: other threads may run meanwhile.
-static NOINLINE enum status finish_later(struct vcpu *vcpu, enum virt_outcome outcome)
+static NOINLINE enum status finish_later(enum virt_outcome outcome)
 {
+    struct vcpu *vcpu = current_thread()->vcpu;
     enum status status;
 
     vcpu->running = true;
@@ -285,5 +286,5 @@ enum status vcpu_run(struct vcpu *vcpu, const struct thread *thread, uint64_t fl
     }
     vcpu->exits_to_monitor++;
     outcome = enter_until(vcpu, scheduler->armed, false); // what the timer is set to
-    return LIKELY(outcome == VIRT_TO_MONITOR) ? STATUS_OK : finish_later(vcpu, outcome);
+    return LIKELY(outcome == VIRT_TO_MONITOR) ? STATUS_OK : finish_later(outcome);
 }

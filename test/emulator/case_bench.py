@@ -25,6 +25,7 @@ def test_exit_costs():
     exits = _bench("exits")
     assert exits["cpuid"] <= 120, exits
     assert exits["out_device"] <= 500, exits
+    assert exits["x2apic_self_ipi"] <= 600, exits
     assert exits["halt_wake"] <= 1000, exits
 
 

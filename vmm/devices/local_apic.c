@@ -65,7 +65,7 @@ static const struct register_row rows[LOCAL_APIC_REGISTERS] = {
     [APIC_INITIAL_COUNT] = {READ | WRITE | BOTH, 0, 0xffffffff, 0},
     [APIC_CURRENT_COUNT] = {READ | BOTH, 0, 0, 0},
     [APIC_DIVIDE] = {READ | WRITE | BOTH, 0, 0xb, 0},
-    [APIC_SELF_IPI] = {WRITE | X2APIC, 0, 0xff, 0},
+    [APIC_SELF_IPI] = {WRITE | X2APIC, 0, 0xff, 0}, // local_apic_write_msr does it
 };
 
 // -- interrupts -----------------------------------------------------------------------------------
@@ -75,11 +75,15 @@ static inline bool software_enabled(const struct local_apic *apic)
     return (apic->spurious & SPURIOUS_ENABLE) != 0;
 }
 
+static inline uint32_t priority_above(const struct local_apic *apic, uint32_t served)
+{
+    return (apic->tpr & 0xf0) >= (served & 0xf0) ? apic->tpr : served & 0xf0;
+}
+
 uint32_t local_apic_priority(const struct local_apic *apic)
 {
-    uint32_t serving =
-        (apic->is_virtual ? local_apic_page_served(apic) : vector_set_highest(&apic->isr)) & 0xf0;
-    return (apic->tpr & 0xf0) >= serving ? apic->tpr : serving;
+    return priority_above(apic, apic->is_virtual ? local_apic_page_served(apic)
+                                                 : vector_set_highest(&apic->isr));
 }
 
 static void call_processor(struct local_apic *apic)
@@ -132,8 +136,10 @@ uint32_t local_apic_next(const struct local_apic *apic)
     if (!(apic->attention & APIC_ATTENTION_VECTOR))
         return 0;
     uint32_t vector = vector_set_highest(&apic->irr);
-    bool above = !apic->is_virtual || (vector & 0xf0) > (local_apic_priority(apic) & 0xf0);
-    return above ? vector : 0;
+    if (!apic->is_virtual)
+        return vector;
+    uint32_t priority = priority_above(apic, local_apic_page_served(apic));
+    return (vector & 0xf0) > (priority & 0xf0) ? vector : 0;
 }
 
 void local_apic_take(struct local_apic *apic, uint32_t vector)
@@ -311,9 +317,6 @@ static void write_register(struct local_apic *apic, uint32_t reg, uint32_t value
     case APIC_DIVIDE:
         local_apic_set_divide(apic, value);
         break;
-    case APIC_SELF_IPI:
-        local_apic_accept(apic, value, false);
-        break;
     default:
         set_lvt(apic, reg - APIC_LVT, value);
         break;
@@ -378,7 +381,7 @@ static bool write_command(struct local_apic *apic, uint64_t value)
     return true;
 }
 
-bool local_apic_write_msr(struct local_apic *apic, uint32_t reg, uint64_t value)
+static NOINLINE bool write_as_msr(struct local_apic *apic, uint32_t reg, uint64_t value)
 {
     const struct register_row *row = &rows[reg];
     if (UNLIKELY(!as_msr(apic, reg, WRITE)))
@@ -390,6 +393,16 @@ bool local_apic_write_msr(struct local_apic *apic, uint32_t reg, uint64_t value)
     write_register(apic, reg, (uint32_t)value & row->writable);
     if (apic->is_virtual && row->access & READ)
         local_apic_mirror(apic, reg);
+    return true;
+}
+
+bool local_apic_write_msr(struct local_apic *apic, uint32_t reg, uint64_t value)
+{
+    if (reg != APIC_SELF_IPI)
+        return write_as_msr(apic, reg, value);
+    if (!local_apic_is_x2apic(apic) || value > 0xff)
+        return false;
+    local_apic_accept(apic, (uint32_t)value, false);
     return true;
 }
 

@@ -27,7 +27,8 @@ static uint64_t period(const struct local_apic *apic)
 
 static uint64_t later(uint64_t tsc, uint64_t ticks)
 {
-    return ticks < CLOCK_NEVER - tsc ? tsc + ticks : CLOCK_NEVER;
+    uint64_t sum;
+    return __builtin_add_overflow(tsc, ticks, &sum) ? CLOCK_NEVER : sum;
 }
 
 uint32_t local_apic_current_count(const struct local_apic *apic)

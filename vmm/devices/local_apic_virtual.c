@@ -82,7 +82,9 @@ uint32_t local_apic_page_served(const struct local_apic *apic)
 #pragma GCC unroll 8
     for (uint32_t i = 0; i < 8; i++)
         any |= *in_page(apic, APIC_ISR + i);
-    for (uint32_t i = any != 0 ? 8 : 0; i-- > 0;) {
+    if (LIKELY(any == 0))
+        return 0;
+    for (uint32_t i = 8; i-- > 0;) {
         uint32_t word = *in_page(apic, APIC_ISR + i);
         if (word != 0)
             return i * 32 + highest_bit(word);

@@ -13,7 +13,7 @@ static bool read(struct machine *machine, uint32_t number, uint64_t *value)
     return number == MSR_APIC_BASE || number == MSR_TSC_DEADLINE;
 }
 
-static bool write_base(struct machine *machine, uint32_t number, uint64_t value)
+static NOINLINE bool write_base(struct machine *machine, uint32_t number, uint64_t value)
 {
     if (number != MSR_APIC_BASE ||
         !platform_set_apic_base(machine->platform, machine->apic, value)) {
@@ -36,16 +36,11 @@ enum outcome apic_msr_read(struct machine *machine, uint32_t number)
     return OUTCOME_ADVANCE;
 }
 
-NOINLINE enum outcome apic_msr_write(struct machine *machine, uint32_t number, uint64_t value)
+NOINLINE enum outcome apic_msr_write_other(struct machine *machine, uint32_t number, uint64_t value)
 {
-    bool done;
+    bool done = LIKELY(number >= LOCAL_APIC_MSR)
+                    ? local_apic_write_msr(machine->apic, number - LOCAL_APIC_MSR, value)
+                    : write_base(machine, number, value);
 
-    if (number == MSR_TSC_DEADLINE) {
-        local_apic_set_deadline(machine->apic, value);
-        return OUTCOME_ADVANCE;
-    }
-    done = LIKELY(number >= LOCAL_APIC_MSR)
-               ? local_apic_write_msr(machine->apic, number - LOCAL_APIC_MSR, value)
-               : write_base(machine, number, value);
     return done ? OUTCOME_ADVANCE : event_protection(machine);
 }

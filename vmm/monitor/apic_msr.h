@@ -18,4 +18,13 @@ static inline bool apic_msr_is(uint32_t number)
 
 // The access, for a machine with a local APIC. #GP as the manual says.
 enum outcome apic_msr_read(struct machine *machine, uint32_t number);
-enum outcome apic_msr_write(struct machine *machine, uint32_t number, uint64_t value);
+enum outcome apic_msr_write_other(struct machine *machine, uint32_t number, uint64_t value);
+
+static inline enum outcome apic_msr_write(struct machine *machine, uint32_t number, uint64_t value)
+{
+    if (number == MSR_TSC_DEADLINE) {
+        local_apic_set_deadline(machine->apic, value);
+        return OUTCOME_ADVANCE;
+    }
+    return apic_msr_write_other(machine, number, value);
+}

@@ -229,9 +229,10 @@ static void hide_pauses(struct virtual_cpu *cpu)
 static inline bool needs_attention(const struct monitor *monitor, const struct machine *machine,
                                    const struct vcpu_page *page)
 {
-    uint32_t windows = page->request_window | (uint32_t)page->request_nmi_window << 16; // one load
+    uint32_t windows; // both
 
-    return (machine->trap_due | windows | page->halted | machine->apic->attention) != 0 ||
+    __builtin_memcpy(&windows, &page->request_window, sizeof(windows));
+    return (windows | page->halted | machine->apic->attention | machine->trap_due) != 0 ||
            (UNLIKELY(pic_pending(&monitor->platform.pic)) && local_apic_passes_pic(machine->apic));
 }
 
@@ -361,6 +362,18 @@ static ALWAYS_INLINE void run_guest(struct monitor *monitor, struct virtual_cpu 
 
 // -- after an exit --------------------------------------------------------------------------------
 
+// A pause can begin while the thread waits for the lock, and end and begin again.
+static void stand_by(struct virtual_cpu *cpu)
+{
+    cpu->stands_by = false;
+    while (cpu->monitor->smp.pausing) {
+        park(cpu);
+    }
+    if (cpu->skipped != cpu->monitor->smp.skipped) {
+        hide_pauses(cpu);
+    }
+}
+
 // The console is the boot processor's business: the others pass it on.
 static void serve(struct monitor *monitor, struct virtual_cpu *cpu)
 {
@@ -375,17 +388,8 @@ static void serve(struct monitor *monitor, struct virtual_cpu *cpu)
         page->events = 0;
         monitor->smp.kick |= monitor->link.consumed_due;
     }
-}
-
-// A pause can begin while the thread waits for the lock, and end and begin again.
-static void stand_by(struct virtual_cpu *cpu)
-{
-    cpu->stands_by = false;
-    while (cpu->monitor->smp.pausing) {
-        park(cpu);
-    }
-    if (cpu->skipped != cpu->monitor->smp.skipped) {
-        hide_pauses(cpu);
+    if (cpu->stands_by) {
+        stand_by(cpu);
     }
 }
 
@@ -394,9 +398,6 @@ static void stand_by(struct virtual_cpu *cpu)
 static ALWAYS_INLINE void step(struct monitor *monitor, struct virtual_cpu *cpu,
                                struct vcpu_page *page, uint32_t flags, bool alone)
 {
-    if (UNLIKELY(cpu->stands_by)) {
-        stand_by(cpu);
-    }
     prepare(monitor, cpu, page, alone);
     run_guest(monitor, cpu, flags, alone);
     if (flags != 0) {
@@ -405,7 +406,8 @@ static ALWAYS_INLINE void step(struct monitor *monitor, struct virtual_cpu *cpu,
     }
     run_set_time(monitor, cpu, page);
     run_handle_exit(cpu, page);
-    if (UNLIKELY((page->events | cpu->deferred_events | monitor->link.consumed_due) != 0)) {
+    if (UNLIKELY((page->events | cpu->deferred_events | monitor->link.consumed_due |
+                  cpu->stands_by) != 0)) {
         serve(monitor, cpu);
     }
 }
@@ -414,11 +416,13 @@ static NORETURN void run(struct virtual_cpu *cpu)
 {
     struct monitor *monitor = cpu->monitor;
     struct vcpu_page *page = cpu->machine.page;
+    bool alone = monitor->platform.processors == 1;
 
+    stand_by(cpu);
     while (cpu->observer.log) {
         step(monitor, cpu, page, VCPU_RUN_LOG, false);
     }
-    while (monitor->platform.processors == 1) {
+    while (alone) {
         step(monitor, cpu, page, 0, true);
     }
     for (;;) {
