@@ -87,7 +87,11 @@ void thread_kill(struct thread *thread);
 
 // -- running ------------------------------------------------------------------------------
 
+// What contracts call the running thread.
+//@ ghost struct thread *running_thread;
+
 // The running thread, from the top of the kernel stack.
+//@ terminates \true; assigns \nothing; ensures \result == running_thread;
 static inline struct thread *current_thread(void)
 {
     return kernel_stack_top()->thread;
@@ -183,6 +187,7 @@ static inline bool thread_is_killed(const struct thread *thread)
 {
     return atomic_load_explicit(&thread->killed, memory_order_acquire);
 }
+//@ terminates \true; assigns \nothing;
 static inline bool thread_killed(void)
 {
     return thread_is_killed(current_thread());
