@@ -116,6 +116,9 @@
     \forall integer j, k; 0 <= j < k < cpu->free_page_count ==>
       cpu->free_pages[j] != cpu->free_pages[k];
 
+  predicate page_is_kept{L}(struct cpu *cpu, integer page) =
+    \exists integer k; 0 <= k < cpu->free_page_count && cpu->free_pages[k] == page;
+
   // The memory of what can be given out is there.
   predicate page_memory_valid{L}(struct page_allocator *allocator) =
     \forall integer p; 0 <= p < allocator->page_count &&

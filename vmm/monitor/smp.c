@@ -393,8 +393,7 @@ static void serve(struct monitor *monitor, struct virtual_cpu *cpu)
     }
 }
 
-// `flags` and `alone` are constants: a step without a log, or of a processor alone, is not made any
-// longer by the others.
+// `flags` and `alone` are constants, so that a step has nothing but what it needs.
 static ALWAYS_INLINE void step(struct monitor *monitor, struct virtual_cpu *cpu,
                                struct vcpu_page *page, uint32_t flags, bool alone)
 {
@@ -416,14 +415,15 @@ static NORETURN void run(struct virtual_cpu *cpu)
 {
     struct monitor *monitor = cpu->monitor;
     struct vcpu_page *page = cpu->machine.page;
-    bool alone = monitor->platform.processors == 1;
 
     stand_by(cpu);
     while (cpu->observer.log) {
         step(monitor, cpu, page, VCPU_RUN_LOG, false);
     }
-    while (alone) {
-        step(monitor, cpu, page, 0, true);
+    if (monitor->platform.processors == 1) {
+        for (;;) {
+            step(monitor, cpu, page, 0, true);
+        }
     }
     for (;;) {
         step(monitor, cpu, page, 0, false);
