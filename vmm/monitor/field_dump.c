@@ -3,6 +3,7 @@
 #include "vmm/monitor/field_dump.h"
 
 #include "kernel/lib/compiler.h"
+#include "kernel/lib/processor.h"
 
 #define FIELD_ROW(name, encoding, text, need) {(encoding), (need)},
 static const struct {
@@ -44,10 +45,18 @@ static size_t dump_capabilities(const struct vmx_capabilities *found, struct vcp
         uint32_t msr;
         uint64_t value;
     } words[] = {
-        {0x480, found->basic},      {0x481, found->pin},        {0x482, found->primary},
-        {0x483, found->exit},       {0x484, found->entry},      {0x485, found->misc},
-        {0x486, found->cr0_fixed0}, {0x487, found->cr0_fixed1}, {0x488, found->cr4_fixed0},
-        {0x489, found->cr4_fixed1}, {0x48b, found->secondary},  {0x48c, found->ept_vpid},
+        {MSR_VMX_BASIC, found->basic},
+        {MSR_VMX_PINBASED_CONTROLS, found->pin},
+        {MSR_VMX_PROCBASED_CONTROLS, found->primary},
+        {MSR_VMX_EXIT_CONTROLS, found->exit},
+        {MSR_VMX_ENTRY_CONTROLS, found->entry},
+        {MSR_VMX_MISC, found->misc},
+        {MSR_VMX_CR0_FIXED0, found->cr0_fixed0},
+        {MSR_VMX_CR0_FIXED1, found->cr0_fixed1},
+        {MSR_VMX_CR4_FIXED0, found->cr4_fixed0},
+        {MSR_VMX_CR4_FIXED1, found->cr4_fixed1},
+        {MSR_VMX_PROCBASED_CONTROLS2, found->secondary},
+        {MSR_VMX_EPT_VPID_CAPABILITY, found->ept_vpid},
     };
     size_t count = 0;
 

@@ -2,6 +2,7 @@
 // The reset state of "Processor States Following Power-up, Reset, or INIT".
 #include "vmm/runtime/vcpu_reset.h"
 
+#include "kernel/lib/processor.h"
 #include "vmm/runtime/cpuid.h"
 #include "vmm/runtime/tsc.h"
 
@@ -13,8 +14,8 @@ void vcpu_reset(struct vcpu_page *page)
 {
     page->gpr[GPR_RDX] = cpuid_host(1, 0).eax;
     page->rip = 0xfff0;
-    page->rflags = 2;
-    page->cr0 = 0x60000010; // CD, NW, ET
+    page->rflags = RFLAGS_RESERVED;
+    page->cr0 = CR0_CD | CR0_NW | CR0_ET;
     for (unsigned i = 0; i < SEGMENT_COUNT; i++) {
         page->segment[i].limit = 0xffff;
         page->segment[i].access_rights = RIGHTS_CODE_DATA;
@@ -29,7 +30,7 @@ void vcpu_reset(struct vcpu_page *page)
     page->tsc_offset = -tsc_now();
     page->dr6 = 0xffff0ff0;
     page->dr7 = 0x400;
-    page->xcr0 = 1;
+    page->xcr0 = XCR0_X87;
     page->valid = VCPU_GROUP_ALL;
     page->dirty = VCPU_GROUP_ALL;
 }

@@ -1,24 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Tests kernel/lib/format.c against the C library's snprintf.
 #include <limits.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <string.h>
-#include <cmocka.h>
-#include "kernel/lib/format.h"
-
-#define SAME(...)                                                                                  \
-    do {                                                                                           \
-        char ours[128];                                                                            \
-        char theirs[128];                                                                          \
-        size_t our_length = format_text(ours, sizeof ours, __VA_ARGS__);                           \
-        int their_length = snprintf(theirs, sizeof theirs, __VA_ARGS__);                           \
-        assert_string_equal(ours, theirs);                                                         \
-        assert_int_equal(our_length, their_length);                                                \
-    } while (0)
+#include "test/host/lib/same_text.h"
 
 static void test_conversions(void **state)
 {
