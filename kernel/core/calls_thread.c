@@ -71,28 +71,26 @@ SYSTEM_CALL(sys_memory_free)
 
 HANDLE_CALL(sys_container_split)
 {
-    uint32_t child;
-
     if (c > SHARE_WEIGHT_MAXIMUM) {
         return call_error(STATUS_INVALID);
     }
     if (c > 0 && !current_process()->is_root) {
         return call_error(STATUS_DENIED); // or a program could multiply its share by splitting it
     }
-    enum status status = container_split(&kernel_containers, (uint32_t)handle->value, b, &child);
-    if (status != STATUS_OK) {
-        return call_error(status);
+    struct container_child child = container_split(&kernel_containers, (uint32_t)handle->value, b);
+    if (child.status != STATUS_OK) {
+        return call_error(child.status);
     }
     // A container that has a child is not revoked: it is still the one that the handle names.
-    status = container_handle_check(handle);
+    enum status status = container_handle_check(handle);
     if (status == STATUS_OK) {
-        status = scheduler_set_share(child, (uint32_t)handle->value, (uint32_t)c);
+        status = scheduler_set_share(child.id, (uint32_t)handle->value, (uint32_t)c);
     }
     if (status != STATUS_OK) {
-        ASSERT(container_revoke(&kernel_containers, child) == STATUS_OK);
+        ASSERT(container_revoke(&kernel_containers, child.id) == STATUS_OK);
         return call_error(status);
     }
-    return call_new_handle(HANDLE_CONTAINER, container_handle(child).object);
+    return call_new_handle(HANDLE_CONTAINER, container_handle(child.id).object);
 }
 
 HANDLE_CALL(sys_container_info)

@@ -86,10 +86,10 @@ static bool container_has_room(const struct container *container, uint64_t pages
 
 // The public functions take the lock; what they do under it is in the functions called ..._locked.
 /*@
-  requires container_tree_valid(tree);
+  requires container_tree_valid(tree) && lock_held(&tree->lock);
   terminates \true;
   assigns tree->slots[0 .. CONTAINER_MAXIMUM - 1], tree->free;
-  ensures container_tree_valid(tree);
+  ensures container_tree_valid(tree) && lock_held(&tree->lock);
   ensures \result == STATUS_OK || container_all_same{Pre, Post}(tree);
   ensures \result == STATUS_NOT_FOUND <==> !container_used{Pre}(tree, parent_id);
   ensures \result == STATUS_INVALID <==> container_used{Pre}(tree, parent_id) && quota == 0;
@@ -124,18 +124,36 @@ static enum status container_split_locked(struct container_tree *tree, uint32_t 
     return STATUS_OK;
 }
 
-enum status container_split(struct container_tree *tree, uint32_t parent, uint64_t quota,
-                            uint32_t *child)
+/*@
+  requires container_tree_valid(tree) && lock_free(&tree->lock);
+  terminates \true;
+  assigns tree->slots[0 .. CONTAINER_MAXIMUM - 1], tree->free, tree->lock.last, tree->lock.turn;
+  ensures container_tree_valid(tree) && lock_free(&tree->lock);
+  ensures \result.status == STATUS_OK || container_all_same{Pre, Post}(tree);
+  ensures \result.status == STATUS_NOT_FOUND <==> !container_used{Pre}(tree, parent);
+  ensures \result.status == STATUS_INVALID <==> container_used{Pre}(tree, parent) && quota == 0;
+  ensures \result.status == STATUS_QUOTA <==> container_used{Pre}(tree, parent) &&
+    quota > \old(tree->slots[parent].quota) - \old(tree->slots[parent].usage);
+  ensures \result.status == STATUS_NO_MEMORY <==> container_used{Pre}(tree, parent) && 0 < quota <=
+    \old(tree->slots[parent].quota) - \old(tree->slots[parent].usage) &&
+    (\old(tree->free) == 0 || \old(tree->slots[parent].depth) >= CONTAINER_DEPTH);
+  ensures \result.status == STATUS_OK ==> \result.id == \old(tree->free) &&
+    container_is_free{Pre}(tree, \result.id) &&
+    container_linked{Pre, Post}(tree, parent, \result.id, quota);
+  ensures \result.status == STATUS_OK || \result.status == STATUS_NOT_FOUND ||
+    \result.status == STATUS_INVALID || \result.status == STATUS_QUOTA ||
+    \result.status == STATUS_NO_MEMORY;
+*/
+struct container_child container_split(struct container_tree *tree, uint32_t parent, uint64_t quota)
 {
     container_enter(tree);
-    uint32_t id = tree->free; // what it becomes
-    enum status status = container_split_locked(tree, parent, quota);
-    if (status == STATUS_OK) {
-        *child = id;
-    }
-    EVENT_LOG_DONE(status, EVENT_SPLIT, id, quota, parent);
+    struct container_child child = {.id = tree->free}; // what it becomes
+    child.status = container_split_locked(tree, parent, quota);
+    /*@ assert rest: child.status == STATUS_OK ==>
+          container_others_same{Pre, Here}(tree, parent, child.id); */
+    EVENT_LOG_DONE(child.status, EVENT_SPLIT, child.id, quota, parent);
     container_leave(tree);
-    return status;
+    return child;
 }
 
 /*@

@@ -44,12 +44,16 @@ extern struct container_tree kernel_containers;
 // pages. The tree is zeroed memory, or an old tree.
 void container_tree_init(struct container_tree *tree, uint64_t quota, uint32_t slots);
 
+struct container_child {
+    enum status status;
+    uint32_t id; // of the child that was made
+};
+
 // Makes a child of `parent` with a quota of `quota` pages, taken from the parent. STATUS_NOT_FOUND:
 // no such parent; STATUS_INVALID: quota 0; STATUS_QUOTA: more than the parent has left;
-// STATUS_NO_MEMORY: no slot left, or the parent is one of the lowest that there may be. `*child` is
-// written on success only.
-MUST_CHECK enum status container_split(struct container_tree *tree, uint32_t parent, uint64_t quota,
-                                       uint32_t *child);
+// STATUS_NO_MEMORY: no slot left, or the parent is one of the lowest that there may be.
+MUST_CHECK struct container_child container_split(struct container_tree *tree, uint32_t parent,
+                                                  uint64_t quota);
 
 // True when `id` is a container that could be charged `pages` more.
 bool container_can_consume(struct container_tree *tree, uint32_t id, uint64_t pages);

@@ -12,8 +12,10 @@
   requires tree->slots[parent_id].lent + quota <= UINT64_MAX;
   requires tree->slots[parent_id].children < CONTAINER_MAXIMUM;
   requires tree->slots[parent_id].depth < CONTAINER_DEPTH;
+  requires lock_held(&tree->lock);
   terminates \true;
   assigns tree->slots[0 .. CONTAINER_MAXIMUM - 1], tree->free;
+  ensures lock_held(&tree->lock);
   ensures \old(tree->slots[id].used) == 0 && tree->slots[id].used == 1 &&
     tree->slots[id].parent == parent_id && tree->slots[id].quota == quota;
   ensures \forall integer i; 0 <= i < CONTAINER_MAXIMUM && i != id ==>
@@ -54,8 +56,10 @@ static void container_fill(struct container_tree *tree, uint32_t parent_id, uint
   requires tree->slots[parent_id].lent + quota <= UINT64_MAX;
   requires tree->slots[parent_id].children < CONTAINER_MAXIMUM;
   requires tree->slots[parent_id].depth < CONTAINER_DEPTH;
+  requires lock_held(&tree->lock);
   terminates \true;
   assigns tree->slots[0 .. CONTAINER_MAXIMUM - 1], tree->free;
+  ensures lock_held(&tree->lock);
   ensures \forall integer i; 0 <= i < CONTAINER_MAXIMUM && i != id ==>
     \old(tree->slots[i].used) == tree->slots[i].used &&
     \old(tree->slots[i].parent) == tree->slots[i].parent &&

@@ -11,8 +11,10 @@
   requires container_tree_valid(tree) && container_used(tree, parent_id);
   requires tree->free != 0 && tree->slots[parent_id].depth < CONTAINER_DEPTH;
   requires tree->slots[parent_id].usage + quota <= tree->slots[parent_id].quota;
+  requires lock_held(&tree->lock);
   terminates \true;
   assigns tree->slots[0 .. CONTAINER_MAXIMUM - 1], tree->free;
+  ensures lock_held(&tree->lock);
   ensures container_linked{Pre, Post}(tree, parent_id, \old(tree->free), quota);
   ensures container_tree_valid(tree);
 */

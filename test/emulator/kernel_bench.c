@@ -171,24 +171,25 @@ static void charge_page(uint32_t container)
 
 static void split_and_revoke(void)
 {
-    uint32_t child;
+    struct container_child child = container_split(&kernel_containers, CONTAINER_ROOT, 1);
 
-    if (container_split(&kernel_containers, CONTAINER_ROOT, 1, &child) == STATUS_OK) {
-        (void)!container_revoke(&kernel_containers, child);
+    if (child.status == STATUS_OK) {
+        (void)!container_revoke(&kernel_containers, child.id);
     }
 }
 
 static void bench_containers(uint32_t count)
 {
-    uint32_t last = CONTAINER_ROOT;
+    struct container_child last = {STATUS_OK, CONTAINER_ROOT};
     uint32_t made = 0;
 
-    while (made < count &&
-           container_split(&kernel_containers, CONTAINER_ROOT, 2, &last) == STATUS_OK) {
-        objects[made++] = (void *)(uintptr_t)last;
+    while (made < count && last.status == STATUS_OK) {
+        last = container_split(&kernel_containers, CONTAINER_ROOT, 2);
+        objects[made] = (void *)(uintptr_t)last.id;
+        made += last.status == STATUS_OK;
     }
     if (made == count) {
-        print_point("container_charge_free", count, TICKS_OF(charge_page(last)));
+        print_point("container_charge_free", count, TICKS_OF(charge_page(last.id)));
         print_point("container_split_revoke", count, TICKS_OF(split_and_revoke()));
     }
     while (made > 0) {

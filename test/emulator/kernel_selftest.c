@@ -66,9 +66,10 @@ static void test_quota(void)
 {
     static struct address_space space;
     uint64_t address = 0;
-    uint32_t child = 0;
+    struct container_child made = container_split(&kernel_containers, CONTAINER_ROOT, 600);
+    uint32_t child = made.id;
 
-    expect("split", container_split(&kernel_containers, CONTAINER_ROOT, 600, &child), STATUS_OK);
+    expect("split", made.status, STATUS_OK);
     expect("init", address_space_init(&space, child), STATUS_OK);
     expect("too much", address_space_allocate(&space, 2 * LARGE_PAGE_SIZE, USER_WRITE, &address),
            STATUS_QUOTA);

@@ -68,12 +68,11 @@ static void look(struct storm *storm, uint32_t id)
 static void step(struct storm *storm)
 {
     uint32_t id = below(storm, 1 + below(storm, SLOTS)); // mostly one of the first
-    uint32_t child;
 
     switch (below(storm, 8)) {
     case 0:
     case 1:
-        storm->done[2] += container_split(&tree, id, 1 + below(storm, 300), &child) == STATUS_OK;
+        storm->done[2] += container_split(&tree, id, 1 + below(storm, 300)).status == STATUS_OK;
         break;
     case 2:
     case 3:

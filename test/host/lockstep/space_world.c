@@ -253,10 +253,11 @@ static void make_machine(void *unused)
         STATUS_OK);
     space_pool = frames.value;
     for (uint32_t i = 0; i < SIDES; i++) {
-        lockstep_equal(
-            "container",
-            container_split(&kernel_containers, CONTAINER_ROOT, SIDE_QUOTA, &sides[i].container),
-            STATUS_OK);
+        struct container_child made =
+            container_split(&kernel_containers, CONTAINER_ROOT, SIDE_QUOTA);
+
+        lockstep_equal("container", made.status, STATUS_OK);
+        sides[i].container = made.id;
     }
     while (page_allocate(&kernel_pages, PAGE_OWNER_KERNEL, LARGE_PAGE_SIZE, PAGE_CONTENTS_KEPT,
                          &held_blocks[held_block_count]) == STATUS_OK) {
