@@ -3,6 +3,7 @@
 // first; mapping then makes the tables it needs, and only when all are there writes the leaves.
 // The caller's lock guards the table.
 #include "arch/x86/paging/page_table.h"
+#include "arch/x86/paging/change.h"
 #include "arch/x86/paging/entry.h"
 #include "arch/x86/paging/walk.h"
 #include "kernel/lib/string.h"
@@ -46,19 +47,6 @@ static bool leaf_fits(const struct page_table *table, uint64_t address, uint64_t
            offset_in(address, level) == 0 && offset_in(physical, level) == 0;
 }
 
-// Makes an empty table for an entry that is not present.
-static enum status make_table(const struct page_table *table, uint64_t *entry, bool user,
-                              const struct page_source *source)
-{
-    hpa_t page;
-    enum status status = source->take(source->context, &page);
-    if (status == STATUS_OK) {
-        memset(page_at(table, page.value), 0, PAGE_SIZE);
-        *entry = entry_table(table->format, page.value, user);
-    }
-    return status;
-}
-
 // One pass of page_table_map over a range in which nothing is mapped: makes the tables, or, where
 // they exist, writes the leaves, which cannot fail.
 static enum status map_pass(const struct walk *walk, uint64_t *entries, unsigned level,
@@ -72,11 +60,13 @@ static enum status map_pass(const struct walk *walk, uint64_t *entries, unsigned
         bool present = entry_present(table->format, *entry);
         if (!present && leaf_fits(table, address, physical, chunk, level)) {
             if (walk->write_leaves) {
-                *entry = entry_leaf(table->format, physical, walk->permissions, walk->type, level);
+                set_entry(
+                    table, entries, level, address,
+                    entry_leaf(table->format, physical, walk->permissions, walk->type, level));
             }
         } else {
             if (!present) {
-                status = make_table(table, entry, address < UPPER_HALF_BASE, walk->source);
+                status = make_table(table, entries, level, address, walk->source);
             }
             if (status == STATUS_OK) {
                 status = map_pass(walk, page_at(table, entry_address(*entry)), level - 1, address,
@@ -90,42 +80,6 @@ static enum status map_pass(const struct walk *walk, uint64_t *entries, unsigned
     return status;
 }
 
-/*@
-  requires \valid_read(table) && \valid_read(entries + (0 .. 511));
-  requires table->format == PAGE_FORMAT_HOST || table->format == PAGE_FORMAT_EPT;
-  terminates \true;
-  assigns \nothing;
-  ensures \result <==> \forall integer i; 0 <= i < 512 ==> !is_present(table->format, entries[i]);
-*/
-static bool table_is_empty(const struct page_table *table, const uint64_t *entries)
-{
-    /*@
-      loop invariant 0 <= i <= 512;
-      loop invariant \forall integer j; 0 <= j < i ==> !is_present(table->format, entries[j]);
-      loop assigns i;
-      loop variant 512 - i;
-    */
-    for (unsigned i = 0; i < 512; i++) {
-        if (entry_present(table->format, entries[i])) {
-            return false;
-        }
-    }
-    return true;
-}
-
-// Gives an empty table back. Top-level tables of the host's upper half are shared, so they stay.
-static void prune(const struct page_table *table, uint64_t *entry, unsigned level, uint64_t address,
-                  const struct page_source *source)
-{
-    uint64_t below = entry_address(*entry);
-    bool shared =
-        level == LEVEL_TOP && table->format == PAGE_FORMAT_HOST && address >= UPPER_HALF_BASE;
-    if (!shared && table_is_empty(table, page_at(table, below))) {
-        *entry = 0;
-        source->give(source->context, hpa(below));
-    }
-}
-
 // Clears the leaves of a range that cuts none, and gives empty tables back.
 static void clear(const struct page_table *table, uint64_t *entries, unsigned level,
                   uint64_t address, uint64_t size, const struct page_source *source)
@@ -135,11 +89,11 @@ static void clear(const struct page_table *table, uint64_t *entries, unsigned le
         uint64_t *entry = &entries[level_index(address, level)];
         if (entry_present(table->format, *entry)) {
             if (entry_is_leaf(*entry, level)) {
-                *entry = 0;
+                set_entry(table, entries, level, address, 0);
             } else {
                 clear(table, page_at(table, entry_address(*entry)), level - 1, address, chunk,
                       source);
-                prune(table, entry, level, address, source);
+                prune(table, entries, level, address, source);
             }
         }
         address += chunk;
@@ -335,17 +289,32 @@ enum status page_table_unmap(struct page_table *table, uint64_t address, uint64_
     return STATUS_OK;
 }
 
+/*@
+  requires \valid(table) && \forall integer p;
+    \separated(table_at(direct_offset, p) + (0 .. 511), table);
+  requires format == PAGE_FORMAT_HOST || format == PAGE_FORMAT_EPT;
+  terminates \true;
+  assigns *table, { table_at(direct_offset, p)[i] | integer p, i; 0 <= i < 512 };
+  ensures \result == STATUS_OK ==> table->direct_offset == direct_offset &&
+    table->format == format && table->largest == largest &&
+    table->physical_limit == physical_limit && is_tree(table);
+  // Nothing is mapped.
+  ensures empty: \result == STATUS_OK ==> \forall integer i, j, k, l; is_path(i, j, k, l) ==>
+    entry_on(table, i, j, k, l) == 0 && level_on(table, i, j, k) == 3;
+*/
 enum status page_table_create(struct page_table *table, enum page_format format,
                               enum page_level largest, uintptr_t direct_offset,
                               uint64_t physical_limit, const struct page_source *source)
 {
     hpa_t root;
-    enum status status = source->take(source->context, &root);
+    enum status status = take_table(table, &root, source);
     if (status != STATUS_OK) {
         return status;
     }
     *table = (struct page_table){root, direct_offset, physical_limit, format, largest};
-    memset(page_at(table, root.value), 0, PAGE_SIZE);
+    zero_table(page_at(table, table->root.value));
+    //@ assert empty: \forall integer i; 0 <= i < 512 ==> word_3(table, i) == 0;
+    //@ assert no_second: \forall integer i; !way_2(table, i);
     return STATUS_OK;
 }
 
@@ -378,12 +347,32 @@ void page_table_share_upper(struct page_table *table, const struct page_table *f
            256 * sizeof(uint64_t));
 }
 
+/*@
+  requires table_apart(table) && is_tree(table) && index < 512;
+  // The top level refers to tables only.
+  requires is_present(table->format, word_3(table, index)) ==>
+    refers(table->format, word_3(table, index));
+  terminates \true;
+  assigns { table_at(table->direct_offset, p)[i] | integer p, i; 0 <= i < 512 };
+  ensures \result == STATUS_OK ==> refers(table->format, word_3(table, index));
+  // Nothing else changes, and nothing is mapped or not that was otherwise before.
+  ensures maps: same_maps{Pre, Post}(table);
+  ensures others: \forall integer i; 0 <= i < 512 && i != index ==>
+    word_3(table, i) == \at(word_3(table, i), Pre);
+  ensures there: is_present(table->format, \at(word_3(table, index), Pre)) ==>
+    word_3(table, index) == \at(word_3(table, index), Pre);
+  ensures tree: is_tree(table);
+*/
 enum status page_table_reserve(struct page_table *table, unsigned index,
                                const struct page_source *source)
 {
-    uint64_t *entry = &page_at(table, table->root.value)[index];
-    return entry_present(table->format, *entry) ? STATUS_OK
-                                                : make_table(table, entry, index < 256, source);
+    uint64_t *root = page_at(table, table->root.value);
+    uint64_t half = index < 256 ? 0 : UPPER_HALF_BASE - LOWER_HALF_LIMIT;
+    uint64_t address = half + index * level_span(LEVEL_TOP);
+    //@ assert index_3(address) == index;
+    return entry_present(table->format, root[index])
+               ? STATUS_OK
+               : make_table(table, root, LEVEL_TOP, address, source);
 }
 
 /*@
