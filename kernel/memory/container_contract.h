@@ -72,6 +72,13 @@
     id == ancestor || (steps > 1 && id != CONTAINER_ROOT &&
       container_below(tree, tree->slots[id].parent, ancestor, steps - 1));
 
+  // The same in as many steps as it takes to the root; that from A to B nothing came or went there.
+  predicate container_in{L}(struct container_tree *tree, integer id, integer top) =
+    container_below(tree, id, top, tree->slots[id].depth);
+  predicate container_in_same{A, B}(struct container_tree *tree, integer top) =
+    \forall integer id; 0 <= id < CONTAINER_MAXIMUM && \at(tree->slots[id].used, A) != 0 ==>
+      (container_in{A}(tree, id, top) <==> container_in{B}(tree, id, top));
+
   // What an owner of `id` itself uses, its children left out.
   logic integer container_own{L}(struct container_tree *tree, integer id) =
     tree->slots[id].usage - container_lent(tree, id, CONTAINER_MAXIMUM);
@@ -138,6 +145,60 @@
     \at(tree->slots[parent].used, B) == \at(tree->slots[parent].used, A) &&
     \at(tree->slots[parent].depth, B) == \at(tree->slots[parent].depth, A);
 
+  // From A to B containers below `top` were ended, to which nothing was charged, and `top` was not:
+  // where all are stays; what those that are left use themselves is the same; who was ended; and
+  // what is not below `top` has not changed.
+  predicate container_places_same{A, B}(struct container_tree *tree) =
+    \forall integer id; 0 <= id < CONTAINER_MAXIMUM ==>
+      \at(tree->slots[id].parent, A) == \at(tree->slots[id].parent, B) &&
+      \at(tree->slots[id].depth, A) == \at(tree->slots[id].depth, B) &&
+      \at(tree->slots[id].quota, A) == \at(tree->slots[id].quota, B) &&
+      \at(tree->slots[id].generation, A) == \at(tree->slots[id].generation, B);
+  predicate container_own_same{A, B}(struct container_tree *tree) =
+    \forall integer id; 0 <= id < CONTAINER_MAXIMUM && \at(tree->slots[id].used, A) != 0 ==>
+      \at(tree->slots[id].usage, A) - \at(tree->slots[id].lent, A) ==
+        \at(tree->slots[id].usage, B) - \at(tree->slots[id].lent, B);
+  predicate container_only_empty_ended{A, B}(struct container_tree *tree, integer top) =
+    \forall integer id; 0 <= id < CONTAINER_MAXIMUM &&
+      \at(tree->slots[id].used, A) != \at(tree->slots[id].used, B) ==>
+      \at(tree->slots[id].used, A) != 0 && \at(tree->slots[id].used, B) == 0 && id != top &&
+      \at(tree->slots[id].usage, A) == \at(tree->slots[id].lent, A) &&
+      container_in{A}(tree, id, top);
+  predicate container_rest_same{A, B}(struct container_tree *tree, integer top) =
+    \forall integer id; 0 <= id < CONTAINER_MAXIMUM &&
+      (\at(tree->slots[id].used, A) == 0 || !container_in{A}(tree, id, top)) ==>
+      \at(tree->slots[id].usage, A) == \at(tree->slots[id].usage, B) &&
+      \at(tree->slots[id].lent, A) == \at(tree->slots[id].lent, B) &&
+      \at(tree->slots[id].children, A) == \at(tree->slots[id].children, B);
+  predicate container_ended{A, B}(struct container_tree *tree, integer top) =
+    container_places_same{A, B}(tree) && container_own_same{A, B}(tree) &&
+    container_only_empty_ended{A, B}(tree, top) && container_rest_same{A, B}(tree, top);
+
+  // Nothing below `top` could be ended now.
+  predicate container_none_empty{L}(struct container_tree *tree, integer top) =
+    \forall integer id; 0 <= id < CONTAINER_MAXIMUM && tree->slots[id].used != 0 && id != top &&
+      container_in(tree, id, top) ==> tree->slots[id].usage != 0 || tree->slots[id].children != 0;
+
+  // From A to B `top` was ended and all below it, none of which used anything itself; the parent of
+  // `top` has its quota back.
+  predicate container_all_ended{A, B}(struct container_tree *tree, integer top, integer parent) =
+    (\forall integer id; 0 <= id < CONTAINER_MAXIMUM && \at(tree->slots[id].used, A) != 0 &&
+       container_in{A}(tree, id, top) ==> \at(tree->slots[id].used, B) == 0 &&
+       \at(tree->slots[id].usage, A) == \at(tree->slots[id].lent, A)) &&
+    (\forall integer id; 0 <= id < CONTAINER_MAXIMUM && id != parent &&
+       (\at(tree->slots[id].used, A) == 0 || !container_in{A}(tree, id, top)) ==>
+       \at(tree->slots[id].used, A) == \at(tree->slots[id].used, B) &&
+       \at(tree->slots[id].usage, A) == \at(tree->slots[id].usage, B) &&
+       \at(tree->slots[id].lent, A) == \at(tree->slots[id].lent, B) &&
+       \at(tree->slots[id].children, A) == \at(tree->slots[id].children, B)) &&
+    container_places_same{A, B}(tree) &&
+    \at(tree->slots[parent].used, B) == \at(tree->slots[parent].used, A) &&
+    \at(tree->slots[parent].usage, B) ==
+      \at(tree->slots[parent].usage, A) - \at(tree->slots[top].quota, A) &&
+    \at(tree->slots[parent].lent, B) ==
+      \at(tree->slots[parent].lent, A) - \at(tree->slots[top].quota, A) &&
+    \at(tree->slots[parent].children, B) == \at(tree->slots[parent].children, A) - 1;
+
   // What the slots below `end` say about the children of all, where child `id` of `parent` came
   // (change = 1), went (-1) or neither did (0).
   predicate container_counts{A, B}(struct container_tree *tree, integer end, integer id,
@@ -163,6 +224,16 @@
        loop variant CONTAINER_MAXIMUM - end; @/                                                    \
     for (uint32_t end = 0; end < CONTAINER_MAXIMUM; end++) {}
 #define CONTAINER_SUMS_KEPT(A) CONTAINER_SUMS(A, 0, 0, 0, 0)
+
+// The same for what is below `top`, where no parent has changed since label A.
+#define CONTAINER_BELOW_KEPT(A, top)                                                               \
+    /@ loop invariant 0 <= steps <= CONTAINER_DEPTH + 1;                                           \
+       loop invariant \forall integer one, n; 0 <= n < steps && 0 <= one < CONTAINER_MAXIMUM &&    \
+         \at(tree->slots[one].used, A) != 0 ==>                                                    \
+         (container_below{A}(tree, one, top, n) <==> container_below{Here}(tree, one, top, n));    \
+       loop assigns steps;                                                                         \
+       loop variant CONTAINER_DEPTH - steps; @/                                                    \
+    for (uint32_t steps = 0; steps <= CONTAINER_DEPTH; steps++) {}
 // clang-format on
 
 /*@
@@ -255,6 +326,118 @@
         loop variant CONTAINER_MAXIMUM - end;
       @/
       for (uint32_t end = 1; end < CONTAINER_MAXIMUM; end++) {
+      }
+  }
+*/
+
+/*@
+  ghost
+  /@
+    requires container_tree_valid(tree) && container_used(tree, top);
+    terminates \true;
+    assigns \nothing;
+    ensures \forall integer id; 0 <= id < CONTAINER_MAXIMUM && tree->slots[id].used != 0 &&
+      id != top && container_in(tree, id, top) ==>
+      tree->slots[id].depth > tree->slots[top].depth;
+  @/
+  void container_below_is_deeper(struct container_tree *tree, uint32_t top)
+  {
+      /@
+        loop invariant 0 <= steps <= CONTAINER_DEPTH + 1;
+        loop invariant \forall integer id, n; 0 <= n < steps && 0 <= id < CONTAINER_MAXIMUM &&
+          tree->slots[id].used != 0 && id != top && container_below(tree, id, top, n) ==>
+          tree->slots[id].depth > tree->slots[top].depth;
+        loop assigns steps;
+        loop variant CONTAINER_DEPTH - steps;
+      @/
+      for (uint32_t steps = 0; steps <= CONTAINER_DEPTH; steps++) {
+      }
+  }
+*/
+
+/*@
+  ghost
+  /@
+    requires container_tree_valid(tree) && container_used(tree, top);
+    requires tree->slots[top].children == 0;
+    terminates \true;
+    assigns \nothing;
+    ensures \forall integer id; 0 <= id < CONTAINER_MAXIMUM && tree->slots[id].used != 0 &&
+      id != top ==> !container_in(tree, id, top);
+  @/
+  void container_childless(struct container_tree *tree, uint32_t top)
+  {
+      container_none_has_none(tree, top);
+      /@
+        loop invariant 0 <= steps <= CONTAINER_DEPTH + 1;
+        loop invariant \forall integer id, n; 0 <= n < steps && 0 <= id < CONTAINER_MAXIMUM &&
+          tree->slots[id].used != 0 && id != top ==> !container_below(tree, id, top, n);
+        loop assigns steps;
+        loop variant CONTAINER_DEPTH - steps;
+      @/
+      for (uint32_t steps = 0; steps <= CONTAINER_DEPTH; steps++) {
+      }
+  }
+*/
+
+/*@
+  ghost
+  /@
+    requires \valid(tree);
+    terminates \true;
+    assigns \nothing;
+    ensures \forall integer parent; 0 <= parent < CONTAINER_MAXIMUM &&
+      (\forall integer id; 0 < id < CONTAINER_MAXIMUM && tree->slots[id].used != 0 ==>
+         tree->slots[id].parent != parent) ==>
+      container_count(tree, parent, CONTAINER_MAXIMUM) == 0 &&
+      container_lent(tree, parent, CONTAINER_MAXIMUM) == 0;
+  @/
+  void container_some_is_child(struct container_tree *tree)
+  {
+      /@
+        loop invariant 1 <= end <= CONTAINER_MAXIMUM;
+        loop invariant \forall integer parent; 0 <= parent < CONTAINER_MAXIMUM &&
+          (\forall integer id; 0 < id < end && tree->slots[id].used != 0 ==>
+             tree->slots[id].parent != parent) ==>
+          container_count(tree, parent, end) == 0 && container_lent(tree, parent, end) == 0;
+        loop assigns end;
+        loop variant CONTAINER_MAXIMUM - end;
+      @/
+      for (uint32_t end = 1; end < CONTAINER_MAXIMUM; end++) {
+      }
+  }
+*/
+
+// Where nothing is charged to `top` and all below it, and nothing below it could be ended, nothing
+// is below it: the deepest could be.
+/*@
+  predicate container_uncharged{L}(struct container_tree *tree, integer top) =
+    \forall integer id; 0 <= id < CONTAINER_MAXIMUM && tree->slots[id].used != 0 &&
+      container_in(tree, id, top) ==> tree->slots[id].usage == tree->slots[id].lent;
+*/
+/*@
+  ghost
+  /@
+    requires container_tree_valid(tree) && container_used(tree, top);
+    requires container_none_empty(tree, top);
+    terminates \true;
+    assigns \nothing;
+    ensures container_uncharged(tree, top) ==>
+      tree->slots[top].children == 0 && tree->slots[top].usage == 0;
+  @/
+  void container_deepest_is_empty(struct container_tree *tree, uint32_t top)
+  {
+      container_below_is_deeper(tree, top);
+      container_some_is_child(tree);
+      /@
+        loop invariant 0 <= depth <= CONTAINER_DEPTH;
+        loop invariant container_uncharged(tree, top) ==>
+          \forall integer id; 0 <= id < CONTAINER_MAXIMUM && tree->slots[id].used != 0 &&
+            id != top && container_in(tree, id, top) ==> tree->slots[id].depth <= depth;
+        loop assigns depth;
+        loop variant depth;
+      @/
+      for (uint32_t depth = CONTAINER_DEPTH; depth > 0; depth--) {
       }
   }
 */
