@@ -12,5 +12,12 @@ struct boot_information;
 // allows. One that does not answer is logged and left out. The boot CPU's parts all work by then.
 void processors_start(const struct boot_information *boot, const struct acpi_information *acpi);
 
+/*@ axiomatic processors { logic integer processors_running; } */
+
 // The CPUs that run.
+/*@
+  terminates \true;
+  assigns \result \from \nothing;
+  ensures \result == processors_running;
+*/
 uint32_t processor_count(void);

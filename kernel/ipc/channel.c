@@ -425,6 +425,9 @@ enum status channel_exchange(struct channel *from, struct channel *to, struct ad
     //@ assert channel_untouched{Pre, Here}(from);
     //@ assert to->lock.last == to->lock.turn;
     //@ ghost Sent: ;
+    /*@ assert apart: \forall integer i; 0 <= i < CHANNEL_MESSAGE_MAXIMUM ==>
+          \separated(to->slot.page + i, from->slot.page + (0 .. CHANNEL_MESSAGE_MAXIMUM - 1)) &&
+          \separated(to->slot.page + i, &user_memory[0 .. USER_LIMIT - 1]); */
     if (status == STATUS_OK) {
         status = await_message(from, space, buffer, capacity, count, &later);
         //@ assert to->slot.page == \at(to->slot.page, Pre);

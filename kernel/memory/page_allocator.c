@@ -5,6 +5,7 @@
 #include "arch/x86/cpu/cpu.h"
 #include "kernel/core/processors.h"
 #include "kernel/lib/string.h"
+#include "kernel/memory/page_locked.h"
 #include "kernel/memory/page_stock.h"
 
 struct page_allocator kernel_pages;
@@ -67,50 +68,6 @@ enum status page_allocator_init(struct page_allocator *allocator, const struct p
     return STATUS_OK;
 }
 
-// -- steps of both sizes ----------------------------------------------------------------------
-
-// The lock is no part of what the allocator says.
-/*@
-  requires page_allocator_valid(allocator) && page_kept_valid(allocator, running_cpu);
-  requires page_memory_valid(allocator) && lock_free(&allocator->lock);
-  terminates \true;
-  assigns allocator->lock.last;
-  ensures page_tables(allocator);
-  ensures order: page_order_valid(allocator);
-  ensures parts: page_parts_valid(allocator);
-  ensures blocks: page_blocks_valid(allocator);
-  ensures total: page_total_valid(allocator) && page_large_valid(allocator);
-  ensures kept: page_kept_valid(allocator, running_cpu);
-  ensures memory: page_memory_valid(allocator);
-  ensures lock_held(&allocator->lock);
-  ensures allocator->usable == \old(allocator->usable);
-  ensures allocator->whole == \old(allocator->whole);
-*/
-static void enter(struct page_allocator *allocator)
-{
-    lock_acquire(&allocator->lock);
-}
-
-/*@
-  requires page_allocator_valid(allocator) && page_kept_valid(allocator, running_cpu);
-  requires page_memory_valid(allocator) && lock_held(&allocator->lock);
-  terminates \true;
-  assigns allocator->lock.turn;
-  ensures page_tables(allocator);
-  ensures order: page_order_valid(allocator);
-  ensures parts: page_parts_valid(allocator);
-  ensures blocks: page_blocks_valid(allocator);
-  ensures total: page_total_valid(allocator) && page_large_valid(allocator);
-  ensures kept: page_kept_valid(allocator, running_cpu);
-  ensures memory: page_memory_valid(allocator);
-  ensures lock_free(&allocator->lock);
-  ensures allocator->whole == \old(allocator->whole);
-*/
-static void leave(struct page_allocator *allocator)
-{
-    lock_release(&allocator->lock);
-}
-
 // Trusted: what memset does.
 /*@
   requires \valid(memory + (start .. start + size - 1));
@@ -125,19 +82,13 @@ static void zero(uint8_t *memory, uint64_t start, uint64_t size)
 
 // Tells the caller which page it gets, and fills it.
 /*@
-  requires page_allocator_valid(allocator) && page_kept_valid(allocator, running_cpu);
-  requires page_memory_valid(allocator) && page_result_valid(allocator, running_cpu, page);
+  PAGES_VALID(running_cpu)
+  requires page_result_valid(allocator, running_cpu, page);
   requires number < allocator->page_count;
   requires \valid(allocator->memory + (number * PAGE_SIZE .. number * PAGE_SIZE + size - 1));
   terminates \true;
   assigns *page, allocator->memory[number * PAGE_SIZE .. number * PAGE_SIZE + size - 1];
-  ensures page_tables(allocator);
-  ensures order: page_order_valid(allocator);
-  ensures parts: page_parts_valid(allocator);
-  ensures blocks: page_blocks_valid(allocator);
-  ensures total: page_total_valid(allocator) && page_large_valid(allocator);
-  ensures kept: page_kept_valid(allocator, running_cpu);
-  ensures memory: page_memory_valid(allocator);
+  PAGES_STAY_VALID(running_cpu)
   ensures \result == STATUS_OK && page->value == number * PAGE_SIZE;
   ensures filled: page_filled{Pre, Post}(allocator, number * PAGE_SIZE, size, fill);
 */
@@ -153,46 +104,65 @@ static enum status deliver(const struct page_allocator *allocator, uint64_t numb
 
 // -- 2 MiB pages ------------------------------------------------------------------------------
 
+/*@
+  PAGES_VALID(running_cpu)
+  requires page_result_valid(allocator, running_cpu, page);
+  requires PAGES_UNLOCKED && owner < PAGE_OWNER_RESERVED;
+  terminates \true;
+  assigns PAGES_BLOCKS, PAGES_LOCK, running_cpu->free_page_count, *page,
+    allocator->memory[0 .. allocator->page_count * PAGE_SIZE - 1];
+  PAGES_STAY_VALID(running_cpu)
+  ensures PAGES_UNLOCKED;
+  ensures \result == STATUS_OK || \result == STATUS_INVALID || \result == STATUS_NO_MEMORY;
+  ensures invalid: \result == STATUS_INVALID <==> size != LARGE_PAGE_SIZE;
+  ensures refused: \result == STATUS_NO_MEMORY ==>
+    allocator->whole == 0 && running_cpu->free_page_count == 0;
+  ensures some: \old(allocator->whole) > 0 ==> \result != STATUS_NO_MEMORY;
+  ensures same: \result != STATUS_OK ==>
+    page_stock_moved{Pre, Post}(allocator, running_cpu, 0, 0) &&
+    page_filled{Pre, Post}(allocator, 0, 0, PAGE_CONTENTS_KEPT);
+  ensures given: \result == STATUS_OK ==>
+    page_given{Pre, Post}(allocator, page, owner, PAGES_PER_BLOCK, PAGE_OWNER_LARGE);
+  ensures moved: \result == STATUS_OK ==>
+    page_stock_moved{Pre, Post}(allocator, running_cpu, page->value / PAGE_SIZE,
+                                page->value / PAGE_SIZE + PAGES_PER_BLOCK);
+  ensures filled: \result == STATUS_OK ==>
+    page_filled{Pre, Post}(allocator, page->value, LARGE_PAGE_SIZE, fill);
+*/
 static NOINLINE enum status allocate_large(struct page_allocator *allocator, uint32_t owner,
                                            uint64_t size, enum page_fill fill, hpa_t *page)
 {
     if (size != LARGE_PAGE_SIZE) {
         return STATUS_INVALID;
     }
-    enter(allocator);
-    if (allocator->whole == 0) { // what this CPU keeps may make a block whole
-        page_give_back(allocator, this_cpu(), 0);
-    }
-    bool some = allocator->whole > 0;
-    uint32_t block = some ? allocator->order[allocator->whole - 1] : 0;
-    if (some) {
-        page_block_set_entry(allocator, block, owner + PAGE_OWNER_LARGE);
-    }
-    leave(allocator);
-    return some ? deliver(allocator, (uint64_t)block * PAGES_PER_BLOCK, size, fill, page)
-                : STATUS_NO_MEMORY;
+    uint32_t block = page_block_allocate(allocator, owner);
+    bool some = block != PAGE_NO_BLOCK;
+    uint64_t number = some ? (uint64_t)block * PAGES_PER_BLOCK : 0;
+    //@ assert start: some ==> number + 511 < allocator->page_count;
+    //@ assert one: some ==> allocator->owners[number] != PAGE_OWNER_RESERVED;
+    //@ assert end: some ==> allocator->owners[number + 511] != PAGE_OWNER_RESERVED;
+    /*@ assert first: some ==> \valid(allocator->memory + (number * PAGE_SIZE ..
+          number * PAGE_SIZE + PAGE_SIZE - 1)); */
+    /*@ assert last: some ==> \valid(allocator->memory + ((number + 511) * PAGE_SIZE ..
+          (number + 511) * PAGE_SIZE + PAGE_SIZE - 1)); */
+    return some ? deliver(allocator, number, size, fill, page) : STATUS_NO_MEMORY;
 }
 
 // -- allocating and freeing -------------------------------------------------------------------
 
 // Makes the last of the `count` pages that a CPU keeps its owner's.
 /*@
-  requires page_allocator_valid(allocator) && page_kept_valid(allocator, cpu);
-  requires page_memory_valid(allocator);
+  PAGES_VALID(cpu)
   requires count == cpu->free_page_count && count > 0 && owner < PAGE_OWNER_RESERVED;
   terminates \true;
   assigns allocator->owners[cpu->free_pages[count - 1]], cpu->free_page_count;
-  ensures page_tables(allocator);
-  ensures order: page_order_valid(allocator);
-  ensures parts: page_parts_valid(allocator);
-  ensures blocks: page_blocks_valid(allocator);
-  ensures total: page_total_valid(allocator) && page_large_valid(allocator);
-  ensures kept: page_kept_valid(allocator, cpu);
-  ensures memory: page_memory_valid(allocator);
+  PAGES_STAY_VALID(cpu)
   ensures \result == cpu->free_pages[count - 1] && \result < allocator->page_count;
   ensures cpu->free_page_count == count - 1;
   ensures \old(allocator->owners[cpu->free_pages[count - 1]]) == PAGE_OWNER_KEPT;
   ensures allocator->owners[\result] == owner;
+  ensures others: \forall integer p; p != \result && page_is_kept{Pre}(cpu, p) ==>
+    page_is_kept(cpu, p);
 */
 static uint64_t hand_over(struct page_allocator *allocator, struct cpu *cpu, uint64_t count,
                           uint32_t owner)
@@ -206,22 +176,22 @@ static uint64_t hand_over(struct page_allocator *allocator, struct cpu *cpu, uin
 
 // Gives out the last of the `count` pages that this CPU keeps.
 /*@
-  requires page_allocator_valid(allocator) && page_kept_valid(allocator, cpu);
-  requires page_memory_valid(allocator) && page_result_valid(allocator, cpu, page);
+  PAGES_VALID(cpu)
+  requires page_result_valid(allocator, cpu, page);
   requires cpu == running_cpu;
   requires count == cpu->free_page_count && count > 0 && owner < PAGE_OWNER_RESERVED;
   terminates \true;
   assigns allocator->owners[cpu->free_pages[count - 1]], cpu->free_page_count, *page,
     allocator->memory[cpu->free_pages[count - 1] * PAGE_SIZE ..
                       cpu->free_pages[count - 1] * PAGE_SIZE + PAGE_SIZE - 1];
-  ensures page_allocator_valid(allocator);
-  ensures page_kept_valid(allocator, cpu);
-  ensures page_memory_valid(allocator);
+  PAGES_STAY_VALID(cpu)
   ensures \result == STATUS_OK && cpu->free_page_count == count - 1;
   ensures page->value == cpu->free_pages[count - 1] * PAGE_SIZE;
   ensures \old(allocator->owners[cpu->free_pages[count - 1]]) == PAGE_OWNER_KEPT;
   ensures allocator->owners[cpu->free_pages[count - 1]] == owner;
-  ensures filled: page_filled{Pre, Post}(allocator, page->value, PAGE_SIZE, fill);
+  ensures others: \forall integer p; p != cpu->free_pages[count - 1] && page_is_kept{Pre}(cpu, p)
+  ==> page_is_kept(cpu, p); ensures filled: page_filled{Pre, Post}(allocator, page->value,
+  PAGE_SIZE, fill);
 */
 static enum status hand_out(struct page_allocator *allocator, struct cpu *cpu, uint64_t count,
                             uint32_t owner, enum page_fill fill, hpa_t *page)
@@ -232,18 +202,93 @@ static enum status hand_out(struct page_allocator *allocator, struct cpu *cpu, u
 }
 
 // For a CPU that keeps none.
+/*@
+  PAGES_VALID(running_cpu)
+  requires page_result_valid(allocator, running_cpu, page);
+  requires PAGES_UNLOCKED;
+  requires running_cpu->free_page_count == 0 && owner < PAGE_OWNER_RESERVED;
+  terminates \true;
+  assigns PAGES_BLOCKS, PAGES_LOCK,
+    running_cpu->free_pages[0 .. CPU_FREE_PAGES - 1], running_cpu->free_page_count, *page,
+    allocator->memory[0 .. allocator->page_count * PAGE_SIZE - 1];
+  PAGES_STAY_VALID(running_cpu)
+  ensures lock: PAGES_UNLOCKED;
+  ensures \result == STATUS_OK || \result == STATUS_NO_MEMORY;
+  ensures refused: \result == STATUS_NO_MEMORY <==> \old(allocator->usable) == 0;
+  ensures \result != STATUS_OK ==> page_owners_same{Pre, Post}(allocator, 0, 0) &&
+    page_filled{Pre, Post}(allocator, 0, 0, PAGE_CONTENTS_KEPT);
+  ensures given: \result == STATUS_OK ==> page_given{Pre, Post}(allocator, page, owner, 1, 0);
+  ensures moved: \result == STATUS_OK ==>
+    page_stock_moved{Pre, Post}(allocator, running_cpu, page->value / PAGE_SIZE,
+                                page->value / PAGE_SIZE + 1);
+  ensures filled: \result == STATUS_OK ==>
+    page_filled{Pre, Post}(allocator, page->value, PAGE_SIZE, fill);
+*/
 static NOINLINE enum status allocate_some(struct page_allocator *allocator, uint32_t owner,
                                           enum page_fill fill, hpa_t *page)
 {
     struct cpu *cpu = this_cpu();
 
-    enter(allocator);
-    page_keep_some(allocator, cpu);
-    leave(allocator);
+    page_refill(allocator);
     uint64_t count = kept_by(cpu);
-    return count > 0 ? hand_out(allocator, cpu, count, owner, fill, page) : STATUS_NO_MEMORY;
+    /*@ assert last: count > 0 ==>
+          (\at(allocator->owners[\at(cpu->free_pages[count - 1], Here)], Pre) == PAGE_OWNER_FREE ||
+           \at(allocator->owners[\at(cpu->free_pages[count - 1], Here)], Pre) == PAGE_OWNER_KEPT);
+     */
+    if (count == 0) {
+        return STATUS_NO_MEMORY;
+    }
+    //@ ghost Filled: ;
+    enum status status = hand_out(allocator, cpu, count, owner, fill, page);
+    //@ assert number: page->value / PAGE_SIZE == cpu->free_pages[count - 1];
+    /*@ assert still: \forall integer p; p != page->value / PAGE_SIZE &&
+          \at(page_is_kept(cpu, p), Filled) ==> page_is_kept(cpu, p); */
+    return status;
 }
 
+/*@
+  PAGES_VALID(running_cpu)
+  requires page_result_valid(allocator, running_cpu, page);
+  requires PAGES_UNLOCKED;
+  terminates \true;
+  assigns PAGES_BLOCKS, PAGES_LOCK,
+    running_cpu->free_pages[0 .. CPU_FREE_PAGES - 1], running_cpu->free_page_count, *page,
+    allocator->memory[0 .. allocator->page_count * PAGE_SIZE - 1];
+  PAGES_STAY_VALID(running_cpu)
+  ensures lock: PAGES_UNLOCKED;
+  ensures invalid: \result == STATUS_INVALID <==> owner >= PAGE_OWNER_RESERVED ||
+    (size != PAGE_SIZE && size != LARGE_PAGE_SIZE);
+  ensures \result == STATUS_OK || \result == STATUS_INVALID || \result == STATUS_NO_MEMORY;
+  behavior page:
+    assumes owner < PAGE_OWNER_RESERVED && size == PAGE_SIZE;
+    ensures refused: \result == STATUS_NO_MEMORY <==>
+      \old(running_cpu->free_page_count) == 0 && \old(allocator->usable) == 0;
+    ensures same: \result != STATUS_OK ==> page_owners_same{Pre, Post}(allocator, 0, 0);
+    ensures clean: \result != STATUS_OK ==>
+      page_filled{Pre, Post}(allocator, 0, 0, PAGE_CONTENTS_KEPT);
+    ensures given: \result == STATUS_OK ==> page_given{Pre, Post}(allocator, page, owner, 1, 0);
+    ensures moved: \result == STATUS_OK ==>
+      page_stock_moved{Pre, Post}(allocator, running_cpu, page->value / PAGE_SIZE,
+                                  page->value / PAGE_SIZE + 1);
+    ensures filled: \result == STATUS_OK ==>
+      page_filled{Pre, Post}(allocator, page->value, PAGE_SIZE, fill);
+  behavior large:
+    assumes owner < PAGE_OWNER_RESERVED && size == LARGE_PAGE_SIZE;
+    ensures refused: \result == STATUS_NO_MEMORY ==>
+      allocator->whole == 0 && running_cpu->free_page_count == 0;
+    ensures some: \old(allocator->whole) > 0 ==> \result == STATUS_OK;
+    ensures same: \result != STATUS_OK ==>
+      page_stock_moved{Pre, Post}(allocator, running_cpu, 0, 0);
+    ensures clean: \result != STATUS_OK ==>
+      page_filled{Pre, Post}(allocator, 0, 0, PAGE_CONTENTS_KEPT);
+    ensures given: \result == STATUS_OK ==>
+      page_given{Pre, Post}(allocator, page, owner, PAGES_PER_BLOCK, PAGE_OWNER_LARGE);
+    ensures moved: \result == STATUS_OK ==>
+      page_stock_moved{Pre, Post}(allocator, running_cpu, page->value / PAGE_SIZE,
+                                  page->value / PAGE_SIZE + PAGES_PER_BLOCK);
+    ensures filled: \result == STATUS_OK ==>
+      page_filled{Pre, Post}(allocator, page->value, LARGE_PAGE_SIZE, fill);
+*/
 enum status page_allocate(struct page_allocator *allocator, uint32_t owner, uint64_t size,
                           enum page_fill fill, hpa_t *page)
 {
@@ -264,21 +309,15 @@ enum status page_allocate(struct page_allocator *allocator, uint32_t owner, uint
 
 // Adds a page to the `count` that this CPU keeps.
 /*@
-  requires page_allocator_valid(allocator) && page_kept_valid(allocator, cpu);
-  requires page_memory_valid(allocator);
+  PAGES_VALID(cpu)
   requires count == cpu->free_page_count && count < CPU_FREE_PAGES;
   requires number < allocator->page_count && allocator->owners[number] < PAGE_OWNER_RESERVED;
   terminates \true;
   assigns allocator->owners[number], cpu->free_pages[count], cpu->free_page_count;
-  ensures page_tables(allocator);
-  ensures order: page_order_valid(allocator);
-  ensures parts: page_parts_valid(allocator);
-  ensures blocks: page_blocks_valid(allocator);
-  ensures total: page_total_valid(allocator) && page_large_valid(allocator);
-  ensures kept: page_kept_valid(allocator, cpu);
-  ensures memory: page_memory_valid(allocator);
+  PAGES_STAY_VALID(cpu)
   ensures \result == STATUS_OK && cpu->free_page_count == count + 1;
   ensures cpu->free_pages[count] == number && allocator->owners[number] == PAGE_OWNER_KEPT;
+  ensures mine: page_is_kept(cpu, number);
 */
 static enum status take_back(struct page_allocator *allocator, struct cpu *cpu, uint64_t count,
                              uint64_t number)
@@ -290,6 +329,35 @@ static enum status take_back(struct page_allocator *allocator, struct cpu *cpu, 
 }
 
 // All that takes more than a page for this CPU to keep.
+/*@
+  PAGES_VALID(running_cpu)
+  requires PAGES_UNLOCKED;
+  terminates \true;
+  assigns PAGES_BLOCKS, PAGES_LOCK,
+    running_cpu->free_pages[0 .. CPU_FREE_PAGES - 1], running_cpu->free_page_count;
+  PAGES_STAY_VALID(running_cpu)
+  ensures PAGES_UNLOCKED;
+  ensures \result == STATUS_OK || \result == STATUS_INVALID || \result == STATUS_DENIED;
+  ensures refused: \result == STATUS_OK <==>
+    page_owned{Pre}(allocator, owner, page.value, size);
+  ensures denied: \result == STATUS_DENIED ==> \old(allocator->owners[page.value / PAGE_SIZE]) !=
+    owner + (size == LARGE_PAGE_SIZE ? PAGE_OWNER_LARGE : 0);
+  ensures same: \result != STATUS_OK ==> page_owners_same{Pre, Post}(allocator, 0, 0) &&
+    running_cpu->free_page_count == \old(running_cpu->free_page_count);
+  ensures one: \result == STATUS_OK && size == PAGE_SIZE ==>
+    page_is_kept(running_cpu, page.value / PAGE_SIZE);
+  ensures moved: \result == STATUS_OK && size == PAGE_SIZE ==>
+    page_stock_moved{Pre, Post}(allocator, running_cpu, page.value / PAGE_SIZE,
+                                page.value / PAGE_SIZE + 1);
+  ensures block: \result == STATUS_OK && size == LARGE_PAGE_SIZE ==>
+    page_owners_same{Pre, Post}(allocator, page.value / PAGE_SIZE,
+                                page.value / PAGE_SIZE + PAGES_PER_BLOCK);
+  ensures freed: \result == STATUS_OK && size == LARGE_PAGE_SIZE ==>
+    \forall integer p; page.value / PAGE_SIZE <= p <
+        page.value / PAGE_SIZE + PAGES_PER_BLOCK ==>
+      \old(allocator->owners[p]) == owner + PAGE_OWNER_LARGE &&
+      allocator->owners[p] == PAGE_OWNER_FREE;
+*/
 static NOINLINE enum status free_slowly(struct page_allocator *allocator, uint32_t owner,
                                         hpa_t page, uint64_t size)
 {
@@ -304,17 +372,46 @@ static NOINLINE enum status free_slowly(struct page_allocator *allocator, uint32
     if (entry != owner + (large ? PAGE_OWNER_LARGE : 0)) {
         return entry % PAGE_OWNER_LARGE == owner ? STATUS_INVALID : STATUS_DENIED;
     }
-    enter(allocator);
     if (large) {
-        page_block_set_entry(allocator, (uint32_t)(number / PAGES_PER_BLOCK), PAGE_OWNER_FREE);
-    } else {
-        page_give_back(allocator, this_cpu(), CPU_FREE_PAGES / 2);
+        uint32_t block = (uint32_t)(number / PAGES_PER_BLOCK);
+        //@ assert aligned: block * PAGES_PER_BLOCK == number;
+        page_block_free(allocator, block);
+        return STATUS_OK;
     }
-    leave(allocator);
-    return large ? STATUS_OK : take_back(allocator, this_cpu(), kept_by(this_cpu()), number);
+    page_make_room(allocator);
+    return take_back(allocator, this_cpu(), kept_by(this_cpu()), number);
 }
 
 // Only its owner gives a page back, so nobody else changes its entry meanwhile.
+/*@
+  PAGES_VALID(running_cpu)
+  requires PAGES_UNLOCKED;
+  terminates \true;
+  assigns PAGES_BLOCKS, PAGES_LOCK,
+    running_cpu->free_pages[0 .. CPU_FREE_PAGES - 1], running_cpu->free_page_count;
+  PAGES_STAY_VALID(running_cpu)
+  ensures PAGES_UNLOCKED;
+  ensures \result == STATUS_OK || \result == STATUS_INVALID || \result == STATUS_DENIED;
+  ensures refused: \result == STATUS_OK <==>
+    page_owned{Pre}(allocator, owner, page.value, size);
+  ensures denied: \result == STATUS_DENIED ==> \old(allocator->owners[page.value / PAGE_SIZE]) !=
+    owner + (size == LARGE_PAGE_SIZE ? PAGE_OWNER_LARGE : 0);
+  ensures same: \result != STATUS_OK ==> page_owners_same{Pre, Post}(allocator, 0, 0) &&
+    running_cpu->free_page_count == \old(running_cpu->free_page_count);
+  ensures one: \result == STATUS_OK && size == PAGE_SIZE ==>
+    page_is_kept(running_cpu, page.value / PAGE_SIZE);
+  ensures moved: \result == STATUS_OK && size == PAGE_SIZE ==>
+    page_stock_moved{Pre, Post}(allocator, running_cpu, page.value / PAGE_SIZE,
+                                page.value / PAGE_SIZE + 1);
+  ensures block: \result == STATUS_OK && size == LARGE_PAGE_SIZE ==>
+    page_owners_same{Pre, Post}(allocator, page.value / PAGE_SIZE,
+                                page.value / PAGE_SIZE + PAGES_PER_BLOCK);
+  ensures freed: \result == STATUS_OK && size == LARGE_PAGE_SIZE ==>
+    \forall integer p; page.value / PAGE_SIZE <= p <
+        page.value / PAGE_SIZE + PAGES_PER_BLOCK ==>
+      \old(allocator->owners[p]) == owner + PAGE_OWNER_LARGE &&
+      allocator->owners[p] == PAGE_OWNER_FREE;
+*/
 enum status page_free(struct page_allocator *allocator, uint32_t owner, hpa_t page, uint64_t size)
 {
     struct cpu *cpu = this_cpu();
@@ -348,10 +445,30 @@ uint32_t page_owner(const struct page_allocator *allocator, hpa_t address)
                                           : PAGE_OWNER_RESERVED;
 }
 
+/*@
+  requires page_tables(allocator) && PAGES_UNLOCKED;
+  requires allocator->free_pages <= allocator->page_count;
+  requires 0 <= processors_running <= CPU_MAXIMUM;
+  requires \forall integer i; 0 <= i < processors_running ==>
+    \valid_read(cpu_number(i)) && \separated(cpu_number(i), allocator) &&
+    cpu_number(i)->free_page_count <= CPU_FREE_PAGES;
+  terminates \true;
+  assigns PAGES_LOCK;
+  ensures PAGES_UNLOCKED;
+  ensures \result == \old(allocator->free_pages) + \old(pages_kept(processors_running));
+*/
 uint64_t page_free_count(struct page_allocator *allocator)
 {
     lock_acquire(&allocator->lock);
     uint64_t count = allocator->free_pages;
+    /*@
+      loop invariant 0 <= i <= processors_running;
+      loop invariant 0 <= pages_kept(i) <= i * CPU_FREE_PAGES;
+      loop invariant pages_kept(i) == pages_kept{Pre}(i);
+      loop invariant count == allocator->free_pages + pages_kept(i);
+      loop assigns i, count;
+      loop variant processors_running - i;
+    */
     for (uint32_t i = 0; i < processor_count(); i++) {
         count += kept_by(cpu_of(i));
     }

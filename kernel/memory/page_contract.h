@@ -116,8 +116,42 @@
     \forall integer j, k; 0 <= j < k < cpu->free_page_count ==>
       cpu->free_pages[j] != cpu->free_pages[k];
 
+  // How many pages so many CPUs keep.
+  logic integer pages_kept{L}(integer cpus) =
+    cpus <= 0 ? 0 : pages_kept(cpus - 1) + cpu_number(cpus - 1)->free_page_count;
+
   predicate page_is_kept{L}(struct cpu *cpu, integer page) =
     \exists integer k; 0 <= k < cpu->free_page_count && cpu->free_pages[k] == page;
+
+  // From A to B pages other than [first, end) changed only where free ones came to a CPU that keeps
+  // them, or went from it to their blocks.
+  predicate page_stock_moved{A, B}(struct page_allocator *allocator, struct cpu *cpu,
+                                   integer first, integer end) =
+    \forall integer p; 0 <= p < \at(allocator->page_count, A) && (p < first || end <= p) ==>
+      \at(allocator->owners[p], B) == \at(allocator->owners[p], A) ||
+      (\at(allocator->owners[p], A) == PAGE_OWNER_FREE &&
+       \at(allocator->owners[p], B) == PAGE_OWNER_KEPT && page_is_kept{B}(cpu, p)) ||
+      (\at(allocator->owners[p], A) == PAGE_OWNER_KEPT &&
+       \at(allocator->owners[p], B) == PAGE_OWNER_FREE && page_is_kept{A}(cpu, p));
+
+  // Whether the owner has the page of that size at the address.
+  predicate page_owned{L}(struct page_allocator *allocator, integer owner, integer address,
+                          integer size) =
+    owner < PAGE_OWNER_RESERVED && (size == PAGE_SIZE || size == LARGE_PAGE_SIZE) &&
+    address % size == 0 && address / PAGE_SIZE < allocator->page_count &&
+    allocator->owners[address / PAGE_SIZE] ==
+      owner + (size == LARGE_PAGE_SIZE ? PAGE_OWNER_LARGE : 0);
+
+  // From A to B `count` free pages at the address became the owner's.
+  predicate page_given{A, B}(struct page_allocator *allocator, hpa_t *page, integer owner,
+                             integer count, integer large) =
+    \at(page->value, B) % (count * PAGE_SIZE) == 0 &&
+    \at(page->value, B) / PAGE_SIZE + count <= \at(allocator->page_count, A) &&
+    \forall integer p; \at(page->value, B) / PAGE_SIZE <= p <
+        \at(page->value, B) / PAGE_SIZE + count ==>
+      (\at(allocator->owners[p], A) == PAGE_OWNER_FREE ||
+       \at(allocator->owners[p], A) == PAGE_OWNER_KEPT) &&
+      \at(allocator->owners[p], B) == owner + large;
 
   // The memory of what can be given out is there.
   predicate page_memory_valid{L}(struct page_allocator *allocator) =
@@ -143,3 +177,38 @@
     (fill == PAGE_ZEROED ==> \forall integer i; start <= i < start + size ==>
        \at(allocator->memory[i], B) == 0);
 */
+
+// Clauses that stand in many contracts: what holds before and after, one by one for the provers,
+// and what changes where pages come from blocks or go to them.
+// clang-format off
+#define PAGES_VALID(cpu)                                                                           \
+    requires page_allocator_valid(allocator) && page_kept_valid(allocator, cpu);                   \
+    requires page_memory_valid(allocator);
+#define PAGES_STAY_VALID(cpu)                                                                      \
+    ensures page_tables(allocator);                                                                \
+    ensures order: page_order_valid(allocator);                                                    \
+    ensures parts: page_parts_valid(allocator);                                                    \
+    ensures blocks: page_blocks_valid(allocator);                                                  \
+    ensures total: page_total_valid(allocator) && page_large_valid(allocator);                     \
+    ensures kept: page_kept_valid(allocator, cpu);                                                 \
+    ensures memory: page_memory_valid(allocator);
+#define PAGES_BLOCKS                                                                               \
+    allocator->owners[0 .. allocator->page_count - 1], allocator->free_pages, allocator->whole,    \
+    allocator->usable, allocator->blocks[0 .. page_blocks(allocator) - 1],                         \
+    allocator->order[0 .. page_blocks(allocator) - 1],                                             \
+    allocator->places[0 .. page_blocks(allocator) - 1]
+#define PAGES_LOCKED   (allocator->lock.last == (uint64_t)(allocator->lock.turn + 1))
+#define PAGES_UNLOCKED (allocator->lock.last == allocator->lock.turn)
+#define PAGES_LOCK     allocator->lock.last, allocator->lock.turn
+#define PAGES_STAY_LOCKED                                                                          \
+    ensures last: allocator->lock.last == \old(allocator->lock.last);                              \
+    ensures turn: allocator->lock.turn == \old(allocator->lock.turn);                              \
+    ensures count: allocator->page_count == \old(allocator->page_count);
+#define PAGES_STAY_UNLOCKED                                                                        \
+    ensures lock: PAGES_UNLOCKED;                                                                  \
+    ensures count: allocator->page_count == \old(allocator->page_count);
+#define PAGES_LOCK_APART                                                                           \
+    \separated(&allocator->lock.last, allocator->blocks + (0 .. page_blocks(allocator) - 1)) &&    \
+    \separated(&allocator->lock.turn, allocator->blocks + (0 .. page_blocks(allocator) - 1)) &&    \
+    \separated(&allocator->lock, running_cpu)
+// clang-format on

@@ -38,13 +38,15 @@ class Mutation:
 @dataclasses.dataclass
 class Proof:
     """A file, its proved functions with the goals that each had when it was entered, and options
-    for Frama-C besides the common ones. `bits`: the contracts are about bits, proved path by path."""
+    for Frama-C besides the common ones. `bits`: the contracts are about bits, proved path by path;
+    so are the functions of `paths`."""
     file: str
     goals: dict
     quick: bool
     bits: bool
     mutations: list
     options: list
+    paths: list
 
 
 @dataclasses.dataclass
@@ -62,7 +64,7 @@ def _load():
     return [Proof(row["path"], row["goals"], row.get("quick", False), row.get("bits", False),
                   [Mutation(entry["function"], entry.get("file", row["path"]), entry["old"],
                             entry["new"]) for entry in row.get("mutation", [])],
-                  row.get("options", [])) for row in rows]
+                  row.get("options", []), row.get("paths", [])) for row in rows]
 
 
 PROOFS = _load()
@@ -92,7 +94,8 @@ def _command(proof, functions, folder, overlay, smoke):
             "-wp-timeout", str(GOAL_SECONDS), "-wp-par", "1", "-wp-session", folder,
             "-wp-cache", "update", "-wp-cache-dir", str(cache),
             "-wp-report-json", os.path.join(folder, "report.json"),
-            *(["-wp-smoke-tests", "-wp-smoke-timeout", "2"] if smoke else []), *(["-wp-split"] if proof.bits else []), *proof.options]
+            *(["-wp-smoke-tests", "-wp-smoke-timeout", "2"] if smoke else []),
+            *(["-wp-split"] if proof.bits or functions[0] in proof.paths else []), *proof.options]
 
 
 def _run(proof, functions, overlay=None, smoke=False):
@@ -132,7 +135,12 @@ def _totals(functions, function):
 
 def prove(proof, smoke=False):
     """Proves one file; returns the Count of each function of the list."""
-    functions, output = _run(proof, proof.goals, None, smoke)
+    functions, output = {}, ""
+    for part in ([name for name in proof.goals if name not in proof.paths], proof.paths):
+        if part:
+            found, text = _run(proof, part, None, smoke)
+            functions |= {name: found[name] for name in part if name in found}
+            output += text
     counts = []
     for function, expected in proof.goals.items():
         goals, proved = _totals(functions, function)

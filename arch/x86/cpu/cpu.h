@@ -87,7 +87,14 @@ struct cpu {
 };
 static_assert(offsetof(struct cpu, tss) % 8 == 4, "tss.rsp[0] is aligned to 8");
 
+/*@ axiomatic numbered { logic struct cpu *cpu_number(integer id); } */
+
 // CPU `id`, which must have been started once.
+/*@
+  terminates \true;
+  assigns \result \from \nothing;
+  ensures \result == cpu_number(id);
+*/
 static inline struct cpu *cpu_of(uint32_t id)
 {
     return (struct cpu *)(CPU_AREA_BASE + id * CPU_SLOT_SIZE + CPU_SLOT_STRUCT);
