@@ -50,9 +50,25 @@ static inline uint64_t align_down(uint64_t value, uint64_t alignment)
     return value & ~(alignment - 1);
 }
 
+/*@
+  predicate aligned_to(integer value, integer alignment) =
+    (alignment == PAGE_SIZE ==> value % PAGE_SIZE == 0) &&
+    (alignment == LARGE_PAGE_SIZE ==> value % 0x200000 == 0);
+*/
+/*@
+  terminates \true;
+  assigns \nothing;
+  behavior pages:
+    assumes alignment == PAGE_SIZE || alignment == LARGE_PAGE_SIZE;
+    assumes value + alignment <= UINT64_MAX;
+    ensures aligned_to(\result, alignment) && value <= \result;
+    ensures \forall integer i; value <= i && aligned_to(i, alignment) ==> \result <= i;
+*/
 static inline uint64_t align_up(uint64_t value, uint64_t alignment)
 {
-    return (value + alignment - 1) & ~(alignment - 1);
+    uint64_t last = value + alignment - 1;
+
+    return last - (last & (alignment - 1));
 }
 
 // True when [start, start + size) does not wrap and ends at or below `limit`.
