@@ -24,7 +24,7 @@ enum lock_rank {
     LOCK_SERIAL = 7,         // kernel/core/calls_serial.c: ports and who is bound to them
     LOCK_CONTAINERS = 8,     // struct container_tree: quotas
     LOCK_PAGE_ALLOCATOR = 9, // struct page_allocator: free pages and owners
-    LOCK_WAKE_QUEUE = 10,    // struct scheduler: threads woken by other CPUs
+    LOCK_WAKE_QUEUE = 10,    // struct wake_queue: threads woken by other CPUs
     LOCK_LOG = 11,           // kernel/core/log.c: the log ring and its serial port
     LOCK_RANK_COUNT
 };

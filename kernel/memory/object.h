@@ -21,6 +21,12 @@ void *object_create(uint32_t container, uint32_t references,
 void object_destroy(struct object *object);
 
 // Takes and gives up a reference.
+/*@
+  requires \valid(&object->references);
+  terminates \true;
+  assigns object->references;
+  ensures object->references == (uint32_t)(\old(object->references) + 1);
+*/
 static inline void object_acquire(struct object *object)
 {
     atomic_fetch_add_explicit(&object->references, 1, memory_order_relaxed);

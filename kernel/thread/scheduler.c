@@ -34,7 +34,7 @@ void scheduler_start_cpu(struct cpu *cpu)
 {
     struct scheduler *scheduler = &schedulers[cpu->id];
 
-    lock_initialize(&scheduler->wake_lock, LOCK_WAKE_QUEUE);
+    lock_initialize(&scheduler->woken.lock, LOCK_WAKE_QUEUE);
     scheduler->armed = DEADLINE_NONE;
     scheduler->idle.cpu = cpu->id;
     scheduler->idle.share = &scheduler->ready.shares[SHARE_URGENT]; // which never owes anything
@@ -327,28 +327,14 @@ bool scheduler_hand_over(struct scheduler *scheduler, struct thread *to)
     return true;
 }
 
-static struct thread *take_woken(struct scheduler *scheduler)
-{
-    lock_acquire(&scheduler->wake_lock);
-    struct thread *thread = atomic_load_explicit(&scheduler->woken, memory_order_relaxed);
-    atomic_store_explicit(&scheduler->woken, NULL, memory_order_relaxed);
-    lock_release(&scheduler->wake_lock);
-    return thread;
-}
-
-// Wakes the threads that other CPUs woke. One whose wake_pending is cleared may be posted again at
-// once, which writes its link; so that is read before.
+// Wakes the threads that other CPUs woke.
 static void run_woken(struct scheduler *scheduler)
 {
-    struct thread *thread = take_woken(scheduler);
+    struct thread *thread = wake_queue_take(&scheduler->woken);
 
     while (thread) {
-        struct thread *next = thread->next_woken;
+        struct thread *next = wake_queue_finish(&scheduler->woken, thread);
 
-        lock_acquire(&scheduler->wake_lock);
-        thread->wake_pending = false;
-        event_log(EVENT_TAKE, thread->number, 0, 0);
-        lock_release(&scheduler->wake_lock);
         thread_wake(thread);
         if (thread == scheduler->running && thread_is_killed(thread)) {
             scheduler->attention |= ATTENTION_YIELD;
@@ -367,7 +353,7 @@ void scheduler_run_due(void)
            (node = deadline_queue_pop_due(&scheduler->sleepers, tsc_read())) != NULL) {
         thread_wake(CONTAINER_OF(node, struct thread, deadline));
     }
-    if (scheduler_has_woken(scheduler)) {
+    if (wake_queue_holds(&scheduler->woken)) {
         run_woken(scheduler);
     }
 }

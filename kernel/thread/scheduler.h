@@ -9,6 +9,7 @@
 #include "kernel/memory/container.h"
 #include "kernel/thread/share.h"
 #include "kernel/thread/thread.h"
+#include "kernel/thread/wake_queue.h"
 
 enum scheduler_attention {
     ATTENTION_YIELD = 1u << 0, // somebody of a higher priority is ready, or the thread was killed
@@ -31,8 +32,7 @@ struct scheduler {
 
     // Any CPU.
     _Atomic uint32_t places; // threads that belong to this CPU
-    struct lock wake_lock;
-    _Atomic(struct thread *) woken; // written under wake_lock: threads woken by other CPUs
+    struct wake_queue woken; // threads woken by other CPUs
 };
 
 // The scheduler of the CPU that asks.
@@ -55,12 +55,6 @@ void scheduler_start_cpu(struct cpu *cpu);
 // Counts a new thread of CPU `cpu`, or for CPU_ANY of the one that has the fewest; returns which.
 uint32_t scheduler_take_place(uint32_t cpu);
 void scheduler_give_place(uint32_t cpu); // the thread is gone
-
-// True when other CPUs woke threads of this one. Pairs with their store under the wake lock.
-static inline bool scheduler_has_woken(const struct scheduler *scheduler)
-{
-    return atomic_load_explicit(&scheduler->woken, memory_order_relaxed) != NULL;
-}
 
 // Says where the threads of a container run: on a share of its own with `weight` (1 to
 // SHARE_WEIGHT_MAXIMUM), or, with weight 0, on its parent's. Before it has any. STATUS_NO_MEMORY:

@@ -152,22 +152,10 @@ void thread_kill(struct thread *thread)
 
 // -- waking ---------------------------------------------------------------------------------------
 
-// Hands the thread to its own CPU's scheduler and interrupts that CPU.
+// Hands the thread to its own CPU and interrupts that.
 static NOINLINE void wake_on_other_cpu(struct thread *thread)
 {
-    struct scheduler *scheduler = scheduler_of(thread->cpu);
-
-    lock_acquire(&scheduler->wake_lock);
-    bool pending = thread->wake_pending;
-    if (!pending) {
-        thread->wake_pending = true;
-        object_acquire(&thread->object);
-        thread->next_woken = atomic_load_explicit(&scheduler->woken, memory_order_relaxed);
-        atomic_store_explicit(&scheduler->woken, thread, memory_order_relaxed);
-        event_log(EVENT_POST, thread->number, 0, 0);
-    }
-    lock_release(&scheduler->wake_lock);
-    if (!pending) {
+    if (wake_queue_post(&scheduler_of(thread->cpu)->woken, thread)) {
         local_apic_send(cpu_of(thread->cpu)->apic_id, INTERRUPT_WAKE);
     }
 }
@@ -300,7 +288,7 @@ bool thread_should_yield(void)
 {
     const struct scheduler *scheduler = this_scheduler();
 
-    return (scheduler->attention & ATTENTION_YIELD) || scheduler_has_woken(scheduler) ||
+    return (scheduler->attention & ATTENTION_YIELD) || wake_queue_holds(&scheduler->woken) ||
            tsc_read() >= scheduler_slice_end_tsc();
 }
 
@@ -309,7 +297,7 @@ bool thread_preempt_point(void)
     struct scheduler *scheduler = this_scheduler();
     const struct thread *thread = scheduler->running;
 
-    if (scheduler->sleepers.first || scheduler_has_woken(scheduler)) {
+    if (scheduler->sleepers.first || wake_queue_holds(&scheduler->woken)) {
         scheduler_run_due();
     }
     if (thread_is_killed(thread)) {

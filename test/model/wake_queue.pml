@@ -22,7 +22,7 @@ bool sleeping[THREADS + 1];
 bool ready[THREADS + 1];
 bool wake_pending[THREADS + 1];
 byte next_woken[THREADS + 1];
-byte woken = NOBODY; /* scheduler.woken */
+byte woken = NOBODY; /* wake_queue.first */
 bool ipi = false;
 
 proctype waker(byte mark)
@@ -44,19 +44,19 @@ proctype waker(byte mark)
             events[t] = events[t] | mark
         };
         atomic { /* under the queue's lock */
-            /* kernel/thread/thread.c: bool pending = thread->wake_pending; if (!pending) { thread->wake_pending = true; */
+            /* kernel/thread/wake_queue.c: bool pending = thread->wake_pending; if (!pending) { thread->wake_pending = true; */
             pending = wake_pending[t];
             if
             :: !pending ->
                 wake_pending[t] = true;
-                /* kernel/thread/thread.c: thread->next_woken = atomic_load_explicit(&scheduler->woken, memory_order_relaxed); */
+                /* kernel/thread/wake_queue.c: thread->next_woken = atomic_load_explicit(&queue->first, memory_order_relaxed); */
                 next_woken[t] = woken;
                 woken = t
             :: else -> skip
             fi
         };
         if
-        /* kernel/thread/thread.c: if (!pending) { local_apic_send(cpu_of(thread->cpu)->apic_id, INTERRUPT_WAKE); */
+        /* kernel/thread/thread.c: if (wake_queue_post(&scheduler_of(thread->cpu)->woken, thread)) { local_apic_send(cpu_of(thread->cpu)->apic_id, INTERRUPT_WAKE); */
         :: !pending -> ipi = true
         :: else -> skip
         fi;
@@ -81,7 +81,7 @@ inline wake(t)
 /* run_woken */
 inline run_woken()
 {
-    /* kernel/thread/scheduler.c: struct thread *thread = atomic_load_explicit(&scheduler->woken, memory_order_relaxed); atomic_store_explicit(&scheduler->woken, NULL, memory_order_relaxed); */
+    /* kernel/thread/wake_queue.c: struct thread *first = atomic_load_explicit(&queue->first, memory_order_relaxed); atomic_store_explicit(&queue->first, NULL, memory_order_relaxed); */
     atomic { /* under the queue's lock */
         thread = woken;
         woken = NOBODY;
@@ -104,10 +104,10 @@ inline run_woken()
         fi;
         wake_pending[thread] = false;
 #else
-        /* kernel/thread/scheduler.c: struct thread *next = thread->next_woken; */
+        /* kernel/thread/wake_queue.c: struct thread *next = thread->next_woken; */
         each = next_woken[thread];
 #ifndef BROKEN_LINKS
-        /* kernel/thread/scheduler.c: thread->wake_pending = false; */
+        /* kernel/thread/wake_queue.c: thread->wake_pending = false; */
         wake_pending[thread] = false;
 #endif
         /* kernel/thread/scheduler.c: thread_wake(thread); */
@@ -142,7 +142,7 @@ active proctype owner()
     do
     :: seen < WAKERS * POSTS ->
         if
-        /* kernel/thread/scheduler.c: if (scheduler_has_woken(scheduler)) { run_woken(scheduler); } */
+        /* kernel/thread/scheduler.c: if (wake_queue_holds(&scheduler->woken)) { run_woken(scheduler); } */
         :: woken != NOBODY -> run_woken()
         :: woken == NOBODY -> skip
         fi;

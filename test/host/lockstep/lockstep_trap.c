@@ -173,7 +173,7 @@ static struct before look(uint32_t cpu)
     struct scheduler *scheduler = scheduler_of(cpu);
 
     warnings = errors = asked[0] = asked[1] = 0;
-    return (struct before){world_interrupts_ended, world_nmis, scheduler_has_woken(scheduler),
+    return (struct before){world_interrupts_ended, world_nmis, wake_queue_holds(&scheduler->woken),
                            scheduler->armed};
 }
 
@@ -199,7 +199,7 @@ static void check_kernel(const struct before *before, const struct spec_trap_eff
     bool timer = effect->handler == SPEC_HANDLER_TIMER;
     bool takes = timer || effect->handler == SPEC_HANDLER_WAKE;
 
-    lockstep_equal("posted", scheduler_has_woken(scheduler), before->posted && !takes);
+    lockstep_equal("posted", wake_queue_holds(&scheduler->woken), before->posted && !takes);
     lockstep_equal("timer", scheduler->armed, timer ? DEADLINE_NONE : before->armed);
     lockstep_equal("mode", cpu_of(IDLE_CPU)->mode, MODE_KERNEL);
 }

@@ -77,7 +77,7 @@ static void compare_cpu(uint32_t cpu)
     lockstep_equal("the running thread",
                    (uint64_t)(uintptr_t)(actor ? actor->thread : &scheduler->idle),
                    (uint64_t)(uintptr_t)scheduler->running);
-    for (const struct thread *thread = atomic_load(&scheduler->woken); thread;
+    for (const struct thread *thread = atomic_load(&scheduler->woken.first); thread;
          thread = thread->next_woken) {
         woken++;
     }
