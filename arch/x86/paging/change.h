@@ -10,6 +10,22 @@
 #include "kernel/lib/string.h"
 
 /*@
+  requires level <= LEVEL_TOP;
+  terminates \true;
+  assigns \nothing;
+  ensures \result == (remaining < span_of(level) - address % span_of(level)
+                        ? remaining : span_of(level) - address % span_of(level));
+  ensures remaining > 0 ==> \result > 0;
+  ensures (address + \result - 1) / span_of(level) == address / span_of(level) || remaining == 0;
+*/
+// How much of [address, end) lies in the entry that covers `address`.
+static inline uint64_t chunk_size(uint64_t address, uint64_t remaining, unsigned level)
+{
+    uint64_t room = level_span(level) - offset_in(address, level);
+    return remaining < room ? remaining : room;
+}
+
+/*@
   requires table_apart(table) && is_tree(table) && on_way(table, entries, level, address);
   requires \valid(entries + (0 .. 511));
   requires refers(table->format, value) ==> level > 0 && is_fresh(table, frame_of(value)) &&

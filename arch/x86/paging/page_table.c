@@ -4,6 +4,7 @@
 // The caller's lock guards the table.
 #include "arch/x86/paging/page_table.h"
 #include "arch/x86/paging/change.h"
+#include "arch/x86/paging/clear.h"
 #include "arch/x86/paging/entry.h"
 #include "arch/x86/paging/walk.h"
 #include "kernel/lib/string.h"
@@ -16,22 +17,6 @@ struct walk {
     bool write_leaves; // else: make tables
     const struct page_source *source;
 };
-
-/*@
-  requires level <= LEVEL_TOP;
-  terminates \true;
-  assigns \nothing;
-  ensures \result == (remaining < span_of(level) - address % span_of(level)
-                        ? remaining : span_of(level) - address % span_of(level));
-  ensures remaining > 0 ==> \result > 0;
-  ensures (address + \result - 1) / span_of(level) == address / span_of(level) || remaining == 0;
-*/
-// How much of [address, end) lies in the entry that covers `address`.
-static uint64_t chunk_size(uint64_t address, uint64_t remaining, unsigned level)
-{
-    uint64_t room = level_span(level) - offset_in(address, level);
-    return remaining < room ? remaining : room;
-}
 
 /*@
   requires \valid_read(table) && level <= LEVEL_TOP;
@@ -78,27 +63,6 @@ static enum status map_pass(const struct walk *walk, uint64_t *entries, unsigned
         size -= chunk;
     }
     return status;
-}
-
-// Clears the leaves of a range that cuts none, and gives empty tables back.
-static void clear(const struct page_table *table, uint64_t *entries, unsigned level,
-                  uint64_t address, uint64_t size, const struct page_source *source)
-{
-    while (size != 0) {
-        uint64_t chunk = chunk_size(address, size, level);
-        uint64_t *entry = &entries[level_index(address, level)];
-        if (entry_present(table->format, *entry)) {
-            if (entry_is_leaf(*entry, level)) {
-                set_entry(table, entries, level, address, 0);
-            } else {
-                clear(table, page_at(table, entry_address(*entry)), level - 1, address, chunk,
-                      source);
-                prune(table, entries, level, address, source);
-            }
-        }
-        address += chunk;
-        size -= chunk;
-    }
 }
 
 /*@

@@ -181,4 +181,156 @@
        level_on{B}(t, i, j, k) == level_on{A}(t, i, j, k));
   predicate same_maps{A, B}(struct page_table *t) =
     \forall integer i, j, k, l; is_path(i, j, k, l) ==> same_map{A, B}(t, i, j, k, l);
+
+  // Addresses without their sign: the first of a path, of what its entry of a level covers, and the
+  // place of an address among them.
+  logic integer page_of(integer i, integer j, integer k, integer l) =
+    i * 0x8000000000 + j * 0x40000000 + k * 0x200000 + l * 0x1000;
+  logic integer start_of(integer level, integer i, integer j, integer k, integer l) =
+    level >= 3 ? page_of(i, 0, 0, 0)
+    : level == 2 ? page_of(i, j, 0, 0) : level == 1 ? page_of(i, j, k, 0) : page_of(i, j, k, l);
+  logic integer low_of(integer a) = a % 0x1000000000000;
+
+  // The paths of the `size` bytes from `low` on: on none is a leaf that is only partly inside; none
+  // leads to a leaf; the others lead where they did.
+  predicate in_part(integer low, integer size, integer i, integer j, integer k, integer l) =
+    is_path(i, j, k, l) && low <= page_of(i, j, k, l) < low + size;
+  predicate whole_on{L}(struct page_table *t, integer low, integer size, integer i, integer j,
+                        integer k, integer l) =
+    is_present(t->format, entry_on(t, i, j, k, l)) ==>
+      low <= start_of(level_on(t, i, j, k), i, j, k, l) &&
+      start_of(level_on(t, i, j, k), i, j, k, l) + span_of(level_on(t, i, j, k)) <= low + size;
+  predicate none_cut{L}(struct page_table *t, integer low, integer size) =
+    \forall integer i, j, k, l; in_part(low, size, i, j, k, l) ==>
+      whole_on(t, low, size, i, j, k, l);
+  predicate none_mapped{L}(struct page_table *t, integer low, integer size) =
+    \forall integer i, j, k, l; in_part(low, size, i, j, k, l) ==>
+      !is_present(t->format, entry_on(t, i, j, k, l));
+  predicate same_outside{A, B}(struct page_table *t, integer low, integer size) =
+    \forall integer i, j, k, l; is_path(i, j, k, l) && !in_part(low, size, i, j, k, l) ==>
+      same_map{A, B}(t, i, j, k, l);
+  // From A to B no entry above a level changes.
+  predicate same_above{A, B}(struct page_table *t, integer level) =
+    (level < 3 ==> same_3{A, B}(t, 4, 0)) && (level < 2 ==> same_2{A, B}(t, 4, 0)) &&
+    (level < 1 ==> same_1{A, B}(t, 4, 0));
+*/
+
+// Where an address lies in what its entry of a level covers, and which paths lie there.
+/*@
+  ghost
+  /@
+    requires level <= 3 && address % 0x1000 == 0;
+    terminates \true;
+    assigns \nothing;
+    ensures low_of(address) ==
+      page_of(index_3(address), index_2(address), index_1(address), index_0(address));
+    ensures low_of(address) - address % span_of(level) ==
+      start_of(level, index_3(address), index_2(address), index_1(address), index_0(address));
+    ensures \forall integer i, j, k, l; is_path(i, j, k, l) ==>
+      (under(level, address, i, j, k, l) <==>
+         low_of(address) - address % span_of(level) <= page_of(i, j, k, l) <
+           low_of(address) - address % span_of(level) + span_of(level));
+    ensures level == 3 ==> (span_of(3) - address % span_of(3)) % 0x1000 == 0 &&
+      (address + (span_of(3) - address % span_of(3))) % span_of(3) == 0;
+    ensures level == 2 ==> (span_of(2) - address % span_of(2)) % 0x1000 == 0 &&
+      (address + (span_of(2) - address % span_of(2))) % span_of(2) == 0;
+    ensures level == 1 ==> (span_of(1) - address % span_of(1)) % 0x1000 == 0 &&
+      (address + (span_of(1) - address % span_of(1))) % span_of(1) == 0;
+    ensures level == 0 ==> (span_of(0) - address % span_of(0)) % 0x1000 == 0 &&
+      (address + (span_of(0) - address % span_of(0))) % span_of(0) == 0;
+  @/
+  void table_place(uint64_t address, unsigned level)
+  {
+    /@ assert address / 0x200000 == (address / 0x1000) / 0x200; @/
+    /@ assert address / 0x40000000 == (address / 0x200000) / 0x200; @/
+    /@ assert address / 0x8000000000 == (address / 0x40000000) / 0x200; @/
+    /@ assert address / 0x1000000000000 == (address / 0x8000000000) / 0x200; @/
+    /@ assert low: low_of(address) == page_of(index_3(address), index_2(address), index_1(address),
+  index_0(address)); @/
+    /@ assert start_3: level == 3 ==> low_of(address) - address % span_of(3) ==
+          start_of(3, index_3(address), index_2(address), index_1(address), index_0(address)); @/
+    /@ assert under_3: level == 3 ==> \forall integer i, j, k, l; is_path(i, j, k, l) ==>
+          (under(3, address, i, j, k, l) <==>
+             low_of(address) - address % span_of(3) <= page_of(i, j, k, l) <
+               low_of(address) - address % span_of(3) + span_of(3)); @/
+    /@ assert start_2: level == 2 ==> low_of(address) - address % span_of(2) ==
+          start_of(2, index_3(address), index_2(address), index_1(address), index_0(address)); @/
+    /@ assert under_2: level == 2 ==> \forall integer i, j, k, l; is_path(i, j, k, l) ==>
+          (under(2, address, i, j, k, l) <==>
+             low_of(address) - address % span_of(2) <= page_of(i, j, k, l) <
+               low_of(address) - address % span_of(2) + span_of(2)); @/
+    /@ assert start_1: level == 1 ==> low_of(address) - address % span_of(1) ==
+          start_of(1, index_3(address), index_2(address), index_1(address), index_0(address)); @/
+    /@ assert under_1: level == 1 ==> \forall integer i, j, k, l; is_path(i, j, k, l) ==>
+          (under(1, address, i, j, k, l) <==>
+             low_of(address) - address % span_of(1) <= page_of(i, j, k, l) <
+               low_of(address) - address % span_of(1) + span_of(1)); @/
+    /@ assert start_0: level == 0 ==> low_of(address) - address % span_of(0) ==
+          start_of(0, index_3(address), index_2(address), index_1(address), index_0(address)); @/
+    /@ assert under_0: level == 0 ==> \forall integer i, j, k, l; is_path(i, j, k, l) ==>
+          (under(0, address, i, j, k, l) <==>
+             low_of(address) - address % span_of(0) <= page_of(i, j, k, l) <
+               low_of(address) - address % span_of(0) + span_of(0)); @/
+    /@ assert level == 3 ==> (address % span_of(3)) % 0x1000 == 0; @/
+    /@ assert level == 3 ==> (span_of(3) - address % span_of(3)) % 0x1000 == 0; @/
+    /@ assert level == 3 ==> address + (span_of(3) - address % span_of(3)) ==
+          (address / span_of(3) + 1) * span_of(3); @/
+    /@ assert level == 3 ==>
+          (address + (span_of(3) - address % span_of(3))) % span_of(3) == 0; @/
+    /@ assert level == 2 ==> (address % span_of(2)) % 0x1000 == 0; @/
+    /@ assert level == 2 ==> (span_of(2) - address % span_of(2)) % 0x1000 == 0; @/
+    /@ assert level == 2 ==> address + (span_of(2) - address % span_of(2)) ==
+          (address / span_of(2) + 1) * span_of(2); @/
+    /@ assert level == 2 ==>
+          (address + (span_of(2) - address % span_of(2))) % span_of(2) == 0; @/
+    /@ assert level == 1 ==> (address % span_of(1)) % 0x1000 == 0; @/
+    /@ assert level == 1 ==> (span_of(1) - address % span_of(1)) % 0x1000 == 0; @/
+    /@ assert level == 1 ==> address + (span_of(1) - address % span_of(1)) ==
+          (address / span_of(1) + 1) * span_of(1); @/
+    /@ assert level == 1 ==>
+          (address + (span_of(1) - address % span_of(1))) % span_of(1) == 0; @/
+    /@ assert level == 0 ==> (address % span_of(0)) % 0x1000 == 0; @/
+    /@ assert level == 0 ==> (span_of(0) - address % span_of(0)) % 0x1000 == 0; @/
+    /@ assert level == 0 ==> address + (span_of(0) - address % span_of(0)) ==
+          (address / span_of(0) + 1) * span_of(0); @/
+    /@ assert level == 0 ==>
+          (address + (span_of(0) - address % span_of(0))) % span_of(0) == 0; @/
+  }
+*/
+
+// An address farther on in the same table.
+/*@
+  ghost
+  /@
+    requires level <= 3;
+    terminates \true;
+    assigns \nothing;
+    behavior inside:
+      assumes address + size <= 0xffffffffffffffff &&
+        address % span_of(level + 1) + size < span_of(level + 1);
+      ensures level < 3 ==> index_3(address + size) == index_3(address);
+      ensures level < 2 ==> index_2(address + size) == index_2(address);
+      ensures level < 1 ==> index_1(address + size) == index_1(address);
+      ensures low_of(address + size) == low_of(address) + size;
+      ensures (address + size) % span_of(level + 1) == address % span_of(level + 1) + size;
+  @/
+  void table_step(uint64_t address, uint64_t size, unsigned level)
+  {
+    /@ assert address / 0x200000 == (address / 0x1000) / 0x200; @/
+    /@ assert address / 0x40000000 == (address / 0x200000) / 0x200; @/
+    /@ assert address / 0x8000000000 == (address / 0x40000000) / 0x200; @/
+    /@ assert address / 0x1000000000000 == (address / 0x8000000000) / 0x200; @/
+    /@ assert (address + size) / 0x200000 == ((address + size) / 0x1000) / 0x200; @/
+    /@ assert (address + size) / 0x40000000 == ((address + size) / 0x200000) / 0x200; @/
+    /@ assert (address + size) / 0x8000000000 == ((address + size) / 0x40000000) / 0x200; @/
+    /@ assert (address + size) / 0x1000000000000 == ((address + size) / 0x8000000000) / 0x200; @/
+    /@ assert same_3: level == 3 && address % span_of(4) + size < span_of(4) ==>
+          (address + size) / span_of(4) == address / span_of(4); @/
+    /@ assert same_2: level == 2 && address % span_of(3) + size < span_of(3) ==>
+          (address + size) / span_of(3) == address / span_of(3); @/
+    /@ assert same_1: level == 1 && address % span_of(2) + size < span_of(2) ==>
+          (address + size) / span_of(2) == address / span_of(2); @/
+    /@ assert same_0: level == 0 && address % span_of(1) + size < span_of(1) ==>
+          (address + size) / span_of(1) == address / span_of(1); @/
+  }
 */
