@@ -51,6 +51,8 @@ struct share_queue {
   behavior goes_on:
     assumes share == &queue->shares[SHARE_URGENT] || share == queue->holder;
     assigns share->turn_ticks;
+    ensures queue->turns == \old(queue->turns) && share->turn == \old(share->turn);
+    ensures share->budget == \old(share->budget);
   behavior waits:
     assumes share != &queue->shares[SHARE_URGENT] && share != queue->holder;
     ensures share->budget == (\old(share->budget) > 0 ? 0 : \old(share->budget));
@@ -66,6 +68,38 @@ void share_enter(struct share_queue *queue, struct share *share, uint64_t turn);
 RARELY_CALLED struct share *share_next(struct share_queue *queue);
 
 // Appends a thread's node, in no queue, to the ready ones of a share of the queue.
+/*@
+  requires share_of(queue, share) && 1 <= turn <= INT64_MAX;
+  requires queue_ends(&share->ready) && share->ready.length < SIZE_MAX;
+  requires \valid(node) && \separated(node, queue);
+  requires queue->turns.tail == \null || \separated(node, queue->turns.tail);
+  requires share->ready.tail == \null || (\separated(share->ready.tail, node) &&
+    \separated(share->ready.tail, queue));
+  terminates \true;
+  assigns share->turn_ticks, share->budget, share->turn, queue->turns, queue->turns.tail->next,
+    *node, share->ready, share->ready.tail->next;
+  ensures share->ready.tail == node && node->next == \null && node->queue == &share->ready;
+  ensures node->previous == \old(share->ready.tail);
+  ensures share->ready.length == \old(share->ready.length) + 1;
+  ensures share->ready.head == (\old(share->ready.head) == \null ? node : \old(share->ready.head));
+  behavior goes_on:
+    assumes share->ready.head != \null || share == &queue->shares[SHARE_URGENT] ||
+      share == queue->holder;
+    ensures queue->turns == \old(queue->turns) && share->turn == \old(share->turn);
+    ensures share->budget == \old(share->budget);
+    ensures share->turn_ticks ==
+      (\old(share->ready.head) == \null ? turn : \old(share->turn_ticks));
+  behavior waits:
+    assumes share->ready.head == \null && share != &queue->shares[SHARE_URGENT] &&
+      share != queue->holder;
+    ensures share->turn_ticks == turn;
+    ensures share->budget == (\old(share->budget) > 0 ? 0 : \old(share->budget));
+    ensures queue->turns.tail == &share->turn && share->turn.next == \null;
+    ensures share->turn.previous == \old(queue->turns.tail);
+    ensures queue->turns.length == \old(queue->turns.length) + 1;
+  complete behaviors;
+  disjoint behaviors;
+*/
 static inline void share_push(struct share_queue *queue, struct share *share, uint64_t turn,
                               struct queue_node *node)
 {
