@@ -10,6 +10,20 @@
 #include "kernel/lib/string.h"
 
 /*@
+  requires \valid_read(table) && level <= LEVEL_TOP;
+  terminates \true;
+  assigns \nothing;
+  ensures \result <==> level <= table->largest && chunk == span_of(level) &&
+    address % span_of(level) == 0 && physical % span_of(level) == 0;
+*/
+static inline bool leaf_fits(const struct page_table *table, uint64_t address, uint64_t physical,
+                             uint64_t chunk, unsigned level)
+{
+    return level <= (unsigned)table->largest && chunk == level_span(level) &&
+           offset_in(address, level) == 0 && offset_in(physical, level) == 0;
+}
+
+/*@
   requires level <= LEVEL_TOP;
   terminates \true;
   assigns \nothing;

@@ -18,20 +18,6 @@ struct walk {
     const struct page_source *source;
 };
 
-/*@
-  requires \valid_read(table) && level <= LEVEL_TOP;
-  terminates \true;
-  assigns \nothing;
-  ensures \result <==> level <= table->largest && chunk == span_of(level) &&
-    address % span_of(level) == 0 && physical % span_of(level) == 0;
-*/
-static bool leaf_fits(const struct page_table *table, uint64_t address, uint64_t physical,
-                      uint64_t chunk, unsigned level)
-{
-    return level <= (unsigned)table->largest && chunk == level_span(level) &&
-           offset_in(address, level) == 0 && offset_in(physical, level) == 0;
-}
-
 // One pass of page_table_map over a range in which nothing is mapped: makes the tables, or, where
 // they exist, writes the leaves, which cannot fail.
 static enum status map_pass(const struct walk *walk, uint64_t *entries, unsigned level,
@@ -239,16 +225,103 @@ enum status page_table_map(struct page_table *table, uint64_t address, hpa_t phy
     return map_pass(&walk, root, LEVEL_TOP, address, physical.value, size);
 }
 
+/*@
+  requires table_valid(table) && table_apart(table) && is_tree(table);
+  terminates \true;
+  assigns { table_at(table->direct_offset, p)[i] | integer p, i; 0 <= i < 512 };
+  // A refusal changes nothing.
+  ensures refused: \result != STATUS_OK ==>
+    \forall integer p, i; 0 <= i < 512 ==> table_at(table->direct_offset, p)[i] ==
+      \old(table_at(table->direct_offset, p)[i]);
+  ensures range: \result == STATUS_OK ==> size != 0 && address % 0x1000 == 0 && size % 0x1000 == 0;
+  ensures cleared: \result == STATUS_OK ==> none_mapped(table, low_of(address), size);
+  ensures outside: \result == STATUS_OK ==> same_outside{Pre, Post}(table, low_of(address), size);
+  ensures tree: is_tree(table);
+*/
 enum status page_table_unmap(struct page_table *table, uint64_t address, uint64_t size,
                              const struct page_source *source)
 {
+    uint64_t end = address + size;
     enum status status = check_range(table, address, size);
     if (status != STATUS_OK) {
         return status;
     }
-    if (cuts_leaf(table, address) || cuts_leaf(table, address + size)) {
+    if (cuts_leaf(table, address) || cuts_leaf(table, end)) {
         return STATUS_INVALID;
     }
+    //@ ghost table_place(address, 0);
+    //@ ghost table_place(address, 1);
+    //@ ghost table_place(address, 2);
+    /*@ assert begin_walk: entry_at(table, address) ==
+            entry_on(table, index_3(address), index_2(address), index_1(address), index_0(address))
+       && level_at(table, address) == level_on(table, index_3(address), index_2(address),
+       index_1(address)); */
+    /*@ assert begin_whole: is_present(table->format,
+            entry_on(table, index_3(address), index_2(address), index_1(address), index_0(address)))
+       ==> address % span_of(level_on(table, index_3(address), index_2(address), index_1(address)))
+       == 0; */
+    /*@ assert begin_2: \forall integer i, j, k, l; is_path(i, j, k, l) &&
+          is_present(table->format, entry_on(table, i, j, k, l)) && level_on(table, i, j, k) == 2 &&
+          under(2, address, i, j, k, l) ==> start_of(2, i, j, k, l) == low_of(address); */
+    /*@ assert begin_1: \forall integer i, j, k, l; is_path(i, j, k, l) &&
+          is_present(table->format, entry_on(table, i, j, k, l)) && level_on(table, i, j, k) == 1 &&
+          under(1, address, i, j, k, l) ==> start_of(1, i, j, k, l) == low_of(address); */
+    /*@ assert begin_0: \forall integer i, j, k, l; is_path(i, j, k, l) &&
+          is_present(table->format, entry_on(table, i, j, k, l)) && level_on(table, i, j, k) == 0 &&
+          under(0, address, i, j, k, l) ==> start_of(0, i, j, k, l) == low_of(address); */
+    //@ assert address + size <= 0x10000000000000000;
+    //@ assert address + size < 0x10000000000000000 ==> end == address + size;
+    //@ assert address + size == 0x10000000000000000 ==> end == 0;
+    /*@ assert low_end: low_of(address) + size < 0x1000000000000 ==>
+          low_of(end) == low_of(address) + size; */
+    //@ assert high: end == address + size || (end == 0 && address + size == 0x10000000000000000);
+    //@ assert address == address / 0x1000 * 0x1000 && size == size / 0x1000 * 0x1000;
+    //@ assert address + size == (address / 0x1000 + size / 0x1000) * 0x1000;
+    //@ assert (address + size) / 0x1000 == address / 0x1000 + size / 0x1000;
+    //@ assert pages: end % 0x1000 == 0;
+    //@ ghost table_place(end, 0);
+    //@ ghost table_place(end, 1);
+    //@ ghost table_place(end, 2);
+    /*@ assert end_walk: entry_at(table, end) ==
+            entry_on(table, index_3(end), index_2(end), index_1(end), index_0(end)) &&
+          level_at(table, end) == level_on(table, index_3(end), index_2(end), index_1(end)); */
+    /*@ assert end_whole: is_present(table->format,
+            entry_on(table, index_3(end), index_2(end), index_1(end), index_0(end))) ==>
+          end % span_of(level_on(table, index_3(end), index_2(end), index_1(end))) == 0; */
+    /*@ assert end_2: \forall integer i, j, k, l; is_path(i, j, k, l) &&
+          is_present(table->format, entry_on(table, i, j, k, l)) && level_on(table, i, j, k) == 2 &&
+          under(2, end, i, j, k, l) ==> start_of(2, i, j, k, l) == low_of(end); */
+    /*@ assert end_1: \forall integer i, j, k, l; is_path(i, j, k, l) &&
+          is_present(table->format, entry_on(table, i, j, k, l)) && level_on(table, i, j, k) == 1 &&
+          under(1, end, i, j, k, l) ==> start_of(1, i, j, k, l) == low_of(end); */
+    /*@ assert end_0: \forall integer i, j, k, l; is_path(i, j, k, l) &&
+          is_present(table->format, entry_on(table, i, j, k, l)) && level_on(table, i, j, k) == 0 &&
+          under(0, end, i, j, k, l) ==> start_of(0, i, j, k, l) == low_of(end); */
+    /*@ assert top: \forall integer i, j, k, l; is_path(i, j, k, l) &&
+          is_present(table->format, entry_on(table, i, j, k, l)) ==> level_on(table, i, j, k) <= 2;
+     */
+    /*@ assert begin_in_2: \forall integer i, j, k, l; in_part(low_of(address), size, i, j, k, l) &&
+          start_of(2, i, j, k, l) < low_of(address) ==> under(2, address, i, j, k, l); */
+    /*@ assert end_in_2: \forall integer i, j, k, l; in_part(low_of(address), size, i, j, k, l) &&
+          start_of(2, i, j, k, l) + span_of(2) > low_of(address) + size ==>
+            under(2, end, i, j, k, l) && low_of(end) == low_of(address) + size; */
+    /*@ assert whole_2: \forall integer i, j, k, l; in_part(low_of(address), size, i, j, k, l) &&
+          level_on(table, i, j, k) == 2 ==> whole_on(table, low_of(address), size, i, j, k, l); */
+    /*@ assert begin_in_1: \forall integer i, j, k, l; in_part(low_of(address), size, i, j, k, l) &&
+          start_of(1, i, j, k, l) < low_of(address) ==> under(1, address, i, j, k, l); */
+    /*@ assert end_in_1: \forall integer i, j, k, l; in_part(low_of(address), size, i, j, k, l) &&
+          start_of(1, i, j, k, l) + span_of(1) > low_of(address) + size ==>
+            under(1, end, i, j, k, l) && low_of(end) == low_of(address) + size; */
+    /*@ assert whole_1: \forall integer i, j, k, l; in_part(low_of(address), size, i, j, k, l) &&
+          level_on(table, i, j, k) == 1 ==> whole_on(table, low_of(address), size, i, j, k, l); */
+    /*@ assert begin_in_0: \forall integer i, j, k, l; in_part(low_of(address), size, i, j, k, l) &&
+          start_of(0, i, j, k, l) < low_of(address) ==> under(0, address, i, j, k, l); */
+    /*@ assert end_in_0: \forall integer i, j, k, l; in_part(low_of(address), size, i, j, k, l) &&
+          start_of(0, i, j, k, l) + span_of(0) > low_of(address) + size ==>
+            under(0, end, i, j, k, l) && low_of(end) == low_of(address) + size; */
+    /*@ assert whole_0: \forall integer i, j, k, l; in_part(low_of(address), size, i, j, k, l) &&
+          level_on(table, i, j, k) == 0 ==> whole_on(table, low_of(address), size, i, j, k, l); */
+    //@ assert uncut: none_cut(table, low_of(address), size);
     clear(table, page_at(table, table->root.value), LEVEL_TOP, address, size, source);
     return STATUS_OK;
 }
