@@ -28,8 +28,38 @@ static const char *const prefixes[] = {
     [LOG_MACHINE] = "",
 };
 
+/*@
+  // What the reader was told of as lost, and what is not taken yet, is no more than there was.
+  predicate log_sound = lost <= taken <= written <= taken + LOG_BYTES;
+  logic integer log_slot(integer position) = position % LOG_BYTES;
+*/
+
+// What is too old for the ring goes, and is counted.
+/*@
+  requires \valid_read(text + (0 .. size - 1));
+  requires \separated(text + (0 .. size - 1), ring + (0 .. LOG_BYTES - 1));
+  requires log_sound && size <= LOG_BYTES && written + size <= UINT64_MAX;
+  terminates \true;
+  assigns ring[0 .. LOG_BYTES - 1], written, taken, lost;
+  ensures log_sound && written == \old(written) + size;
+  ensures taken == \max(\old(taken), written - LOG_BYTES);
+  ensures lost - \old(lost) == taken - \old(taken);
+  ensures added: \forall integer i; 0 <= i < size ==>
+    ring[log_slot(\old(written) + i)] == text[i];
+  ensures kept: \forall integer i; taken <= i < \old(written) ==>
+    ring[log_slot(i)] == \old(ring[log_slot(i)]);
+*/
 static void append(const char *text, size_t size)
 {
+    /*@
+      loop invariant 0 <= i <= size && written == \at(written, Pre) + i;
+      loop invariant \forall integer j; 0 <= j < i ==>
+        ring[log_slot(\at(written, Pre) + j)] == text[j];
+      loop invariant \forall integer j; 0 <= j && written - LOG_BYTES <= j < \at(written, Pre) ==>
+        ring[log_slot(j)] == \at(ring[log_slot(j)], Pre);
+      loop assigns i, written, ring[0 .. LOG_BYTES - 1];
+      loop variant size - i;
+    */
     for (size_t i = 0; i < size; i++) {
         ring[written++ % LOG_BYTES] = text[i];
     }
@@ -81,6 +111,36 @@ void log_line(enum log_level level, const char *format, ...)
     event_send(&bound); // the wake queue's lock comes before the log's
 }
 
+// Takes up to `size` bytes of the oldest text.
+/*@
+  requires \valid(buffer + (0 .. size - 1)) && log_sound;
+  requires \separated(buffer + (0 .. size - 1), ring + (0 .. LOG_BYTES - 1));
+  terminates \true;
+  assigns buffer[0 .. size - 1], taken;
+  ensures log_sound && \result == \min(size, written - \old(taken));
+  ensures taken == \old(taken) + \result;
+  ensures in_order: \forall integer i; 0 <= i < \result ==>
+    buffer[i] == ring[log_slot(\old(taken) + i)];
+  ensures no_more: \forall integer i; \result <= i < size ==> buffer[i] == \old(buffer[i]);
+*/
+static size_t take(char *buffer, size_t size)
+{
+    size_t count = 0;
+
+    /*@
+      loop invariant 0 <= count <= size && taken == \at(taken, Pre) + count && taken <= written;
+      loop invariant \forall integer i; 0 <= i < count ==>
+        buffer[i] == ring[log_slot(\at(taken, Pre) + i)];
+      loop invariant \forall integer i; count <= i < size ==> buffer[i] == \at(buffer[i], Pre);
+      loop assigns count, taken, buffer[0 .. size - 1];
+      loop variant size - count;
+    */
+    while (count < size && taken < written) {
+        buffer[count++] = ring[taken++ % LOG_BYTES];
+    }
+    return count;
+}
+
 size_t log_read(char *buffer, size_t size)
 {
     size_t count = 0;
@@ -92,9 +152,7 @@ size_t log_read(char *buffer, size_t size)
         count = count < size ? count : 0; // else at the next call
         lost = count > 0 ? 0 : lost;
     }
-    while (count < size && taken < written) {
-        buffer[count++] = ring[taken++ % LOG_BYTES];
-    }
+    count += take(buffer + count, size - count);
     lock_release(&log_lock);
     return count;
 }
