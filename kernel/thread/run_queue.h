@@ -82,6 +82,7 @@ void queue_push(struct queue *queue, struct queue_node *node);
   behavior empty:
     assumes queue->head == \null;
     assigns \nothing;
+    ensures queue->head == \null && queue->length == \old(queue->length);
   behavior some:
     assumes queue->head != \null;
     ensures queue->head == \old(queue->head->next) && queue->length == \old(queue->length) - 1;

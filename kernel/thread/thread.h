@@ -158,12 +158,6 @@ struct condition {
 bool condition_wait(struct condition *condition, struct lock *lock);
 
 // Chooses and wakes the waiter that waits longest; false when there is none.
-/*@
-  requires \valid(condition);
-  terminates \true;
-  assigns condition->waiters;
-  ensures \result <==> \old(condition->waiters.head) != \null;
-*/
 bool condition_wake_one(struct condition *condition);
 void condition_wake_all(struct condition *condition);
 
