@@ -155,7 +155,7 @@ active proctype receiver()
             received++;
             count = 0;
             if
-            /* kernel/ipc/channel.c: channel_slot_finish(&channel->slot, channel->senders.waiters.head && condition_wake_one(&channel->senders)); */
+            /* kernel/ipc/channel.c: channel_slot_finish(&channel->slot, wake_sender(channel)); */
             :: waiters ? who ->
                 /* kernel/thread/condition.c: waiter->woken = true; */
                 woken[who] = true;

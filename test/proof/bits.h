@@ -44,6 +44,8 @@
     axiom frame_of_or: \forall integer a, b;
       ((a | b) & FRAME_BITS) == ((a & FRAME_BITS) | (b & FRAME_BITS));
     axiom frame_of_flags: \forall integer a; 0 <= a < 4096 ==> (a & FRAME_BITS) == 0;
+    axiom frame_of_page: \forall integer a;
+      0 <= a < 0x10000000000000 && a % 4096 == 0 ==> (a & FRAME_BITS) == a;
   }
 */
 

@@ -1,55 +1,13 @@
 // SPDX-License-Identifier: MIT
-// The four-level walker and mapper; see page_table.h for the contract. A change checks the range
-// first; mapping then makes the tables it needs, and only when all are there writes the leaves.
-// The caller's lock guards the table.
+// The four-level walker and mapper (page_table.h). A change checks its range first. Mapping makes
+// the tables that it needs, and writes leaves only when all are there. The caller's lock guards it.
 #include "arch/x86/paging/page_table.h"
 #include "arch/x86/paging/change.h"
 #include "arch/x86/paging/clear.h"
 #include "arch/x86/paging/entry.h"
+#include "arch/x86/paging/map.h"
 #include "arch/x86/paging/walk.h"
 #include "kernel/lib/string.h"
-
-// One change on its way down the levels.
-struct walk {
-    struct page_table *table;
-    uint32_t permissions;
-    enum memory_type type;
-    bool write_leaves; // else: make tables
-    const struct page_source *source;
-};
-
-// One pass of page_table_map over a range in which nothing is mapped: makes the tables, or, where
-// they exist, writes the leaves, which cannot fail.
-static enum status map_pass(const struct walk *walk, uint64_t *entries, unsigned level,
-                            uint64_t address, uint64_t physical, uint64_t size)
-{
-    const struct page_table *table = walk->table;
-    enum status status = STATUS_OK;
-    while (status == STATUS_OK && size != 0) {
-        uint64_t chunk = chunk_size(address, size, level);
-        uint64_t *entry = &entries[level_index(address, level)];
-        bool present = entry_present(table->format, *entry);
-        if (!present && leaf_fits(table, address, physical, chunk, level)) {
-            if (walk->write_leaves) {
-                set_entry(
-                    table, entries, level, address,
-                    entry_leaf(table->format, physical, walk->permissions, walk->type, level));
-            }
-        } else {
-            if (!present) {
-                status = make_table(table, entries, level, address, walk->source);
-            }
-            if (status == STATUS_OK) {
-                status = map_pass(walk, page_at(table, entry_address(*entry)), level - 1, address,
-                                  physical, chunk);
-            }
-        }
-        address += chunk;
-        physical += chunk;
-        size -= chunk;
-    }
-    return status;
-}
 
 /*@
   requires \valid_read(table);
@@ -181,6 +139,8 @@ static bool cuts_leaf(const struct page_table *table, uint64_t boundary)
       !is_present(table->format, entry_at(table, a));
   ensures \result == STATUS_OK ==> address % 0x1000 == 0 && size % 0x1000 == 0 &&
     physical.value % 0x1000 == 0 && physical.value + size <= table->physical_limit;
+  ensures half: \result == STATUS_OK ==> address + size <= 0x10000000000000000 &&
+    (address + size <= 0x1000000000000 || address >= 0xffff800000000000);
   ensures \result == STATUS_OK ==> WORD_BIT(permissions, 0) && MEMORY_TYPE_EXISTS(type);
   ensures \result == STATUS_OK || \result == STATUS_INVALID || \result == STATUS_UNSUPPORTED ||
     \result == STATUS_BUSY;
@@ -206,6 +166,18 @@ static enum status check_map(const struct page_table *table, uint64_t address, h
                : STATUS_OK;
 }
 
+/*@
+  requires table_valid(table) && table_apart(table) && is_tree(table);
+  requires table->physical_limit <= 0x10000000000000;
+  terminates \true;
+  assigns { table_at(table->direct_offset, p)[i] | integer p, i; 0 <= i < 512 };
+  ensures refused: \result != STATUS_OK ==> same_maps{Pre, Post}(table);
+  ensures range: \result == STATUS_OK ==> none_mapped{Pre}(table, low_of(address), size);
+  ensures mapped: \result == STATUS_OK ==> all_mapped(table, low_of(address), size);
+  ensures whole: \result == STATUS_OK ==> none_cut(table, low_of(address), size);
+  ensures outside: same_outside{Pre, Post}(table, low_of(address), size);
+  ensures tree: is_tree(table);
+*/
 enum status page_table_map(struct page_table *table, uint64_t address, hpa_t physical,
                            uint64_t size, uint32_t permissions, enum memory_type type,
                            const struct page_source *source)
@@ -214,15 +186,50 @@ enum status page_table_map(struct page_table *table, uint64_t address, hpa_t phy
     if (status != STATUS_OK) {
         return status;
     }
-    struct walk walk = {table, permissions, type, false, source};
+    /*@ assert walk: \forall integer a; address <= a < address + size ==> entry_at(table, a) ==
+          entry_on(table, index_3(a), index_2(a), index_1(a), index_0(a)); */
+    //@ assert base: address - low_of(address) == address / 0x1000000000000 * 0x1000000000000;
+    /*@ assert inside: low_of(address) + size <= 0x1000000000000 &&
+          address % span_of(4) + size <= span_of(4); */
+    /*@ assert sum: \forall integer i, j, k, l; address - low_of(address) + page_of(i, j, k, l) ==
+          ((((address / 0x1000000000000 * 512 + i) * 512 + j) * 512 + k) * 512 + l) * 0x1000; */
+    /*@ assert div_0: \forall integer i, j, k, l;
+          (address - low_of(address) + page_of(i, j, k, l)) / 0x1000 ==
+          (((address / 0x1000000000000 * 512 + i) * 512 + j) * 512 + k) * 512 + l || !is_path(i, j,
+       k, l); */
+    /*@ assert halves: \forall integer q, r; 0 <= q && 0 <= r < 512 ==>
+          (q * 512 + r) / 512 == q && (q * 512 + r) % 512 == r; */
+    /*@ assert div_1: \forall integer i, j, k, l; is_path(i, j, k, l) ==>
+          (address - low_of(address) + page_of(i, j, k, l)) / 0x200000 ==
+          ((address / 0x1000000000000 * 512 + i) * 512 + j) * 512 + k; */
+    /*@ assert div_2: \forall integer i, j, k, l; is_path(i, j, k, l) ==>
+          (address - low_of(address) + page_of(i, j, k, l)) / 0x40000000 ==
+          (address / 0x1000000000000 * 512 + i) * 512 + j; */
+    /*@ assert div_3: \forall integer i, j, k, l; is_path(i, j, k, l) ==>
+          (address - low_of(address) + page_of(i, j, k, l)) / 0x8000000000 ==
+          address / 0x1000000000000 * 512 + i; */
+    /*@ assert paths: \forall integer i, j, k, l; in_part(low_of(address), size, i, j, k, l) ==>
+          index_3(address - low_of(address) + page_of(i, j, k, l)) == i &&
+          index_2(address - low_of(address) + page_of(i, j, k, l)) == j &&
+          index_1(address - low_of(address) + page_of(i, j, k, l)) == k &&
+          index_0(address - low_of(address) + page_of(i, j, k, l)) == l; */
+    //@ assert none: none_mapped(table, low_of(address), size);
+    struct table_mapping mapping = {permissions, type, false};
     uint64_t *root = page_at(table, table->root.value);
-    status = map_pass(&walk, root, LEVEL_TOP, address, physical.value, size);
-    if (status != STATUS_OK) {
-        clear(table, root, LEVEL_TOP, address, size, source); // only tables are there
-        return status;
+    status = table_map(table, root, LEVEL_TOP, address, physical.value, size, mapping, source);
+    /*@ assert fields: table->direct_offset == \at(table->direct_offset, Pre) &&
+          table->root.value == \at(table->root.value, Pre); */
+    //@ assert tables: same_maps{Pre, Here}(table);
+    if (status == STATUS_OK) {
+        mapping.write_leaves = true;
+        status = table_map(table, root, LEVEL_TOP, address, physical.value, size, mapping, source);
     }
-    walk.write_leaves = true;
-    return map_pass(&walk, root, LEVEL_TOP, address, physical.value, size);
+    /*@ assert still: table->direct_offset == \at(table->direct_offset, Pre) &&
+          table->root.value == \at(table->root.value, Pre); */
+    if (status != STATUS_OK) {
+        table_clear(table, root, LEVEL_TOP, address, size, source); // only tables are there
+    }
+    return status;
 }
 
 /*@
@@ -322,7 +329,7 @@ enum status page_table_unmap(struct page_table *table, uint64_t address, uint64_
     /*@ assert whole_0: \forall integer i, j, k, l; in_part(low_of(address), size, i, j, k, l) &&
           level_on(table, i, j, k) == 0 ==> whole_on(table, low_of(address), size, i, j, k, l); */
     //@ assert uncut: none_cut(table, low_of(address), size);
-    clear(table, page_at(table, table->root.value), LEVEL_TOP, address, size, source);
+    table_clear(table, page_at(table, table->root.value), LEVEL_TOP, address, size, source);
     return STATUS_OK;
 }
 
@@ -409,7 +416,7 @@ enum status page_table_reserve(struct page_table *table, unsigned index,
     //@ assert index_3(address) == index;
     return entry_present(table->format, root[index])
                ? STATUS_OK
-               : make_table(table, root, LEVEL_TOP, address, source);
+               : table_make(table, root, LEVEL_TOP, address, source);
 }
 
 /*@

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-set(SOURCES entry.c kernel_space.c page_table.c)
+set(SOURCES change.c clear.c entry.c kernel_space.c map.c page_table.c)
