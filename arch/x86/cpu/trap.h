@@ -80,11 +80,23 @@ struct trap_operations {
 void trap_install(const struct trap_operations *operations);
 
 // The fault address / the return address of this CPU's last trap from ring 3.
+/*@
+  requires \valid_read(running_cpu);
+  terminates \true;
+  assigns \nothing;
+  ensures \result == running_cpu->trap.fault_address;
+*/
 static inline uint64_t trap_info_get(void)
 {
     return this_cpu()->trap.fault_address;
 }
 
+/*@
+  requires \valid_read(running_cpu);
+  terminates \true;
+  assigns \nothing;
+  ensures \result == running_cpu->trap.return_address;
+*/
 static inline uint64_t trap_info_ret(void)
 {
     return this_cpu()->trap.return_address;

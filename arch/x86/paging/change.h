@@ -23,6 +23,7 @@ static inline bool leaf_fits(const struct page_table *table, uint64_t address, u
            offset_in(address, level) == 0 && offset_in(physical, level) == 0;
 }
 
+// How many of `remaining` bytes from `address` on lie in the entry that covers `address`.
 /*@
   requires level <= LEVEL_TOP;
   terminates \true;
@@ -32,7 +33,6 @@ static inline bool leaf_fits(const struct page_table *table, uint64_t address, u
   ensures remaining > 0 ==> \result > 0;
   ensures (address + \result - 1) / span_of(level) == address / span_of(level) || remaining == 0;
 */
-// How much of [address, end) lies in the entry that covers `address`.
 static inline uint64_t chunk_size(uint64_t address, uint64_t remaining, unsigned level)
 {
     uint64_t room = level_span(level) - offset_in(address, level);
