@@ -136,16 +136,19 @@ static NOINLINE enum status allocate_large(struct page_allocator *allocator, uin
         return STATUS_INVALID;
     }
     uint32_t block = page_block_allocate(allocator, owner);
-    bool some = block != PAGE_NO_BLOCK;
-    uint64_t number = some ? (uint64_t)block * PAGES_PER_BLOCK : 0;
-    //@ assert start: some ==> number + 511 < allocator->page_count;
-    //@ assert one: some ==> allocator->owners[number] != PAGE_OWNER_RESERVED;
-    //@ assert end: some ==> allocator->owners[number + 511] != PAGE_OWNER_RESERVED;
-    /*@ assert first: some ==> \valid(allocator->memory + (number * PAGE_SIZE ..
+
+    if (block == PAGE_NO_BLOCK) {
+        return STATUS_NO_MEMORY;
+    }
+    //@ ghost uint64_t number = (uint64_t)block * 512;
+    //@ assert start: number + 511 < allocator->page_count;
+    //@ assert one: allocator->owners[number] != PAGE_OWNER_RESERVED;
+    //@ assert end: allocator->owners[number + 511] != PAGE_OWNER_RESERVED;
+    /*@ assert first: \valid(allocator->memory + (number * PAGE_SIZE ..
           number * PAGE_SIZE + PAGE_SIZE - 1)); */
-    /*@ assert last: some ==> \valid(allocator->memory + ((number + 511) * PAGE_SIZE ..
+    /*@ assert last: \valid(allocator->memory + ((number + 511) * PAGE_SIZE ..
           (number + 511) * PAGE_SIZE + PAGE_SIZE - 1)); */
-    return some ? deliver(allocator, number, size, fill, page) : STATUS_NO_MEMORY;
+    return deliver(allocator, (uint64_t)block * PAGES_PER_BLOCK, size, fill, page);
 }
 
 // -- allocating and freeing -------------------------------------------------------------------
@@ -189,9 +192,9 @@ static uint64_t hand_over(struct page_allocator *allocator, struct cpu *cpu, uin
   ensures page->value == cpu->free_pages[count - 1] * PAGE_SIZE;
   ensures \old(allocator->owners[cpu->free_pages[count - 1]]) == PAGE_OWNER_KEPT;
   ensures allocator->owners[cpu->free_pages[count - 1]] == owner;
-  ensures others: \forall integer p; p != cpu->free_pages[count - 1] && page_is_kept{Pre}(cpu, p)
-  ==> page_is_kept(cpu, p); ensures filled: page_filled{Pre, Post}(allocator, page->value,
-  PAGE_SIZE, fill);
+  ensures others: \forall integer p; p != cpu->free_pages[count - 1] &&
+    page_is_kept{Pre}(cpu, p) ==> page_is_kept(cpu, p);
+  ensures filled: page_filled{Pre, Post}(allocator, page->value, PAGE_SIZE, fill);
 */
 static enum status hand_out(struct page_allocator *allocator, struct cpu *cpu, uint64_t count,
                             uint32_t owner, enum page_fill fill, hpa_t *page)
@@ -373,9 +376,8 @@ static NOINLINE enum status free_slowly(struct page_allocator *allocator, uint32
         return entry % PAGE_OWNER_LARGE == owner ? STATUS_INVALID : STATUS_DENIED;
     }
     if (large) {
-        uint32_t block = (uint32_t)(number / PAGES_PER_BLOCK);
-        //@ assert aligned: block * PAGES_PER_BLOCK == number;
-        page_block_free(allocator, block);
+        //@ assert aligned: number / PAGES_PER_BLOCK * PAGES_PER_BLOCK == number;
+        page_block_free(allocator, (uint32_t)(number / PAGES_PER_BLOCK));
         return STATUS_OK;
     }
     page_make_room(allocator);

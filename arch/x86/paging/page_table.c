@@ -227,7 +227,7 @@ enum status page_table_map(struct page_table *table, uint64_t address, hpa_t phy
     /*@ assert still: table->direct_offset == \at(table->direct_offset, Pre) &&
           table->root.value == \at(table->root.value, Pre); */
     if (status != STATUS_OK) {
-        table_clear(table, root, LEVEL_TOP, address, size, source); // only tables are there
+        table_clear(table, root, LEVEL_TOP, address, size, source); // nothing was mapped there
     }
     return status;
 }
