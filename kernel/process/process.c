@@ -120,22 +120,27 @@ void process_thread_ended(struct process *process, struct thread *thread)
     }
 }
 
-// The last thread's stack is free: everything is given back, so say that it is over.
+// The last thread's stack is free: everything is given back, so say that it is over. Who hears of
+// it may revoke the containers, so the reference to itself goes before that can happen.
 static void announce_end(struct process *process)
 {
+    bool is_root = process->is_root;
+
     lock_acquire(&tree_lock);
     queue_remove(&process->alive);
     process->doomed = true; // nothing that comes now changes the status
     process->status.ended = 1;
     event_send(&process->watcher);
     condition_wake_all(&process->ended);
+    if (!is_root) {
+        object_release(&process->object);
+    }
     lock_release(&tree_lock);
-    if (process->is_root) {
+    if (is_root) {
         log_line(LOG_ERROR, "the first process, %s, ended with code %lu", process->name,
                  process->status.code);
         run_end(RUN_HOST_PANIC);
     }
-    object_release(&process->object);
 }
 
 void process_abandon(struct process *process)

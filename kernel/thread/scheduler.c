@@ -344,6 +344,15 @@ static void run_woken(struct scheduler *scheduler)
     }
 }
 
+void scheduler_forget(struct thread *thread)
+{
+    struct scheduler *scheduler = this_scheduler();
+
+    while (!wake_queue_shut_out(&scheduler->woken, thread)) {
+        run_woken(scheduler);
+    }
+}
+
 void scheduler_run_due(void)
 {
     struct scheduler *scheduler = this_scheduler();

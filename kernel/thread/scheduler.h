@@ -81,6 +81,9 @@ void scheduler_ready(struct thread *thread);
 // Frees the thread that ended last. First thing to be called by whoever runs after a switch.
 void scheduler_reap(void);
 
+// A thread of this CPU has ended: nobody wakes it any more, and no wake-up keeps its pages in use.
+void scheduler_forget(struct thread *thread);
+
 // Wakes sleepers whose deadline has passed, and threads that other CPUs woke.
 void scheduler_run_due(void);
 

@@ -130,6 +130,7 @@ void thread_free(struct thread *thread)
 {
     struct process *process = thread->process;
 
+    scheduler_forget(thread);
     scheduler_give_place(thread->cpu);
     free_parts(thread);
     object_release(&thread->object);

@@ -57,7 +57,7 @@ struct thread {
 
     // Guarded by the wake queue's lock of its CPU.
     struct thread *next_woken;
-    bool wake_pending;
+    bool wake_pending; // it is in the queue, or has ended: not to be posted
 
     // Guarded by the process's lock.
     struct queue_node in_process;

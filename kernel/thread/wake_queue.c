@@ -37,3 +37,12 @@ struct thread *wake_queue_finish(struct wake_queue *queue, struct thread *thread
     lock_release(&queue->lock);
     return next;
 }
+
+bool wake_queue_shut_out(struct wake_queue *queue, struct thread *thread)
+{
+    lock_acquire(&queue->lock);
+    bool pending = thread->wake_pending;
+    thread->wake_pending = true;
+    lock_release(&queue->lock);
+    return !pending;
+}

@@ -70,3 +70,16 @@ struct thread *wake_queue_take(struct wake_queue *queue);
   ensures \result == \old(thread->next_woken) && thread->wake_pending == 0;
 */
 struct thread *wake_queue_finish(struct wake_queue *queue, struct thread *thread);
+
+// Nobody posts the thread from now on: true. False: it is there, and must be taken and finished
+// before that can be said.
+/*@
+  requires \valid(queue) && \valid(thread) && \separated(queue, thread);
+  requires WAKE_QUEUE_UNLOCKED(queue);
+  terminates \true;
+  assigns queue->lock.last, queue->lock.turn, thread->wake_pending;
+  ensures lock: WAKE_QUEUE_UNLOCKED(queue);
+  ensures \result <==> !\old(thread->wake_pending);
+  ensures refuses: thread->wake_pending == 1;
+*/
+bool wake_queue_shut_out(struct wake_queue *queue, struct thread *thread);

@@ -189,6 +189,7 @@ enum spec_rule thread_sleep_spec(const struct spec_machine *now, uint32_t cpu, u
 enum spec_rule condition_wait_end_spec(const struct spec_machine *now, uint32_t cpu,
                                        struct spec_machine *next, bool *chosen);
 // SLEEPING becomes READY on its own CPU; on another CPU it enters that CPU's message queue.
+// Nothing wakes one that has ended.
 enum spec_rule thread_wake_spec(const struct spec_machine *now, uint32_t cpu, uint32_t thread,
                                 struct spec_machine *next);
 // The CPU takes `thread` out of its message queue and wakes it.

@@ -162,6 +162,9 @@ void spec_wake(struct spec_machine *machine, uint32_t cpu, uint32_t thread)
 {
     struct spec_thread *woken = &machine->threads[thread];
 
+    if (woken->state == SPEC_DEAD) {
+        return;
+    }
     if (woken->cpu != cpu) {
         woken->queued = true;
     } else if (woken->state == SPEC_SLEEPING) {

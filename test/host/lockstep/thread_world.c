@@ -21,6 +21,12 @@ uint64_t world_constant[WORLD_SPACES];
 
 // -- comparing -----
 
+// All that is left of it is the page that our reference holds.
+static bool is_freed(const struct thread *thread)
+{
+    return thread->state == THREAD_DEAD && thread->stack.slot == 0;
+}
+
 static void compare_thread(uint32_t i)
 {
     static const enum spec_thread_state states[] = {[THREAD_READY] = SPEC_READY,
@@ -38,7 +44,9 @@ static void compare_thread(uint32_t i)
     lockstep_equal("CPU", thread->cpu, model->cpu);
     lockstep_equal("killed", thread_is_killed(thread), model->killed);
     lockstep_equal("events", thread->events, model->events);
-    lockstep_equal("in a wake queue", thread->wake_pending, model->queued);
+    lockstep_equal("in a wake queue, or never again", thread->wake_pending,
+                   model->queued || is_freed(thread));
+    lockstep_equal("gone, and in a wake queue", is_freed(thread) && model->queued, false);
     lockstep_equal("waits for a deadline", thread->deadline.queued,
                    model->state == SPEC_SLEEPING && model->deadline != UINT64_MAX);
 }
@@ -211,8 +219,7 @@ static void bury(void *unused)
     for (uint32_t i = 1; i < WORLD_ACTORS; i++) {
         struct actor *actor = &actors[i];
 
-        if (actor->thread != NULL && actor->thread->state == THREAD_DEAD &&
-            actor->thread->stack.slot == 0 && !actor->thread->wake_pending && !is_bound(i)) {
+        if (actor->thread != NULL && is_freed(actor->thread) && !is_bound(i)) {
             world_must(thread_free_spec(&spec, i, &spec), "free");
             object_release(&actor->thread->object);
             *actor = (struct actor){0};
