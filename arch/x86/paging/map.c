@@ -15,7 +15,8 @@
   assigns { table_at(table->direct_offset, p)[i] | integer p, i; 0 <= i < 512 };
   ensures tables: !mapping.write_leaves ==> none_mapped(table, low_of(address), size);
   ensures mapped: mapping.write_leaves && \result == STATUS_OK ==>
-    all_mapped(table, low_of(address), size);
+    all_mapped(table, low_of(address), size, physical - low_of(address), mapping.permissions,
+               mapping.type);
   ensures whole: none_cut(table, low_of(address), size);
   ensures outside: same_outside{Pre, Post}(table, low_of(address), size);
   ensures above: same_above{Pre, Post}(table, level);
@@ -90,7 +91,9 @@ enum status table_map(const struct page_table *table, uint64_t *entries, unsigne
       loop invariant tables: !mapping.write_leaves ==>
         none_mapped(table, low_of(\at(address, Pre)), \at(size, Pre));
       loop invariant mapped: mapping.write_leaves && status == STATUS_OK ==>
-        all_mapped(table, low_of(\at(address, Pre)), \at(size, Pre) - size);
+        all_mapped(table, low_of(\at(address, Pre)), \at(size, Pre) - size,
+                   \at(physical, Pre) - low_of(\at(address, Pre)), mapping.permissions,
+                   mapping.type);
       loop invariant whole: none_cut(table, low_of(\at(address, Pre)), \at(size, Pre));
       loop invariant outside:
         same_outside{Pre, Here}(table, low_of(\at(address, Pre)), \at(size, Pre));
@@ -169,6 +172,23 @@ enum status table_map(const struct page_table *table, uint64_t *entries, unsigne
                 same_map{Before, Here}(table, i, j, k, l); */
         //@ assert way_on: chunk < size ==> on_way(table, entries, level, address + chunk);
         //@ assert above_1: level < 1 ==> same_1{Pre, Here}(table, 4, 0);
+        /*@ assert mapped_here: mapping.write_leaves && status == STATUS_OK ==>
+              all_mapped(table, low_of(address), chunk,
+                         \at(physical, Pre) - low_of(\at(address, Pre)), mapping.permissions,
+                         mapping.type); */
+        /*@ assert apart: mapping.write_leaves ==> \forall integer i, j, k, l;
+              in_part(low_of(\at(address, Pre)), \at(size, Pre) - size, i, j, k, l) ==>
+                !in_part(low_of(address), chunk, i, j, k, l) &&
+                maps_to{Before}(table, \at(physical, Pre) - low_of(\at(address, Pre)),
+                                mapping.permissions, mapping.type, i, j, k, l); */
+        /*@ assert mapped_before: mapping.write_leaves ==>
+              all_mapped(table, low_of(\at(address, Pre)), \at(size, Pre) - size,
+                         \at(physical, Pre) - low_of(\at(address, Pre)), mapping.permissions,
+                         mapping.type); */
+        /*@ assert mapped: mapping.write_leaves && status == STATUS_OK ==>
+              all_mapped(table, low_of(\at(address, Pre)), \at(size, Pre) - (size - chunk),
+                         \at(physical, Pre) - low_of(\at(address, Pre)), mapping.permissions,
+                         mapping.type); */
         //@ assert chunk <= size;
         address += chunk;
         physical += chunk;

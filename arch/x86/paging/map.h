@@ -12,10 +12,26 @@ struct table_mapping {
 };
 
 /*@
-  // A leaf is on every path of the `size` bytes from `low` on.
-  predicate all_mapped{L}(struct page_table *t, integer low, integer size) =
+  // What a leaf says of permissions and memory type.
+  predicate allows(integer format, integer entry, integer permissions, integer type) =
+    SAME_BIT(entry, permissions, 1) &&
+    (format == PAGE_FORMAT_EPT ==> SAME_BIT(entry, permissions, 2) &&
+       MOVED_BIT(entry, 3, type, 0) && MOVED_BIT(entry, 4, type, 1) &&
+       MOVED_BIT(entry, 5, type, 2)) &&
+    (format == PAGE_FORMAT_HOST ==> MOVED_BIT(entry, 2, permissions, 3) &&
+       (WORD_BIT(entry, 63) <==> !WORD_BIT(permissions, 2)) &&
+       (WORD_BIT(entry, 3) <==> type == 4 || type == 0) && (WORD_BIT(entry, 4) <==> type == 0));
+  // The leaf on a path maps what it covers to the memory that many bytes farther on.
+  predicate maps_to{L}(struct page_table *t, integer distance, integer permissions, integer type,
+                       integer i, integer j, integer k, integer l) =
+    is_present(t->format, entry_on(t, i, j, k, l)) &&
+    frame_of(entry_on(t, i, j, k, l)) == start_of(level_on(t, i, j, k), i, j, k, l) + distance &&
+    allows(t->format, entry_on(t, i, j, k, l), permissions, type);
+  // Every path of the `size` bytes from `low` on has such a leaf.
+  predicate all_mapped{L}(struct page_table *t, integer low, integer size, integer distance,
+                          integer permissions, integer type) =
     \forall integer i, j, k, l; in_part(low, size, i, j, k, l) ==>
-      is_present(t->format, entry_on(t, i, j, k, l));
+      maps_to(t, distance, permissions, type, i, j, k, l);
 */
 
 // Makes the tables of a range, or, where they exist, writes the leaves. What a refusal leaves is
@@ -32,7 +48,8 @@ struct table_mapping {
   assigns { table_at(table->direct_offset, p)[i] | integer p, i; 0 <= i < 512 };
   ensures tables: !mapping.write_leaves ==> none_mapped(table, low_of(address), size);
   ensures mapped: mapping.write_leaves && \result == STATUS_OK ==>
-    all_mapped(table, low_of(address), size);
+    all_mapped(table, low_of(address), size, physical - low_of(address), mapping.permissions,
+               mapping.type);
   ensures whole: none_cut(table, low_of(address), size);
   ensures outside: same_outside{Pre, Post}(table, low_of(address), size);
   ensures above: same_above{Pre, Post}(table, level);

@@ -173,7 +173,8 @@ static enum status check_map(const struct page_table *table, uint64_t address, h
   assigns { table_at(table->direct_offset, p)[i] | integer p, i; 0 <= i < 512 };
   ensures refused: \result != STATUS_OK ==> same_maps{Pre, Post}(table);
   ensures range: \result == STATUS_OK ==> none_mapped{Pre}(table, low_of(address), size);
-  ensures mapped: \result == STATUS_OK ==> all_mapped(table, low_of(address), size);
+  ensures mapped: \result == STATUS_OK ==>
+    all_mapped(table, low_of(address), size, physical.value - low_of(address), permissions, type);
   ensures whole: \result == STATUS_OK ==> none_cut(table, low_of(address), size);
   ensures outside: same_outside{Pre, Post}(table, low_of(address), size);
   ensures tree: is_tree(table);
@@ -193,10 +194,9 @@ enum status page_table_map(struct page_table *table, uint64_t address, hpa_t phy
           address % span_of(4) + size <= span_of(4); */
     /*@ assert sum: \forall integer i, j, k, l; address - low_of(address) + page_of(i, j, k, l) ==
           ((((address / 0x1000000000000 * 512 + i) * 512 + j) * 512 + k) * 512 + l) * 0x1000; */
-    /*@ assert div_0: \forall integer i, j, k, l;
+    /*@ assert div_0: \forall integer i, j, k, l; is_path(i, j, k, l) ==>
           (address - low_of(address) + page_of(i, j, k, l)) / 0x1000 ==
-          (((address / 0x1000000000000 * 512 + i) * 512 + j) * 512 + k) * 512 + l || !is_path(i, j,
-       k, l); */
+          (((address / 0x1000000000000 * 512 + i) * 512 + j) * 512 + k) * 512 + l; */
     /*@ assert halves: \forall integer q, r; 0 <= q && 0 <= r < 512 ==>
           (q * 512 + r) / 512 == q && (q * 512 + r) % 512 == r; */
     /*@ assert div_1: \forall integer i, j, k, l; is_path(i, j, k, l) ==>
