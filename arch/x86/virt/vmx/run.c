@@ -253,9 +253,12 @@ uint32_t vmx_exited(struct vmx_vcpu *vmx)
   requires vmx_vcpu_valid(vmx_around(vmx)) && vmx == vmx_at(vmx_around(vmx)) &&
     page == vmx->frame.page;
   requires now < deadline && vmx->timer_shift < 32;
+  requires \separated(vmx, vmx_around(vmx)->finished + (0 .. VIRT_REASON_COUNT - 1));
   requires page->event.word == 0;
   terminates \true;
-  assigns *vmx->frame.page, vmx_around(vmx)->guest_ticks, vmx->deadline, vmcs_fields[0 .. 0x7fff],
+  assigns *vmx->frame.page, vmx->frame.host_rsp, vmx->frame.launched, vmx->instruction_error,
+    vmx->deadline, vmx_around(vmx)->guest_ticks, vmx_around(vmx)->reason, vmx_around(vmx)->vector,
+    vmx_around(vmx)->finished[0 .. VIRT_REASON_COUNT - 1], vmcs_fields[0 .. 0x7fff],
     vmcs_entered[0 .. 0x7fff], vmcs_entries;
   ensures \forall integer field; 0 <= field < 0x8000 && field != VMCS_PREEMPTION_TIMER ==>
     vmcs_entered[field] == \old(vmcs_fields[field]);
@@ -299,11 +302,13 @@ static inline uint64_t wanted_requests(const struct vcpu_page *page)
   requires vmx_vcpu_valid(vmx_around(vmx)) && vmx == vmx_at(vmx_around(vmx)) &&
     page == vmx->frame.page;
   requires now < deadline && vmx->timer_shift < 32;
+  requires \separated(vmx, vmx_around(vmx)->finished + (0 .. VIRT_REASON_COUNT - 1));
   requires !WORD_BIT(vmcs_fields[VMCS_ENTRY_INTERRUPTION], 31);
   terminates \true;
-  assigns *vmx->frame.page, vmx_around(vmx)->guest_ticks, vmx->deadline, vmx->event,
-    vmcs_fields[0 .. 0x7fff],
-    vmcs_entered[0 .. 0x7fff], vmcs_entries;
+  assigns *vmx->frame.page, vmx->frame.host_rsp, vmx->frame.launched, vmx->instruction_error,
+    vmx->deadline, vmx->event, vmx_around(vmx)->guest_ticks, vmx_around(vmx)->reason,
+    vmx_around(vmx)->vector, vmx_around(vmx)->finished[0 .. VIRT_REASON_COUNT - 1],
+    vmcs_fields[0 .. 0x7fff], vmcs_entered[0 .. 0x7fff], vmcs_entries;
   ensures entered_with(\old(page->event.word), \old(page->event.error_code),
                        \old(page->event.instruction_length));
   ensures vmx->event.word == 0;

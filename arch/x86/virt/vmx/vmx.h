@@ -370,8 +370,12 @@ bool vmx_answer_vmcall(struct vmx_vcpu *vmx);
   // An event is in the VMCS or in the page; never does one wait behind another.
   requires frame->page->event.word == 0;
   terminates \true;
-  assigns *frame->page, vmx_around(vmx_with(frame))->guest_ticks, vmcs_fields[0 .. 0x7fff],
-    vmcs_entered[0 .. 0x7fff], vmcs_entries;
+  // What becomes of the exit is written too, and what an entry that failed has to report.
+  assigns *frame->page, frame->host_rsp, frame->launched, vmx_with(frame)->instruction_error,
+    vmx_around(vmx_with(frame))->guest_ticks, vmx_around(vmx_with(frame))->reason,
+    vmx_around(vmx_with(frame))->vector,
+    vmx_around(vmx_with(frame))->finished[0 .. VIRT_REASON_COUNT - 1],
+    vmcs_fields[0 .. 0x7fff], vmcs_entered[0 .. 0x7fff], vmcs_entries;
   ensures \forall integer field; 0 <= field < 0x8000 ==>
     vmcs_entered[field] == \old(vmcs_fields[field]);
   ensures vmcs_entries != \old(vmcs_entries);
