@@ -43,36 +43,51 @@ enum memory_order {
 /*@ terminates \true; assigns \nothing; */
 void __builtin_ia32_pause(void);
 
+// Registers of this processor, which keep what is written to them.
+/*@
+  ghost unsigned long cpu_cr0, cpu_cr3, cpu_cr4;
+*/
+/*@
+  ghost unsigned long cpu_dr[7];
+*/
+/*@
+  ghost unsigned long cpu_msrs[0x100000000];
+*/
+
 // Instructions of arch/x86/cpu/instructions.h that touch no memory.
 /*@ terminates \true; assigns \nothing; */
 static inline unsigned long tsc_read(void);
+/*@ terminates \true; assigns \nothing; ensures \result == cpu_cr0; */
+static inline unsigned long cr0_read(void);
 /*@ terminates \true; assigns \nothing; */
 static inline unsigned long cr2_read(void);
 /*@ terminates \true; assigns \nothing; */
 static inline void cr2_write(unsigned long value);
-/*@ terminates \true; assigns \nothing; */
+/*@ terminates \true; assigns \nothing; ensures \result == cpu_cr3; */
+static inline unsigned long cr3_read(void);
+/*@ terminates \true; assigns \nothing; ensures \result == cpu_cr4; */
 static inline unsigned long cr4_read(void);
-/*@ terminates \true; assigns \nothing; */
+/*@ terminates \true; assigns \nothing; ensures \result == cpu_dr[0]; */
 static inline unsigned long dr0_read(void);
-/*@ terminates \true; assigns \nothing; */
+/*@ terminates \true; assigns cpu_dr[0]; ensures cpu_dr[0] == value; */
 static inline void dr0_write(unsigned long value);
-/*@ terminates \true; assigns \nothing; */
+/*@ terminates \true; assigns \nothing; ensures \result == cpu_dr[1]; */
 static inline unsigned long dr1_read(void);
-/*@ terminates \true; assigns \nothing; */
+/*@ terminates \true; assigns cpu_dr[1]; ensures cpu_dr[1] == value; */
 static inline void dr1_write(unsigned long value);
-/*@ terminates \true; assigns \nothing; */
+/*@ terminates \true; assigns \nothing; ensures \result == cpu_dr[2]; */
 static inline unsigned long dr2_read(void);
-/*@ terminates \true; assigns \nothing; */
+/*@ terminates \true; assigns cpu_dr[2]; ensures cpu_dr[2] == value; */
 static inline void dr2_write(unsigned long value);
-/*@ terminates \true; assigns \nothing; */
+/*@ terminates \true; assigns \nothing; ensures \result == cpu_dr[3]; */
 static inline unsigned long dr3_read(void);
-/*@ terminates \true; assigns \nothing; */
+/*@ terminates \true; assigns cpu_dr[3]; ensures cpu_dr[3] == value; */
 static inline void dr3_write(unsigned long value);
-/*@ terminates \true; assigns \nothing; */
+/*@ terminates \true; assigns \nothing; ensures \result == cpu_dr[6]; */
 static inline unsigned long dr6_read(void);
-/*@ terminates \true; assigns \nothing; */
+/*@ terminates \true; assigns cpu_dr[6]; ensures cpu_dr[6] == value; */
 static inline void dr6_write(unsigned long value);
-/*@ terminates \true; assigns \nothing; */
+/*@ terminates \true; assigns \nothing; ensures \result == cpu_msrs[index]; */
 static inline unsigned long msr_read(unsigned index);
-/*@ terminates \true; assigns \nothing; */
+/*@ terminates \true; assigns cpu_msrs[index]; ensures cpu_msrs[index] == value; */
 static inline void msr_write(unsigned index, unsigned long value);

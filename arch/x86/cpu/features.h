@@ -25,11 +25,13 @@ struct cpu_features {
     bool vmx;
 };
 
+/*@ axiomatic features { logic struct cpu_features *features_found; } */
+
 // The features of the boot processor. Never null.
 /*@
   terminates \true;
   assigns \nothing;
-  ensures \valid_read(\result);
+  ensures \valid_read(\result) && \result == features_found;
 */
 const struct cpu_features *cpu_features(void);
 

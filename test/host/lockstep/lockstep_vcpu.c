@@ -257,9 +257,6 @@ const struct vmx_controls *vmx_controls(void)
     return &controls;
 }
 
-const uint32_t vmx_switched_msrs[VMX_SWITCHED_MSRS] = {MSR_STAR,   MSR_LSTAR,          MSR_CSTAR,
-                                                       MSR_SFMASK, MSR_KERNEL_GS_BASE, MSR_TSC_AUX};
-
 void vmx_flush_tlb(const struct vmx_vcpu *vmx)
 {
     (void)vmx;

@@ -256,7 +256,8 @@ uint32_t vmx_exited(struct vmx_vcpu *vmx)
   requires \separated(vmx, vmx_around(vmx)->finished + (0 .. VIRT_REASON_COUNT - 1));
   requires page->event.word == 0;
   terminates \true;
-  assigns *vmx->frame.page, vmx->frame.host_rsp, vmx->frame.launched, vmx->instruction_error,
+  assigns cpu_dr[0 .. 6], cpu_msrs[0 .. 0xffffffff], *vmx->frame.page, vmx->frame.host_rsp,
+    vmx->frame.launched, vmx->instruction_error,
     vmx->deadline, vmx_around(vmx)->guest_ticks, vmx_around(vmx)->reason, vmx_around(vmx)->vector,
     vmx_around(vmx)->finished[0 .. VIRT_REASON_COUNT - 1], vmcs_fields[0 .. 0x7fff],
     vmcs_entered[0 .. 0x7fff], vmcs_entries;
@@ -305,7 +306,8 @@ static inline uint64_t wanted_requests(const struct vcpu_page *page)
   requires \separated(vmx, vmx_around(vmx)->finished + (0 .. VIRT_REASON_COUNT - 1));
   requires !WORD_BIT(vmcs_fields[VMCS_ENTRY_INTERRUPTION], 31);
   terminates \true;
-  assigns *vmx->frame.page, vmx->frame.host_rsp, vmx->frame.launched, vmx->instruction_error,
+  assigns cpu_dr[0 .. 6], cpu_msrs[0 .. 0xffffffff], *vmx->frame.page, vmx->frame.host_rsp,
+    vmx->frame.launched, vmx->instruction_error,
     vmx->deadline, vmx->event, vmx_around(vmx)->guest_ticks, vmx_around(vmx)->reason,
     vmx_around(vmx)->vector, vmx_around(vmx)->finished[0 .. VIRT_REASON_COUNT - 1],
     vmcs_fields[0 .. 0x7fff], vmcs_entered[0 .. 0x7fff], vmcs_entries;

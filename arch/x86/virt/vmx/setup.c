@@ -14,9 +14,6 @@
 
 #define FCW_RESET 0x40u
 
-const uint32_t vmx_switched_msrs[VMX_SWITCHED_MSRS] = {MSR_STAR,   MSR_LSTAR,          MSR_CSTAR,
-                                                       MSR_SFMASK, MSR_KERNEL_GS_BASE, MSR_TSC_AUX};
-
 // -- VMs --------------------------------------------------------------------------------------
 
 // MSRs that a guest may use itself: the VMCS or the switch of vCPUs keeps them.

@@ -89,6 +89,10 @@ static void export_tables(struct vcpu_page *page)
     page->sysenter_eip == vmcs_fields[VMCS_GUEST_SYSENTER_EIP] &&
     page->pat == vmcs_fields[VMCS_GUEST_PAT];
   ensures page->tsc_offset == vmcs_fields[VMCS_TSC_OFFSET];
+  ensures page->star == cpu_msrs[MSR_STAR] && page->lstar == cpu_msrs[MSR_LSTAR] &&
+    page->cstar == cpu_msrs[MSR_CSTAR] && page->sfmask == cpu_msrs[MSR_SFMASK] &&
+    page->kernel_gs_base == cpu_msrs[MSR_KERNEL_GS_BASE];
+  ensures page->tsc_aux == (features_found->rdtscp ? cpu_msrs[MSR_TSC_AUX] : 0);
 */
 static void export_msrs(struct vcpu_page *page)
 {
@@ -109,7 +113,7 @@ static void export_msrs(struct vcpu_page *page)
   requires \valid(page);
   terminates \true;
   assigns page->dr[0 .. 3], page->dr6, page->dr7;
-  ensures page->dr7 == vmcs_fields[VMCS_GUEST_DR7];
+  ensures debug_holds(&page->dr[0], page->dr6) && page->dr7 == vmcs_fields[VMCS_GUEST_DR7];
 */
 static void export_debug(struct vcpu_page *page)
 {
@@ -345,7 +349,8 @@ static void import_tables(const struct vcpu_page *page)
   terminates \true;
   assigns vmcs_fields[VMCS_GUEST_SYSENTER_CS], vmcs_fields[VMCS_GUEST_SYSENTER_ESP],
     vmcs_fields[VMCS_GUEST_SYSENTER_EIP], vmcs_fields[VMCS_GUEST_PAT],
-    vmcs_fields[VMCS_TSC_OFFSET];
+    vmcs_fields[VMCS_TSC_OFFSET], cpu_msrs[0 .. 0xffffffff];
+  ensures msrs_hold(&values->switched[0]);
   ensures vmcs_fields[VMCS_GUEST_SYSENTER_CS] == (uint32_t)page->sysenter_cs &&
     vmcs_fields[VMCS_GUEST_SYSENTER_ESP] == page->sysenter_esp &&
     vmcs_fields[VMCS_GUEST_SYSENTER_EIP] == page->sysenter_eip &&
@@ -356,7 +361,8 @@ static void import_msrs(const struct vcpu_page *page, const struct msr_values *v
 {
     /*@
       loop invariant 0 <= i <= VMX_SWITCHED_MSRS;
-      loop assigns i;
+      loop invariant msrs_held(&values->switched[0], i);
+      loop assigns i, cpu_msrs[0 .. 0xffffffff];
       loop variant VMX_SWITCHED_MSRS - i;
     */
     for (unsigned i = 0; i < VMX_SWITCHED_MSRS; i++) {
@@ -374,8 +380,8 @@ static void import_msrs(const struct vcpu_page *page, const struct msr_values *v
 /*@
   requires \valid_read(page);
   terminates \true;
-  assigns vmcs_fields[VMCS_GUEST_DR7];
-  ensures vmcs_fields[VMCS_GUEST_DR7] == dr7;
+  assigns vmcs_fields[VMCS_GUEST_DR7], cpu_dr[0 .. 6];
+  ensures debug_holds(&page->dr[0], dr6) && vmcs_fields[VMCS_GUEST_DR7] == dr7;
 */
 static void import_debug(const struct vcpu_page *page, uint64_t dr6, uint64_t dr7)
 {

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "arch/x86/cpu/features.h"
+#include "arch/x86/cpu/registers.h"
 #include "arch/x86/virt/virt.h"
 #include "arch/x86/virt/vmx/control_registers.h"
 #include "arch/x86/virt/vmx/controls.h"
@@ -238,15 +240,22 @@ struct vcpu_event vmx_reinjection(uint32_t vectoring, uint32_t error_code, uint3
 // -- detect.c ---------------------------------------------------------------------------------
 
 /*@
+  axiomatic vmx_found {
+    logic struct vmx_capabilities *capabilities_found;
+    logic struct vmx_controls *controls_chosen;
+  }
+*/
+
+/*@
   terminates \true;
   assigns \nothing;
-  ensures \valid_read(\result);
+  ensures \valid_read(\result) && \result == capabilities_found;
 */
 const struct vmx_capabilities *vmx_capabilities(void);
 /*@
   terminates \true;
   assigns \nothing;
-  ensures \valid_read(\result);
+  ensures \valid_read(\result) && \result == controls_chosen;
 */
 const struct vmx_controls *vmx_controls(void);
 enum status vmx_cpu_start(const struct virt_page *page);
@@ -254,7 +263,18 @@ enum status vmx_cpu_start(const struct virt_page *page);
 // -- setup.c ----------------------------------------------------------------------------------
 
 #define VMX_SWITCHED_MSRS 6u
-extern const uint32_t vmx_switched_msrs[VMX_SWITCHED_MSRS]; // in the order of page.star ...
+// Those that the guest's values are in while its vCPU is loaded, in the order of page.star ...
+static const uint32_t vmx_switched_msrs[VMX_SWITCHED_MSRS] = {
+    MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SFMASK, MSR_KERNEL_GS_BASE, MSR_TSC_AUX};
+
+/*@
+  // That the first of these values are in the registers; this processor may lack TSC_AUX.
+  predicate msrs_held(uint64_t *values, integer count) = \forall integer i; 0 <= i < count &&
+    (i != 5 || features_found->rdtscp) ==> cpu_msrs[vmx_switched_msrs[i]] == values[i];
+  predicate msrs_hold(uint64_t *values) = msrs_held(values, VMX_SWITCHED_MSRS);
+  predicate debug_holds(uint64_t *dr, uint64_t dr6) =
+    (\forall integer i; 0 <= i < 4 ==> cpu_dr[i] == dr[i]) && cpu_dr[6] == dr6;
+*/
 
 enum page_level vmx_nested_largest(void);
 #define MSR_BITMAP_WRITES 2048u // the half of an MSR bitmap for WRMSR
@@ -371,9 +391,9 @@ bool vmx_answer_vmcall(struct vmx_vcpu *vmx);
   requires frame->page->event.word == 0;
   terminates \true;
   // What becomes of the exit is written too, and what an entry that failed has to report.
-  assigns *frame->page, frame->host_rsp, frame->launched, vmx_with(frame)->instruction_error,
-    vmx_around(vmx_with(frame))->guest_ticks, vmx_around(vmx_with(frame))->reason,
-    vmx_around(vmx_with(frame))->vector,
+  assigns cpu_dr[0 .. 6], cpu_msrs[0 .. 0xffffffff], *frame->page, frame->host_rsp, frame->launched,
+    vmx_with(frame)->instruction_error, vmx_around(vmx_with(frame))->guest_ticks,
+    vmx_around(vmx_with(frame))->reason, vmx_around(vmx_with(frame))->vector,
     vmx_around(vmx_with(frame))->finished[0 .. VIRT_REASON_COUNT - 1],
     vmcs_fields[0 .. 0x7fff], vmcs_entered[0 .. 0x7fff], vmcs_entries;
   ensures \forall integer field; 0 <= field < 0x8000 ==>
