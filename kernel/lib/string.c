@@ -9,8 +9,6 @@
   predicate ends_at(char *text, integer end) =
     text[end] == 0 && \forall integer i; 0 <= i < end ==> text[i] != 0;
 
-  logic integer byte_at(char *text, integer index) = (uint8_t)text[index];
-
   // What is left of a word without its lowest bytes, and the byte at `index` of it in memory.
   logic integer above(integer word, integer index) =
     index == 0 ? word : index == 1 ? word / 0x100 : index == 2 ? word / 0x10000 :
@@ -134,13 +132,6 @@ void *memmove(void *destination, const void *source, size_t size)
     return destination;
 }
 
-/*@
-  requires \valid((char *)destination + (0 .. size - 1));
-  terminates \true;
-  assigns ((char *)destination)[0 .. size - 1];
-  ensures \result == destination;
-  ensures \forall integer i; 0 <= i < size ==> byte_at((char *)destination, i) == (uint8_t)byte;
-*/
 void *memset(void *destination, int byte, size_t size)
 {
     uint64_t pattern = (uint8_t)byte * 0x0101010101010101ull;

@@ -7,19 +7,9 @@
 
 #include "arch/x86/virt/vmx/fields.h"
 
-#define X2APIC_MSR     0x800u // the first of its MSRs; see "x2APIC Register Address Space"
-#define X2APIC_EOI     0x80bu
 #define STATUS_MASK    0xffffu
 #define APIC_PRIMARY   PRIMARY_TPR_SHADOW
 #define APIC_SECONDARY (SECONDARY_X2APIC | SECONDARY_APIC_REGISTERS | SECONDARY_INTERRUPTS)
-
-// Registers that the page holds: ID to TPR, PPR, LDR, SVR and ISR, ESR, ICR, LVT and initial count,
-// divide configuration. Reading the others exits: TMR and IRR, which other processors change, and
-// the current count.
-static const struct {
-    uint8_t first, last;
-} readable[] = {{0x02, 0x03}, {0x08, 0x08}, {0x0a, 0x0a}, {0x0d, 0x0d}, {0x0f, 0x17},
-                {0x28, 0x28}, {0x30, 0x30}, {0x32, 0x38}, {0x3e, 0x3e}};
 
 bool vmx_apic_offered(void)
 {
@@ -27,21 +17,6 @@ bool vmx_apic_offered(void)
 
     return (APIC_PRIMARY & ~(capabilities->primary >> 32)) == 0 &&
            (APIC_SECONDARY & ~(capabilities->secondary >> 32)) == 0;
-}
-
-static void pass(uint8_t *bitmap, uint32_t msr)
-{
-    bitmap[msr / 8] &= (uint8_t) ~(1u << (msr & 7));
-}
-
-void vmx_apic_pass_msrs(uint8_t *bitmap)
-{
-    for (size_t i = 0; i < ARRAY_COUNT(readable); i++) {
-        for (uint32_t reg = readable[i].first; reg <= readable[i].last; reg++) {
-            pass(bitmap, X2APIC_MSR + reg);
-        }
-    }
-    pass(bitmap + MSR_BITMAP_WRITES, X2APIC_EOI);
 }
 
 enum status vmx_check_apic(const struct vcpu_page *page)

@@ -16,56 +16,9 @@
 
 // -- VMs --------------------------------------------------------------------------------------
 
-// MSRs that a guest may use itself: the VMCS or the switch of vCPUs keeps them.
-static const uint32_t passable_msrs[] = {
-    MSR_SYSENTER_CS, MSR_SYSENTER_ESP,   MSR_SYSENTER_EIP, MSR_PAT,    MSR_EFER,
-    MSR_STAR,        MSR_LSTAR,          MSR_CSTAR,        MSR_SFMASK, MSR_FS_BASE,
-    MSR_GS_BASE,     MSR_KERNEL_GS_BASE, MSR_TSC_AUX};
-
 enum page_level vmx_nested_largest(void)
 {
     return (vmx_capabilities()->ept_vpid & EPT_CAP_1G) != 0 ? PAGE_LEVEL_1G : PAGE_LEVEL_2M;
-}
-
-void vmx_vm_init(struct virt_vm *vm, const struct virt_page *pages, const struct page_table *nested)
-{
-    vm->nested = nested;
-    for (unsigned i = 0; i < ARRAY_COUNT(vm->msr_bitmap); i++) {
-        vm->msr_bitmap[i] = pages[i];
-        vm->port_map[i] = pages[ARRAY_COUNT(vm->msr_bitmap) + i].address;
-        memset(pages[i].address, 0xff, PAGE_SIZE);
-    }
-    vmx_apic_pass_msrs(vm->msr_bitmap[VCPU_APIC_VIRTUAL].address);
-}
-
-// "MSR-Bitmap Address": reads of 0 to 0x1fff, reads of 0xc0000000 to 0xc0001fff, then writes.
-static void pass_msr(uint8_t *bitmap, uint32_t msr, bool pass)
-{
-    size_t byte = (msr >= 0xc0000000u ? 1024 : 0) + (msr & 0x1fffu) / 8;
-    uint8_t mask = (uint8_t)(1u << (msr & 7));
-
-    for (unsigned direction = 0; direction < 2; direction++, byte += MSR_BITMAP_WRITES) {
-        bitmap[byte] = (uint8_t)(pass ? bitmap[byte] & ~mask : bitmap[byte] | mask);
-    }
-}
-
-enum status vmx_vm_pass_msrs(struct virt_vm *vm, uint32_t first, uint32_t last, bool pass)
-{
-    uint64_t passable = 0;
-
-    for (size_t i = 0; i < ARRAY_COUNT(passable_msrs); i++) {
-        passable += passable_msrs[i] >= first && passable_msrs[i] <= last;
-    }
-    if (pass && passable != (uint64_t)last - first + 1) {
-        return STATUS_DENIED;
-    }
-    for (size_t i = 0; i < ARRAY_COUNT(passable_msrs); i++) {
-        if (passable_msrs[i] >= first && passable_msrs[i] <= last) {
-            pass_msr(vm->msr_bitmap[VCPU_APIC_MONITOR].address, passable_msrs[i], pass);
-            pass_msr(vm->msr_bitmap[VCPU_APIC_VIRTUAL].address, passable_msrs[i], pass);
-        }
-    }
-    return STATUS_OK;
 }
 
 void vmx_invalidate(void)

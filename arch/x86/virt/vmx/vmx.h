@@ -260,6 +260,12 @@ const struct vmx_capabilities *vmx_capabilities(void);
 const struct vmx_controls *vmx_controls(void);
 enum status vmx_cpu_start(const struct virt_page *page);
 
+// -- msr_bitmap.c -----------------------------------------------------------------------------
+
+void vmx_vm_init(struct virt_vm *vm, const struct virt_page *pages,
+                 const struct page_table *nested);
+enum status vmx_vm_pass_msrs(struct virt_vm *vm, uint32_t first, uint32_t last, bool pass);
+
 // -- setup.c ----------------------------------------------------------------------------------
 
 #define VMX_SWITCHED_MSRS 6u
@@ -277,10 +283,6 @@ static const uint32_t vmx_switched_msrs[VMX_SWITCHED_MSRS] = {
 */
 
 enum page_level vmx_nested_largest(void);
-#define MSR_BITMAP_WRITES 2048u // the half of an MSR bitmap for WRMSR
-void vmx_vm_init(struct virt_vm *vm, const struct virt_page *pages,
-                 const struct page_table *nested);
-enum status vmx_vm_pass_msrs(struct virt_vm *vm, uint32_t first, uint32_t last, bool pass);
 void vmx_invalidate(void);
 // Drops what this CPU cached of the vCPU's own translations.
 /*@
@@ -331,8 +333,6 @@ void vmx_claim_fpu(struct vmx_vcpu *vmx);
 // -- apic.c: virtual-interrupt delivery --------------------------------------------------------
 
 bool vmx_apic_offered(void);
-// Lets the guest have those x2APIC registers that the processor answers for.
-void vmx_apic_pass_msrs(uint8_t *bitmap);
 // STATUS_INVALID: the page's group APIC cannot be loaded.
 MUST_CHECK enum status vmx_check_apic(const struct vcpu_page *page);
 void vmx_import_apic(struct virt_vcpu *vcpu);
