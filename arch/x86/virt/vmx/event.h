@@ -104,36 +104,15 @@ static inline void restore_nmi_blocking(uint64_t word)
     }
 }
 
-// Whether something is to be loaded or injected; one load.
-static inline bool has_news(const struct vcpu_page *page)
-{
-    return (page->dirty | (uint64_t)page->event.word << 32) != 0;
-}
-
 // Types 1 and 7 of "Event Injection", which no VMM has a use for here. Bochs ends at the latter.
 /*@
   terminates \true;
   assigns \nothing;
-  ensures \result <==> WORD_BIT(word, 31) && ((word & 0x700) == 0x100 || (word & 0x700) == 0x700);
+  ensures \result <==> event_is_reserved(word);
 */
 static inline bool event_reserved(uint32_t word)
 {
     uint32_t type = word & VCPU_EVENT_TYPE_MASK;
 
     return (word & VCPU_EVENT_VALID) != 0 && (type == 1u << 8 || type == 7u << 8);
-}
-
-/*@
-  requires \valid_read(page);
-  terminates \true;
-  assigns vmcs_fields[VMCS_GUEST_INTERRUPT_STATUS];
-  ensures vmcs_fields[VMCS_GUEST_INTERRUPT_STATUS] ==
-    (WORD_BIT(dirty, 8) ? (uint16_t)page->interrupt_status
-                        : \old(vmcs_fields[VMCS_GUEST_INTERRUPT_STATUS]));
-*/
-static inline void load_served(const struct vcpu_page *page, uint32_t dirty)
-{
-    if ((dirty & VCPU_GROUP_SERVED) != 0) {
-        vmcs_write_raw(VMCS_GUEST_INTERRUPT_STATUS, (uint16_t)page->interrupt_status);
-    }
 }

@@ -3,19 +3,15 @@
 // kernel-handled exit does not need is not read. Called by its own thread; no lock.
 #include "arch/x86/virt/vmx/vmx.h"
 
-#include "arch/x86/cpu/cpu.h"
 #include "arch/x86/cpu/registers.h"
 #include "arch/x86/cpu/trap.h"
+#include "arch/x86/virt/vmx/enter.h"
 #include "arch/x86/virt/vmx/event.h"
 #include "arch/x86/virt/vmx/fields.h"
 #include "arch/x86/virt/vmx/rip.h"
 
 #define PENDING_DEBUG_SINGLE_STEP (1u << 14)
 #define QUALIFICATION_STRING      (1u << 4) // of an I/O instruction
-
-// The farthest deadline that the timer is set to, in TSC ticks: it fits the 32-bit field whatever
-// the timer's rate. A later one is met in several entries.
-#define TIMER_HORIZON (1ull << 22)
 
 // The guest has left at the TSC `now`.
 /*@
@@ -53,6 +49,17 @@ uint32_t vmx_entry_failed(struct vmx_vcpu *vmx, bool invalid)
 }
 
 // The page holds a value that cannot be loaded, so nothing was entered.
+/*@
+  requires vmx_vcpu_valid(vcpu);
+  terminates \true;
+  assigns *vcpu->page;
+  ensures \result == VIRT_TO_MONITOR && vcpu->page->exit.kind == EXIT_ENTRY_REFUSED &&
+    vcpu->page->exit.refused.reason == REFUSED_BY_KERNEL;
+  ensures vcpu->page->dirty == \old(vcpu->page->dirty);
+  ensures vcpu->page->event.word == \old(vcpu->page->event.word) &&
+    vcpu->page->event.error_code == \old(vcpu->page->event.error_code) &&
+    vcpu->page->event.instruction_length == \old(vcpu->page->event.instruction_length);
+*/
 static enum virt_outcome page_refused(struct virt_vcpu *vcpu)
 {
     struct vcpu_page *page = vcpu->page;
@@ -248,112 +255,28 @@ uint32_t vmx_exited(struct vmx_vcpu *vmx)
     return exited_otherwise(vcpu);
 }
 
-// Enters the guest, for which all is ready but the timer.
+// Everything that is not to be done at each entry.
 /*@
-  requires vmx_vcpu_valid(vmx_around(vmx)) && vmx == vmx_at(vmx_around(vmx)) &&
-    page == vmx->frame.page;
-  requires now < deadline && vmx->timer_shift < 32;
-  requires \separated(vmx, vmx_around(vmx)->finished + (0 .. VIRT_REASON_COUNT - 1));
-  requires page->event.word == 0;
-  terminates \true;
-  assigns cpu_dr[0 .. 6], cpu_msrs[0 .. 0xffffffff], *vmx->frame.page, vmx->frame.host_rsp,
-    vmx->frame.launched, vmx->instruction_error,
-    vmx->deadline, vmx_around(vmx)->guest_ticks, vmx_around(vmx)->reason, vmx_around(vmx)->vector,
-    vmx_around(vmx)->finished[0 .. VIRT_REASON_COUNT - 1], vmcs_fields[0 .. 0x7fff],
-    vmcs_entered[0 .. 0x7fff], vmcs_entries;
-  ensures \forall integer field; 0 <= field < 0x8000 && field != VMCS_PREEMPTION_TIMER ==>
-    vmcs_entered[field] == \old(vmcs_fields[field]);
-  ensures vmx->deadline <= deadline && vmx->deadline <= now + 0x400000;
-  ensures vmcs_entries != \old(vmcs_entries);
-  ensures !WORD_BIT(vmcs_fields[VMCS_ENTRY_INTERRUPTION], 31);
-*/
-static inline enum virt_outcome enter(struct vmx_vcpu *vmx, const struct vcpu_page *page,
-                                      uint64_t now, uint64_t deadline)
-{
-    uint64_t left = deadline - now;
-
-    if (UNLIKELY(left > TIMER_HORIZON)) {
-        left = TIMER_HORIZON;
-    }
-    vmx_virt(vmx)->guest_ticks -= now;
-    vmx->deadline = now + left;
-    vmcs_write_raw(VMCS_PREEMPTION_TIMER, left >> vmx->timer_shift);
-    cr2_write(page->cr2);
-    return vmx_guest_enter(&vmx->frame);
-}
-
-// As vmx_vcpu.requests has it; one load.
-/*@
-  requires \valid_read(page);
-  terminates \true;
-  assigns \nothing;
-  ensures MOVED_16(\result, 0, page->request_window, 0);
-  ensures MOVED_16(\result, 16, page->request_nmi_window, 0);
-  ensures MOVED_16(\result, 32, page->exception_bitmap, 0);
-  ensures MOVED_16(\result, 48, page->exception_bitmap, 16);
-*/
-static inline uint64_t wanted_requests(const struct vcpu_page *page)
-{
-    return page->request_window | (uint64_t)page->request_nmi_window << 16 |
-           (uint64_t)page->exception_bitmap << 32;
-}
-
-// Enters with the page's event, if there is one.
-/*@
-  requires vmx_vcpu_valid(vmx_around(vmx)) && vmx == vmx_at(vmx_around(vmx)) &&
-    page == vmx->frame.page;
-  requires now < deadline && vmx->timer_shift < 32;
-  requires \separated(vmx, vmx_around(vmx)->finished + (0 .. VIRT_REASON_COUNT - 1));
+  requires vmx_vcpu_loaded(vcpu) && requests_in_force(vmx_at(vcpu));
   requires !WORD_BIT(vmcs_fields[VMCS_ENTRY_INTERRUPTION], 31);
   terminates \true;
-  assigns cpu_dr[0 .. 6], cpu_msrs[0 .. 0xffffffff], *vmx->frame.page, vmx->frame.host_rsp,
-    vmx->frame.launched, vmx->instruction_error,
-    vmx->deadline, vmx->event, vmx_around(vmx)->guest_ticks, vmx_around(vmx)->reason,
-    vmx_around(vmx)->vector, vmx_around(vmx)->finished[0 .. VIRT_REASON_COUNT - 1],
-    vmcs_fields[0 .. 0x7fff], vmcs_entered[0 .. 0x7fff], vmcs_entries;
-  ensures entered_with(\old(page->event.word), \old(page->event.error_code),
-                       \old(page->event.instruction_length));
-  ensures vmx->event.word == 0;
-  ensures vmcs_entries != \old(vmcs_entries);
-  ensures !WORD_BIT(vmcs_fields[VMCS_ENTRY_INTERRUPTION], 31);
+  ENTRY_CONTRACT
 */
-static inline enum virt_outcome enter_and_inject(struct vmx_vcpu *vmx, struct vcpu_page *page,
-                                                 uint64_t now, uint64_t deadline)
-{
-    enum virt_outcome outcome;
-
-    if (page->event.word != 0) {
-        write_event(vmx, page);
-    }
-    outcome = enter(vmx, page, now, deadline);
-    vmx->event.word = 0;
-    return outcome;
-}
-
-// Everything that is not to be done at each entry.
 static NOINLINE enum virt_outcome enter_otherwise(struct virt_vcpu *vcpu, uint64_t deadline)
 {
     struct vmx_vcpu *vmx = vmx_of(vcpu);
     struct vcpu_page *page = vcpu->page;
+    //@ assert vmx_around(vmx) == vcpu;
     uint32_t dirty = page->dirty;
     uint64_t requests = wanted_requests(page);
     uint64_t now;
 
-    if (event_reserved(page->event.word) || ((dirty & VCPU_GROUP_ALL & ~VCPU_GROUP_RIP) != 0 &&
-                                             vmx_import_rare(vcpu, dirty) != STATUS_OK)) {
+    if (!load_rare(vcpu, page, dirty)) {
         return page_refused(vcpu);
     }
-    if ((dirty & VCPU_GROUP_RIP) != 0) {
-        vmx_import_rip(page);
-    }
-    load_served(page, dirty);
-    page->dirty = 0;
-    if (requests != vmx->requests) {
-        vmx_apply_requests(vmx, requests);
-    }
-    if (vmx->cpu->fpu_owner != vmx->fpu_area) {
-        vmx_claim_fpu(vmx);
-    }
+    load_frequent(page, dirty);
+    make_ready(vmx, requests);
+    //@ assert RIP_ASKED(vcpu->page, vmcs_fields);
     now = tsc_read();
     if (deadline <= now) {
         vcpu->reason = VMX_REASON_TIMER;
@@ -363,22 +286,27 @@ static NOINLINE enum virt_outcome enter_otherwise(struct virt_vcpu *vcpu, uint64
 }
 
 // The most frequent news: RIP's group was changed, or an interrupt is to be injected.
+/*@
+  requires vmx_vcpu_loaded(vcpu) && requests_in_force(vmx_at(vcpu)) && now < deadline;
+  requires vmx_at(vcpu)->requests == REQUESTS_OF(vcpu->page) &&
+    running_cpu->fpu_owner == vmx_at(vcpu)->fpu_area;
+  requires !WORD_BIT(vmcs_fields[VMCS_ENTRY_INTERRUPTION], 31);
+  terminates \true;
+  ENTRY_CONTRACT
+*/
 static NOINLINE enum virt_outcome enter_with_news(struct virt_vcpu *vcpu, uint64_t now,
                                                   uint64_t deadline)
 {
     struct vmx_vcpu *vmx = vmx_of(vcpu);
     struct vcpu_page *page = vcpu->page;
+    //@ assert vmx_around(vmx) == vcpu;
     uint32_t dirty = page->dirty;
 
     if ((dirty & ~(uint32_t)(VCPU_GROUP_RIP | VCPU_GROUP_SERVED)) != 0 ||
         event_reserved(page->event.word)) {
         return enter_otherwise(vcpu, deadline);
     }
-    if ((dirty & VCPU_GROUP_RIP) != 0) {
-        vmx_import_rip(page);
-    }
-    load_served(page, dirty);
-    page->dirty = 0;
+    load_frequent(page, dirty);
     return enter_and_inject(vmx, page, now, deadline);
 }
 
@@ -386,6 +314,7 @@ enum virt_outcome vmx_vcpu_enter(struct virt_vcpu *vcpu, uint64_t deadline)
 {
     struct vmx_vcpu *vmx = vmx_of(vcpu);
     struct vcpu_page *page = vcpu->page;
+    //@ assert vmx_around(vmx) == vcpu;
     uint64_t now = tsc_read();
 
     if (UNLIKELY(wanted_requests(page) != vmx->requests || vmx->cpu->fpu_owner != vmx->fpu_area ||

@@ -305,8 +305,66 @@ void vmx_write_intercepts(const struct virt_vm *vm, const struct virt_page *page
 
 // -- state.c ----------------------------------------------------------------------------------
 
+// Fills those of the groups that are not valid yet, from the VMCS and the processor's registers.
+/*@
+  requires vmx_vcpu_valid(vcpu);
+  terminates \true;
+  assigns vcpu->page->valid, vcpu->page->rip, vcpu->page->gpr[GPR_RSP], vcpu->page->rflags,
+    vcpu->page->interruptibility, vcpu->page->cr0, vcpu->page->cr3, vcpu->page->cr4,
+    vcpu->page->efer, vcpu->page->segment[0 .. 7],
+    vcpu->page->gdtr.base, vcpu->page->gdtr.limit, vcpu->page->idtr.base, vcpu->page->idtr.limit,
+    vcpu->page->star, vcpu->page->lstar, vcpu->page->cstar, vcpu->page->sfmask,
+    vcpu->page->kernel_gs_base, vcpu->page->tsc_aux, vcpu->page->sysenter_cs,
+    vcpu->page->sysenter_esp, vcpu->page->sysenter_eip, vcpu->page->pat, vcpu->page->tsc_offset,
+    vcpu->page->dr[0 .. 3], vcpu->page->dr6, vcpu->page->dr7, vcpu->page->xcr0,
+    vcpu->page->interrupt_status;
+  ensures vcpu->page->valid == (\old(vcpu->page->valid) | (groups & VCPU_GROUP_ALL));
+  ensures EXPORTS(0) ==> rip_of_page(vcpu->page, RIP_FIELDS(vmcs_fields));
+  ensures EXPORTS(1) ==> vcpu->page->cr3 == vmcs_fields[VMCS_GUEST_CR3] &&
+    vcpu->page->efer == vmcs_fields[VMCS_GUEST_EFER];
+  ensures EXPORTS(2) ==> \forall integer i; 0 <= i < SEGMENT_COUNT ==>
+    segment_same(vcpu->page, i);
+  ensures EXPORTS(3) ==> tables_same(vcpu->page);
+  ensures EXPORTS(4) ==> vcpu->page->star == cpu_msrs[MSR_STAR] &&
+    vcpu->page->lstar == cpu_msrs[MSR_LSTAR] && vcpu->page->cstar == cpu_msrs[MSR_CSTAR] &&
+    vcpu->page->sfmask == cpu_msrs[MSR_SFMASK] &&
+    vcpu->page->kernel_gs_base == cpu_msrs[MSR_KERNEL_GS_BASE] &&
+    vcpu->page->tsc_aux == (features_found->rdtscp ? cpu_msrs[MSR_TSC_AUX] : 0);
+  ensures EXPORTS(4) ==> vcpu->page->sysenter_cs == vmcs_fields[VMCS_GUEST_SYSENTER_CS] &&
+    vcpu->page->sysenter_esp == vmcs_fields[VMCS_GUEST_SYSENTER_ESP] &&
+    vcpu->page->sysenter_eip == vmcs_fields[VMCS_GUEST_SYSENTER_EIP] &&
+    vcpu->page->pat == vmcs_fields[VMCS_GUEST_PAT] &&
+    vcpu->page->tsc_offset == vmcs_fields[VMCS_TSC_OFFSET];
+  ensures EXPORTS(5) ==> debug_holds(&vcpu->page->dr[0], vcpu->page->dr6) &&
+    vcpu->page->dr7 == vmcs_fields[VMCS_GUEST_DR7];
+  ensures EXPORTS(6) ==> vcpu->page->xcr0 == vmx_at(vcpu)->xcr0;
+  // A group that is valid is not read again.
+  ensures !EXPORTS(0) ==> vcpu->page->rip == \old(vcpu->page->rip) &&
+    vcpu->page->gpr[GPR_RSP] == \old(vcpu->page->gpr[GPR_RSP]) &&
+    vcpu->page->rflags == \old(vcpu->page->rflags) &&
+    vcpu->page->interruptibility == \old(vcpu->page->interruptibility);
+*/
 void vmx_vcpu_export(struct virt_vcpu *vcpu, uint32_t groups);
 // Loads groups besides RIP. STATUS_INVALID: a value that cannot be loaded; nothing was changed.
+/*@
+  requires vmx_vcpu_loaded(vcpu);
+  terminates \true;
+  assigns vmcs_fields[0 .. 0x7fff], cpu_dr[0 .. 6], cpu_msrs[0 .. 0xffffffff],
+    vmx_at(vcpu)->xcr0, vmx_at(vcpu)->apic_mode, vmx_at(vcpu)->eoi_exit[0 .. 3],
+    running_cpu->fpu_owner;
+  ensures \result == STATUS_OK || \result == STATUS_INVALID;
+  ensures \result != STATUS_OK ==> running_cpu->fpu_owner == \old(running_cpu->fpu_owner) &&
+    vmx_at(vcpu)->xcr0 == \old(vmx_at(vcpu)->xcr0) &&
+    vmx_at(vcpu)->apic_mode == \old(vmx_at(vcpu)->apic_mode);
+  ensures \result != STATUS_OK ==> \forall integer field; 0 <= field < 0x8000 ==>
+    vmcs_fields[field] == \old(vmcs_fields[field]);
+  ensures \forall integer field; 0 <= field < 0x8000 && !is_rare_field(field) ==>
+    vmcs_fields[field] == \old(vmcs_fields[field]);
+  // The windows are not the page's groups.
+  ensures \let now = vmcs_fields[VMCS_PRIMARY_CONTROLS];
+    \let before = \old(vmcs_fields[VMCS_PRIMARY_CONTROLS]);
+    SAME_BIT(now, before, 2) && SAME_BIT(now, before, 22);
+*/
 MUST_CHECK enum status vmx_import_rare(struct virt_vcpu *vcpu, uint32_t groups);
 /*@
   requires \valid(vmx);
@@ -326,8 +384,15 @@ MUST_CHECK enum status vmx_import_rare(struct virt_vcpu *vcpu, uint32_t groups);
   ensures MOVED_16(vmcs_fields[VMCS_EXCEPTION_BITMAP], 0, requests, 32);
   ensures MOVED_8(vmcs_fields[VMCS_EXCEPTION_BITMAP], 24, requests, 56);
   ensures WORD_BIT(vmcs_fields[VMCS_EXCEPTION_BITMAP], 18);
+  ensures vmcs_fields[VMCS_EXCEPTION_BITMAP] == ((uint32_t)(requests >> 32) | 0x40000);
 */
 void vmx_apply_requests(struct vmx_vcpu *vmx, uint64_t requests);
+/*@
+  requires \valid_read(vmx) && vmx->cpu == running_cpu && \valid(&running_cpu->fpu_owner);
+  terminates \true;
+  assigns running_cpu->fpu_owner;
+  ensures running_cpu->fpu_owner == vmx->fpu_area;
+*/
 void vmx_claim_fpu(struct vmx_vcpu *vmx);
 
 // -- apic.c: virtual-interrupt delivery --------------------------------------------------------
@@ -347,6 +412,12 @@ void vmx_export_apic(struct vcpu_page *page);
 
 // -- run.c ------------------------------------------------------------------------------------
 
+/*@
+  requires vmx_vcpu_loaded(vcpu) && requests_in_force(vmx_at(vcpu));
+  requires !WORD_BIT(vmcs_fields[VMCS_ENTRY_INTERRUPTION], 31);
+  terminates \true;
+  ENTRY_CONTRACT
+*/
 enum virt_outcome vmx_vcpu_enter(struct virt_vcpu *vcpu, uint64_t deadline);
 /*@
   requires vmx_vcpu_valid(vcpu);
@@ -399,6 +470,10 @@ bool vmx_answer_vmcall(struct vmx_vcpu *vmx);
   ensures \forall integer field; 0 <= field < 0x8000 ==>
     vmcs_entered[field] == \old(vmcs_fields[field]);
   ensures vmcs_entries != \old(vmcs_entries);
+  // Neither the guest nor its exit changes these.
+  ensures frame->page->dirty == \old(frame->page->dirty);
+  ensures vmcs_fields[VMCS_PRIMARY_CONTROLS] == \old(vmcs_fields[VMCS_PRIMARY_CONTROLS]) &&
+    vmcs_fields[VMCS_EXCEPTION_BITMAP] == \old(vmcs_fields[VMCS_EXCEPTION_BITMAP]);
   // The processor clears the bit when it exits, and take_event_back when it was not entered.
   ensures !WORD_BIT(vmcs_fields[VMCS_ENTRY_INTERRUPTION], 31);
 */
