@@ -164,6 +164,14 @@ static inline uint64_t cpu_boot_stack(uint32_t id)
 void cpu_initialize(struct cpu *cpu);
 
 // Base address of the IDT that all CPUs share; the VMCS host state needs it.
+/*@
+  axiomatic idt { logic uint64_t idt_base; }
+*/
+/*@
+  terminates \true;
+  assigns \nothing;
+  ensures \result == idt_base;
+*/
 uint64_t cpu_idt_base(void);
 
 // Value of MSR_PAT that the host uses; the VMCS host state needs it.

@@ -18,6 +18,11 @@ uint64_t fpu_mask(void);
 
 // Puts the reset state ("Processor State Following Power-up": FCW 0x37f or 0x40, MXCSR 0x1f80) into
 // an area: FCW as given, everything else initial.
+/*@
+  requires \valid((char *)area + (0 .. FPU_AREA_SIZE - 1));
+  terminates \true;
+  assigns ((char *)area)[0 .. FPU_AREA_SIZE - 1];
+*/
 void fpu_area_initialize(void *area, uint16_t fcw);
 
 // Makes `area` the owner on this CPU: saves the previous owner's registers, loads these, clears

@@ -104,6 +104,12 @@ MUST_CHECK enum status page_table_next(const struct page_table *table, uint64_t 
 
 // EPT pointer for a table of format EPT: write-back, four levels, no accessed/dirty flags
 // ("Extended-Page-Table Pointer (EPTP)").
+/*@
+  requires \valid_read(table);
+  terminates \true;
+  assigns \nothing;
+  ensures \result == (table->root.value | 0x1e);
+*/
 static inline uint64_t page_table_ept_pointer(const struct page_table *table)
 {
     return table->root.value | 3u << 3 | MEMORY_WRITE_BACK;

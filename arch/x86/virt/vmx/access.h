@@ -22,6 +22,18 @@
     : field >= 0x4000 && field < 0x6000 ? (uint32_t)value : value;
 */
 
+// The VMCS that is current, by its physical address; which fields this processor has and lets be
+// written; and at which addresses it takes a VMCS.
+/*@
+  ghost uint64_t vmcs_current;
+*/
+/*@
+  axiomatic vmcs_support {
+    predicate vmcs_writable(integer field) reads \nothing;
+    predicate vmcs_taken(integer physical) reads \nothing;
+  }
+*/
+
 // What the processor was last entered with; the other tells that it was entered again.
 /*@
   ghost uint64_t vmcs_entered[0x8000];
@@ -54,6 +66,7 @@ MUST_CHECK static inline bool vmcs_try_read(uint64_t encoding, uint64_t *value)
   requires encoding < 0x8000;
   terminates \true;
   assigns vmcs_fields[encoding];
+  ensures \result <==> vmcs_writable(encoding);
   ensures \result != 0 ==> vmcs_fields[encoding] == vmcs_kept(encoding, value);
   ensures \result == 0 ==> vmcs_fields[encoding] == \old(vmcs_fields[encoding]);
 */

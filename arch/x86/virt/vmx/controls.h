@@ -97,6 +97,12 @@ struct vmx_controls {
 };
 
 // The processor-based controls beyond the usual ones that these VM_INTERCEPT_* need.
+/*@
+  requires \valid(primary) && \valid(secondary) && \separated(primary, secondary);
+  terminates \true;
+  assigns *primary, *secondary;
+  ensures intercepts == 0 ==> *primary == 0 && *secondary == 0;
+*/
 void vmx_intercept_controls(uint32_t intercepts, uint32_t *primary, uint32_t *secondary);
 
 // Those of them that a processor with these capabilities lacks.

@@ -14,6 +14,11 @@ static inline bool vmx_vmxon(uint64_t physical)
     return !failed;
 }
 
+/*@
+  terminates \true;
+  assigns vmcs_current, vmcs_fields[0 .. 0x7fff];
+  ensures vmcs_taken(physical) ==> \result;
+*/
 static inline bool vmx_vmclear(uint64_t physical)
 {
     bool failed;
@@ -22,6 +27,12 @@ static inline bool vmx_vmclear(uint64_t physical)
     return !failed;
 }
 
+/*@
+  terminates \true;
+  assigns vmcs_current, vmcs_fields[0 .. 0x7fff];
+  ensures \result <==> vmcs_taken(physical);
+  ensures vmcs_taken(physical) ==> vmcs_current == physical;
+*/
 static inline bool vmx_vmptrld(uint64_t physical)
 {
     bool failed;

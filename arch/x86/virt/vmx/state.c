@@ -5,7 +5,6 @@
 #include "arch/x86/virt/vmx/vmx.h"
 
 #include "arch/x86/cpu/cpu.h"
-#include "arch/x86/cpu/features.h"
 #include "arch/x86/cpu/fpu.h"
 #include "arch/x86/cpu/registers.h"
 #include "arch/x86/virt/vmx/fields.h"

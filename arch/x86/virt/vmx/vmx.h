@@ -278,7 +278,7 @@ static const uint32_t vmx_switched_msrs[VMX_SWITCHED_MSRS] = {
   predicate msrs_held(uint64_t *values, integer count) = \forall integer i; 0 <= i < count &&
     (i != 5 || features_found->rdtscp) ==> cpu_msrs[vmx_switched_msrs[i]] == values[i];
   predicate msrs_hold(uint64_t *values) = msrs_held(values, VMX_SWITCHED_MSRS);
-  predicate debug_holds(uint64_t *dr, uint64_t dr6) =
+  predicate debug_holds(uint64_t *dr, integer dr6) =
     (\forall integer i; 0 <= i < 4 ==> cpu_dr[i] == dr[i]) && cpu_dr[6] == dr6;
 */
 
@@ -301,6 +301,14 @@ bool vmx_vcpu_read(struct virt_vcpu *vcpu, uint64_t encoding, uint64_t *value);
 
 uint32_t vmx_vm_intercept(struct virt_vm *vm, uint32_t intercepts);
 // Fields that the VM's intercepts need in the current VMCS; `page` is a zeroed one for them.
+/*@
+  requires \valid_read(vm) && \valid_read(page) &&
+    \valid((char *)page->address + (0 .. PAGE_SIZE - 1));
+  terminates \true;
+  assigns vmcs_fields[0 .. 0x7fff], ((char *)page->address)[0 .. PAGE_SIZE - 1];
+  ensures vm->intercepts == 0 ==> \forall integer field; 0 <= field < 0x8000 ==>
+    vmcs_fields[field] == \old(vmcs_fields[field]);
+*/
 void vmx_write_intercepts(const struct virt_vm *vm, const struct virt_page *page);
 
 // -- state.c ----------------------------------------------------------------------------------
