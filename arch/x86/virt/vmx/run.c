@@ -27,25 +27,75 @@ static inline void count_time(struct vmx_vcpu *vmx, struct vcpu_page *page, uint
     vmx_virt(vmx)->guest_ticks += now; // the entry's time was taken off there
 }
 
+// For contracts: the words in `raw` that few exits need, for a row that does. NEED_INFORMATION is
+// bit 1, NEED_ADDRESSES 2, NEED_INTERRUPTION 3.
+/*@
+  predicate raw_has_rare(struct vmx_raw *raw, integer needs) =
+    (WORD_BIT(needs, 1) ==>
+      raw->information == vmcs_fields[VMCS_EXIT_INSTRUCTION_INFORMATION]) &&
+    (WORD_BIT(needs, 2) ==> raw->gpa == vmcs_fields[VMCS_GUEST_PHYSICAL_ADDRESS] &&
+      raw->gva == vmcs_fields[VMCS_GUEST_LINEAR_ADDRESS]) &&
+    (WORD_BIT(needs, 3) ==> raw->interruption == vmcs_fields[VMCS_EXIT_INTERRUPTION] &&
+      raw->error_code == vmcs_fields[VMCS_EXIT_ERROR_CODE]);
+  // An IRET unblocked NMIs and then faulted: bit 12 of an exception's word, but for a double
+  // fault, or of an address's qualification; not where an event was being delivered.
+  predicate iret_undone(integer needs, integer qualification) =
+    !WORD_BIT(vmcs_fields[VMCS_VECTORING], 31) &&
+    ((WORD_BIT(needs, 2) && WORD_BIT(qualification, 12)) ||
+     (WORD_BIT(needs, 3) && WORD_BIT(vmcs_fields[VMCS_EXIT_INTERRUPTION], 12) &&
+      (vmcs_fields[VMCS_EXIT_INTERRUPTION] & 0xff) != 8));
+*/
+
+// Tells the monitor why the guest was not entered.
+/*@
+  requires vmx_vcpu_valid(vcpu);
+  terminates \true;
+  assigns *vcpu->page;
+  ensures \result == VIRT_TO_MONITOR;
+  ensures vcpu->page->exit.kind == EXIT_ENTRY_REFUSED;
+  ensures vcpu->page->exit.refused.reason == reason && vcpu->page->exit.refused.error == error;
+  ensures vcpu->page->dirty == \old(vcpu->page->dirty);
+  ensures vcpu->page->event.word == \old(vcpu->page->event.word) &&
+    vcpu->page->event.error_code == \old(vcpu->page->event.error_code) &&
+    vcpu->page->event.instruction_length == \old(vcpu->page->event.instruction_length);
+  ensures vcpu->page->valid == (\old(vcpu->page->valid) | (groups & VCPU_GROUP_ALL));
+  ensures EXPORTS(0) ==> rip_of_page(vcpu->page, RIP_FIELDS(vmcs_fields));
+  ensures EXPORTS(1) ==> vcpu->page->cr3 == vmcs_fields[VMCS_GUEST_CR3] &&
+    vcpu->page->efer == vmcs_fields[VMCS_GUEST_EFER];
+  ensures EXPORTS(2) ==> \forall integer i; 0 <= i < SEGMENT_COUNT ==>
+    segment_same(vcpu->page, i);
+  ensures EXPORTS(3) ==> tables_same(vcpu->page);
+  ensures EXPORTS(5) ==> vcpu->page->dr7 == vmcs_fields[VMCS_GUEST_DR7];
+*/
+static enum virt_outcome refuse(struct virt_vcpu *vcpu, enum entry_refusal reason, uint32_t error,
+                                uint32_t groups)
+{
+    struct vcpu_page *page = vcpu->page;
+
+    page->exit = (struct vm_exit){0};
+    page->exit.kind = EXIT_ENTRY_REFUSED;
+    page->exit.refused.reason = reason;
+    page->exit.refused.error = error;
+    vmx_vcpu_export(vcpu, groups);
+    return VIRT_TO_MONITOR;
+}
+
 uint32_t vmx_entry_failed(struct vmx_vcpu *vmx, bool invalid)
 {
     struct virt_vcpu *vcpu = vmx_virt(vmx);
-    struct vm_exit *exit = &vcpu->page->exit;
-    uint64_t error = 0;
+    uint32_t error = invalid ? 0 : vmcs_read_32(VMCS_INSTRUCTION_ERROR);
 
+    //@ assert vmx_at(vcpu) == vmx && vmx_around(vmx) == vcpu;
     count_time(vmx, vcpu->page, tsc_read());
     vcpu->page->valid = 0;
-    if (!invalid) {
-        (void)!vmcs_try_read(VMCS_INSTRUCTION_ERROR, &error);
-    }
     take_event_back(vmx, vcpu->page);
-    vmx->instruction_error = (uint32_t)error;
-    *exit = (struct vm_exit){0};
-    exit->kind = EXIT_ENTRY_REFUSED;
-    exit->refused.reason = invalid ? REFUSED_INVALID_STATE : REFUSED_CONTROL_FIELDS;
-    exit->refused.error = (uint32_t)error;
-    vmx_vcpu_export(vcpu, VCPU_GROUP_ALL);
-    return VIRT_TO_MONITOR;
+    vmx->instruction_error = error;
+    /*@ assert vcpu->page->event.word == vmx->event.word && (vmx->event.word != 0 ==>
+          vcpu->page->event.error_code == vmx->event.error_code &&
+          vcpu->page->event.instruction_length == vmx->event.instruction_length); */
+    //@ assert vcpu->page->valid == 0;
+    return refuse(vcpu, invalid ? REFUSED_INVALID_STATE : REFUSED_CONTROL_FIELDS, error,
+                  VCPU_GROUP_ALL);
 }
 
 // The page holds a value that cannot be loaded, so nothing was entered.
@@ -62,16 +112,36 @@ uint32_t vmx_entry_failed(struct vmx_vcpu *vmx, bool invalid)
 */
 static enum virt_outcome page_refused(struct virt_vcpu *vcpu)
 {
-    struct vcpu_page *page = vcpu->page;
-
-    page->exit = (struct vm_exit){0};
-    page->exit.kind = EXIT_ENTRY_REFUSED;
-    page->exit.refused.reason = REFUSED_BY_KERNEL;
-    vmx_vcpu_export(vcpu, VCPU_GROUP_RIP | (page->wanted & ~page->dirty));
-    return VIRT_TO_MONITOR;
+    return refuse(vcpu, REFUSED_BY_KERNEL, 0,
+                  VCPU_GROUP_RIP | (vcpu->page->wanted & ~vcpu->page->dirty));
 }
 
 // Fills the groups that an exit needs, besides RIP's.
+/*@
+  requires vmx_vcpu_valid(vcpu);
+  terminates \true;
+  assigns vcpu->page->valid, vcpu->page->rip, vcpu->page->gpr[GPR_RSP], vcpu->page->rflags,
+    vcpu->page->interruptibility, vcpu->page->cr0, vcpu->page->cr3, vcpu->page->cr4,
+    vcpu->page->efer, vcpu->page->segment[0 .. 7], vcpu->page->gdtr.base,
+    vcpu->page->gdtr.limit, vcpu->page->idtr.base, vcpu->page->idtr.limit, vcpu->page->star,
+    vcpu->page->lstar, vcpu->page->cstar, vcpu->page->sfmask, vcpu->page->kernel_gs_base,
+    vcpu->page->tsc_aux, vcpu->page->sysenter_cs, vcpu->page->sysenter_esp,
+    vcpu->page->sysenter_eip, vcpu->page->pat, vcpu->page->tsc_offset, vcpu->page->dr[0 .. 3],
+    vcpu->page->dr6, vcpu->page->dr7, vcpu->page->xcr0, vcpu->page->interrupt_status;
+  ensures \result == outcome;
+  ensures vcpu->page->valid == (\old(vcpu->page->valid) | (groups & VCPU_GROUP_ALL));
+  ensures EXPORTS(0) ==> rip_of_page(vcpu->page, RIP_FIELDS(vmcs_fields));
+  ensures EXPORTS(1) ==> vcpu->page->cr3 == vmcs_fields[VMCS_GUEST_CR3] &&
+    vcpu->page->efer == vmcs_fields[VMCS_GUEST_EFER];
+  ensures EXPORTS(2) ==> \forall integer i; 0 <= i < SEGMENT_COUNT ==>
+    segment_same(vcpu->page, i);
+  ensures EXPORTS(3) ==> tables_same(vcpu->page);
+  ensures EXPORTS(5) ==> vcpu->page->dr7 == vmcs_fields[VMCS_GUEST_DR7];
+  ensures WORD_BIT(\old(vcpu->page->valid), 0) ==> vcpu->page->rip == \old(vcpu->page->rip) &&
+    vcpu->page->gpr[GPR_RSP] == \old(vcpu->page->gpr[GPR_RSP]) &&
+    vcpu->page->rflags == \old(vcpu->page->rflags) &&
+    vcpu->page->interruptibility == \old(vcpu->page->interruptibility);
+*/
 static NOINLINE enum virt_outcome export_more(struct virt_vcpu *vcpu, uint32_t groups,
                                               enum virt_outcome outcome)
 {
@@ -80,6 +150,27 @@ static NOINLINE enum virt_outcome export_more(struct virt_vcpu *vcpu, uint32_t g
 }
 
 // Fills the groups that an exit needs besides RIP's, which is there, and passes the outcome on.
+/*@
+  requires vmx_vcpu_valid(vcpu) && page == vcpu->page;
+  terminates \true;
+  assigns page->valid, page->rip, page->gpr[GPR_RSP], page->rflags, page->interruptibility,
+    page->cr0, page->cr3, page->cr4, page->efer, page->segment[0 .. 7], page->gdtr.base,
+    page->gdtr.limit, page->idtr.base, page->idtr.limit, page->star, page->lstar, page->cstar,
+    page->sfmask, page->kernel_gs_base, page->tsc_aux, page->sysenter_cs, page->sysenter_esp,
+    page->sysenter_eip, page->pat, page->tsc_offset, page->dr[0 .. 3], page->dr6, page->dr7,
+    page->xcr0, page->interrupt_status;
+  ensures \result == outcome;
+  ensures page->valid == (VCPU_GROUP_RIP | ((groups | page->wanted) & VCPU_GROUP_ALL));
+  ensures WORD_BIT((groups | page->wanted), 1) ==> page->cr3 == vmcs_fields[VMCS_GUEST_CR3] &&
+    page->efer == vmcs_fields[VMCS_GUEST_EFER];
+  ensures WORD_BIT((groups | page->wanted), 2) ==> \forall integer i; 0 <= i < SEGMENT_COUNT ==>
+    segment_same(page, i);
+  ensures WORD_BIT((groups | page->wanted), 3) ==> tables_same(page);
+  ensures WORD_BIT((groups | page->wanted), 5) ==> page->dr7 == vmcs_fields[VMCS_GUEST_DR7];
+  ensures page->rip == \old(page->rip) &&
+    page->gpr[GPR_RSP] == \old(page->gpr[GPR_RSP]) && page->rflags == \old(page->rflags) &&
+    page->interruptibility == \old(page->interruptibility);
+*/
 static inline enum virt_outcome export_groups(struct virt_vcpu *vcpu, struct vcpu_page *page,
                                               uint32_t groups, enum virt_outcome outcome)
 {
@@ -91,6 +182,25 @@ static inline enum virt_outcome export_groups(struct virt_vcpu *vcpu, struct vcp
 }
 
 // The words that few exits need.
+/*@
+  requires \valid(raw);
+  // No row needs both of the words that tell of an IRET.
+  requires !WORD_BIT(needs, 2) || !WORD_BIT(needs, 3);
+  terminates \true;
+  assigns raw->information, raw->interruption, raw->error_code, raw->gpa, raw->gva,
+    vmcs_fields[VMCS_PML_INDEX], vmcs_fields[VMCS_TPR_THRESHOLD],
+    vmcs_fields[VMCS_GUEST_INTERRUPTIBILITY];
+  ensures raw_has_rare(raw, needs);
+  ensures vmcs_fields[VMCS_PML_INDEX] ==
+    (WORD_BIT(needs, 4) ? 0 : \old(vmcs_fields[VMCS_PML_INDEX]));
+  ensures vmcs_fields[VMCS_TPR_THRESHOLD] ==
+    (WORD_BIT(needs, 5) ? 0 : \old(vmcs_fields[VMCS_TPR_THRESHOLD]));
+  ensures iret_undone(needs, raw->qualification) ==>
+    vmcs_fields[VMCS_GUEST_INTERRUPTIBILITY] ==
+      (\old(vmcs_fields[VMCS_GUEST_INTERRUPTIBILITY]) | 8);
+  ensures !iret_undone(needs, raw->qualification) ==>
+    vmcs_fields[VMCS_GUEST_INTERRUPTIBILITY] == \old(vmcs_fields[VMCS_GUEST_INTERRUPTIBILITY]);
+*/
 static void read_rare(struct vmx_raw *raw, uint32_t needs)
 {
     if ((needs & NEED_INFORMATION) != 0) {
@@ -153,6 +263,34 @@ static inline enum virt_outcome decode(struct virt_vcpu *vcpu, const struct vmx_
 }
 
 // An exit whose instruction the guest is not to be moved behind.
+/*@
+  requires vmx_vcpu_valid(vcpu);
+  terminates \true;
+  assigns vcpu->page->exit.instruction_length, vcpu->page->exit.advanced, vcpu->page->valid,
+    vcpu->page->rip, vcpu->page->gpr[GPR_RSP], vcpu->page->rflags, vcpu->page->interruptibility,
+    vcpu->page->cr0, vcpu->page->cr3, vcpu->page->cr4, vcpu->page->efer,
+    vcpu->page->segment[0 .. 7], vcpu->page->gdtr.base, vcpu->page->gdtr.limit,
+    vcpu->page->idtr.base, vcpu->page->idtr.limit, vcpu->page->star, vcpu->page->lstar,
+    vcpu->page->cstar, vcpu->page->sfmask, vcpu->page->kernel_gs_base, vcpu->page->tsc_aux,
+    vcpu->page->sysenter_cs, vcpu->page->sysenter_esp, vcpu->page->sysenter_eip,
+    vcpu->page->pat, vcpu->page->tsc_offset, vcpu->page->dr[0 .. 3], vcpu->page->dr6,
+    vcpu->page->dr7, vcpu->page->xcr0, vcpu->page->interrupt_status;
+  ensures \result == outcome;
+  ensures vcpu->page->exit.instruction_length == vmcs_fields[VMCS_EXIT_INSTRUCTION_LENGTH] &&
+    vcpu->page->exit.advanced == 0;
+  ensures rip_of_page(vcpu->page, RIP_FIELDS(vmcs_fields));
+  ensures vcpu->page->valid ==
+    (VCPU_GROUP_RIP | ((groups | vcpu->page->wanted) & VCPU_GROUP_ALL));
+  ensures WORD_BIT((groups | vcpu->page->wanted), 1) ==>
+    vcpu->page->cr3 == vmcs_fields[VMCS_GUEST_CR3] &&
+    vcpu->page->efer == vmcs_fields[VMCS_GUEST_EFER];
+  ensures WORD_BIT((groups | vcpu->page->wanted), 2) ==>
+    \forall integer i; 0 <= i < SEGMENT_COUNT ==>
+    segment_same(vcpu->page, i);
+  ensures WORD_BIT((groups | vcpu->page->wanted), 3) ==> tables_same(vcpu->page);
+  ensures WORD_BIT((groups | vcpu->page->wanted), 5) ==>
+    vcpu->page->dr7 == vmcs_fields[VMCS_GUEST_DR7];
+*/
 static NOINLINE enum virt_outcome leave_in_front(struct virt_vcpu *vcpu, uint32_t groups,
                                                  enum virt_outcome outcome)
 {
@@ -195,9 +333,42 @@ static inline enum virt_outcome decode_port(struct virt_vcpu *vcpu, struct vcpu_
 }
 
 // An exit by an instruction of which nothing is to be known but its length.
+/*@
+  requires vmx_vcpu_valid(vcpu) && page == vcpu->page && reason < VMX_EXIT_REASON_COUNT;
+  terminates \true;
+  assigns page->exit.kind, page->exit.hardware_reason, page->exit.hardware_qualification,
+    page->exit.instruction_length, page->exit.advanced, page->valid,
+    vmcs_fields[VMCS_GUEST_RIP], page->rip, page->gpr[GPR_RSP], page->rflags,
+    page->interruptibility, page->cr0, page->cr3, page->cr4, page->efer, page->segment[0 .. 7],
+    page->gdtr.base, page->gdtr.limit, page->idtr.base, page->idtr.limit, page->star,
+    page->lstar, page->cstar, page->sfmask, page->kernel_gs_base, page->tsc_aux,
+    page->sysenter_cs, page->sysenter_esp, page->sysenter_eip, page->pat, page->tsc_offset,
+    page->dr[0 .. 3], page->dr6, page->dr7, page->xcr0, page->interrupt_status;
+  ensures \result == VIRT_TO_MONITOR;
+  ensures page->exit.kind == vmx_exit_rows[reason].kind &&
+    page->exit.hardware_reason == reason && page->exit.hardware_qualification == 0;
+  // RIP's group as it was at the exit; the VMCS is behind the instruction, unless that needs more
+  // than its length.
+  ensures rip_of_page(page, \old(vmcs_fields[VMCS_GUEST_RIP]), vmcs_fields[VMCS_GUEST_RSP],
+                      vmcs_fields[VMCS_GUEST_RFLAGS], vmcs_fields[VMCS_GUEST_INTERRUPTIBILITY]);
+  ensures page->exit.instruction_length == vmcs_fields[VMCS_EXIT_INSTRUCTION_LENGTH];
+  ensures page->exit.advanced == 1 || page->exit.advanced == 0;
+  ensures page->exit.advanced == 1 <==>
+    (page->interruptibility & 3) == 0 && (page->rflags & vmx_at(vcpu)->obstacles) == 0;
+  ensures vmcs_fields[VMCS_GUEST_RIP] == (page->exit.advanced == 0 ? page->rip :
+    (uint64_t)(page->rip + page->exit.instruction_length));
+  ensures page->valid == (VCPU_GROUP_RIP | (page->wanted & VCPU_GROUP_ALL));
+  ensures WORD_BIT(page->wanted, 1) ==> page->cr3 == vmcs_fields[VMCS_GUEST_CR3] &&
+    page->efer == vmcs_fields[VMCS_GUEST_EFER];
+  ensures WORD_BIT(page->wanted, 2) ==> \forall integer i; 0 <= i < SEGMENT_COUNT ==>
+    segment_same(page, i);
+  ensures WORD_BIT(page->wanted, 3) ==> tables_same(page);
+  ensures WORD_BIT(page->wanted, 5) ==> page->dr7 == vmcs_fields[VMCS_GUEST_DR7];
+*/
 static inline enum virt_outcome decode_plain(struct virt_vcpu *vcpu, struct vcpu_page *page,
                                              uint32_t reason)
 {
+    //@ assert vmx_around(vmx_at(vcpu)) == vcpu;
     page->exit.kind = vmx_exit_rows[reason].kind;
     page->exit.hardware_reason = reason;
     page->exit.hardware_qualification = 0;

@@ -455,7 +455,27 @@ void vmx_vcpu_trace(struct virt_vcpu *vcpu, struct exit_record *record);
 // For entry.asm, with the guest's callee-saved registers still in place: decodes an exit. Returns
 // VMX_RESUME when it is finished and the guest is to run on, else an enum virt_outcome.
 uint32_t vmx_exited(struct vmx_vcpu *vmx);
-// The same for a VMLAUNCH or VMRESUME that itself failed; `invalid`: with VMfailInvalid.
+// The same for a VMLAUNCH or VMRESUME that itself failed; `invalid`: with VMfailInvalid. The event
+// that was to be injected goes back to the page.
+/*@
+  requires vmx_vcpu_valid(vmx_around(vmx)) && vmx == vmx_at(vmx_around(vmx));
+  requires vmx_around(vmx)->page->event.word == 0;
+  terminates \true;
+  assigns *vmx_around(vmx)->page, vmx_around(vmx)->guest_ticks, vmx->instruction_error,
+    vmcs_fields[VMCS_ENTRY_INTERRUPTION];
+  ensures \result == VIRT_TO_MONITOR;
+  ensures \let exit = &vmx_around(vmx)->page->exit; exit->kind == EXIT_ENTRY_REFUSED &&
+    exit->refused.reason == (invalid ? REFUSED_INVALID_STATE : REFUSED_CONTROL_FIELDS) &&
+    exit->refused.error == vmx->instruction_error;
+  ensures vmx->instruction_error == (invalid ? 0 : vmcs_fields[VMCS_INSTRUCTION_ERROR]);
+  ensures vmx_around(vmx)->page->event.word == vmx->event.word;
+  ensures vmx->event.word != 0 ==>
+    vmx_around(vmx)->page->event.error_code == vmx->event.error_code;
+  ensures vmx->event.word != 0 ==>
+    vmx_around(vmx)->page->event.instruction_length == vmx->event.instruction_length;
+  ensures vmx_around(vmx)->page->valid == VCPU_GROUP_ALL;
+  ensures rip_of_page(vmx_around(vmx)->page, RIP_FIELDS(vmcs_fields));
+*/
 uint32_t vmx_entry_failed(struct vmx_vcpu *vmx, bool invalid);
 #define VMX_RESUME UINT32_MAX
 
