@@ -106,6 +106,11 @@ struct vmx_controls {
 void vmx_intercept_controls(uint32_t intercepts, uint32_t *primary, uint32_t *secondary);
 
 // Those of them that a processor with these capabilities lacks.
+/*@
+  requires \valid_read(capabilities);
+  terminates \true;
+  assigns \nothing;
+*/
 uint32_t vmx_intercepts_lacking(const struct vmx_capabilities *capabilities, uint32_t intercepts);
 
 // Decides whether guests can run, and with which controls: `support` has the capabilities, and

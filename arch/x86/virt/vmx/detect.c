@@ -75,7 +75,7 @@ enum status vmx_cpu_start(const struct virt_page *page)
     }
     cr0_write((cr0_read() | found->cr0_fixed0) & found->cr0_fixed1);
     cr4_write((cr4_read() | CR4_VMXE | found->cr4_fixed0) & found->cr4_fixed1);
-    *(uint32_t *)page->address = (uint32_t)(found->basic & BASIC_REVISION_MASK);
+    vmx_page_write(page, (uint32_t)(found->basic & BASIC_REVISION_MASK));
     if (!vmx_vmxon(page->physical.value)) {
         cr4_write(cr4_read() & ~CR4_VMXE);
         return STATUS_UNSUPPORTED;

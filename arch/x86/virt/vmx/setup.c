@@ -199,17 +199,6 @@ static inline void zero_vcpu(struct virt_vcpu *vcpu)
     memset(vcpu, 0, sizeof(*vcpu));
 }
 
-// What "VMCS Data" demands of the first four bytes of a VMCS region.
-/*@
-  requires \valid((char *)page->address + (0 .. 3));
-  terminates \true;
-  assigns ((char *)page->address)[0 .. 3];
-*/
-static inline void write_revision(const struct virt_page *page, uint32_t revision)
-{
-    *(uint32_t *)page->address = revision;
-}
-
 // What of a vCPU is in memory.
 /*@
   requires \valid(&vcpu->page) && \valid(&vcpu->vm) && \valid(vmx_at(vcpu)) && \valid_read(vm) &&
@@ -261,7 +250,9 @@ static inline void fill_vcpu(struct virt_vcpu *vcpu, struct virt_vm *vm, struct 
 /*@
   requires \valid_read(vm) && \valid_read(vm->nested) &&
     \valid_read(pages + (0 .. VIRT_VCPU_PAGES - 1)) &&
-    \valid((char *)pages[3].address + (0 .. PAGE_SIZE - 1));
+    \valid((char *)pages[3].address + (0 .. PAGE_SIZE - 1)) &&
+    \separated(pages + (0 .. VIRT_VCPU_PAGES - 1), vm,
+               (char *)pages[3].address + (0 .. PAGE_SIZE - 1));
   terminates \true;
   assigns vmcs_fields[0 .. 0x7fff], ((char *)pages[3].address)[0 .. PAGE_SIZE - 1];
   ensures vm->intercepts == 0 ==> constants_written(vm, identifier);
@@ -334,7 +325,7 @@ enum status vmx_vcpu_init(struct virt_vcpu *vcpu, struct virt_vm *vm, struct vcp
 
     fill_vcpu(vcpu, vm, page, pages, identifier);
     //@ assert pages[3].address == \at(pages[3].address, Pre);
-    write_revision(&pages[0], (uint32_t)(vmx_capabilities()->basic & BASIC_REVISION_MASK));
+    vmx_page_write(&pages[0], (uint32_t)(vmx_capabilities()->basic & BASIC_REVISION_MASK));
     //@ assert pages[3].address == \at(pages[3].address, Pre);
     if (!vmx_vmclear(pages[0].physical.value) || !vmx_vmptrld(pages[0].physical.value)) {
         return STATUS_UNSUPPORTED;

@@ -89,6 +89,17 @@ static inline struct virt_vcpu *vmx_virt(struct vmx_vcpu *vmx)
     return CONTAINER_OF(vmx, struct virt_vcpu, backend);
 }
 
+// Writes the first word of a page that the processor reads.
+/*@
+  requires \valid_read(page) && \valid((char *)page->address + (0 .. 3));
+  terminates \true;
+  assigns ((char *)page->address)[0 .. 3];
+*/
+static inline void vmx_page_write(const struct virt_page *page, uint32_t word)
+{
+    *(uint32_t *)page->address = word;
+}
+
 // -- exits.c: the table -----------------------------------------------------------------------
 
 // Raw words that a row needs besides reason and qualification.
@@ -303,11 +314,27 @@ uint32_t vmx_vm_intercept(struct virt_vm *vm, uint32_t intercepts);
 // Fields that the VM's intercepts need in the current VMCS; `page` is a zeroed one for them.
 /*@
   requires \valid_read(vm) && \valid_read(page) &&
-    \valid((char *)page->address + (0 .. PAGE_SIZE - 1));
+    \valid((char *)page->address + (0 .. PAGE_SIZE - 1)) &&
+    \separated(page, vm, (char *)page->address + (0 .. PAGE_SIZE - 1));
   terminates \true;
   assigns vmcs_fields[0 .. 0x7fff], ((char *)page->address)[0 .. PAGE_SIZE - 1];
   ensures vm->intercepts == 0 ==> \forall integer field; 0 <= field < 0x8000 ==>
     vmcs_fields[field] == \old(vmcs_fields[field]);
+  // What exits by more than a control, alone: VM_INTERCEPT_DIRTY, TPR, BAD_MSR, BAD_NESTED.
+  ensures vm->intercepts == VM_INTERCEPT_DIRTY ==>
+    vmcs_fields[VMCS_PML_ADDRESS] == page->physical.value &&
+    vmcs_fields[VMCS_EPT_POINTER] == (\old(vmcs_fields[VMCS_EPT_POINTER]) | 0x40);
+  ensures WORD_BIT(vm->intercepts, 14) ==> vmcs_fields[VMCS_TPR_THRESHOLD] == 1 &&
+    !WORD_BIT(vmcs_fields[VMCS_PRIMARY_CONTROLS], 19) &&
+    !WORD_BIT(vmcs_fields[VMCS_PRIMARY_CONTROLS], 20);
+  ensures WORD_BIT(vm->intercepts, 15) ==>
+    vmcs_fields[VMCS_ENTRY_MSR_LOAD] == page->physical.value &&
+    vmcs_fields[VMCS_ENTRY_MSR_LOAD_COUNT] == 1;
+  ensures vm->intercepts == VM_INTERCEPT_BAD_NESTED ==>
+    vmcs_fields[VMCS_EPT_POINTER] ==
+    ((\old(vmcs_fields[VMCS_EPT_POINTER]) & PAGE_MASK) | page->physical.value) &&
+    \forall integer i; 0 <= i < PAGE_SIZE ==>
+      (uint8_t)((char *)page->address)[i] == 2;
 */
 void vmx_write_intercepts(const struct virt_vm *vm, const struct virt_page *page);
 
