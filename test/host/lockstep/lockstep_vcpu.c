@@ -6,6 +6,7 @@
 #include "arch/x86/cpu/cpu.h"
 #include "arch/x86/cpu/features.h"
 #include "arch/x86/virt/vmx/fields.h"
+#include "arch/x86/virt/vmx/state.h"
 #include "arch/x86/virt/vmx/vmx.h"
 #include "test/host/lockstep/host_machine.h"
 #include "test/host/lockstep/host_processor.h"

@@ -30,6 +30,25 @@
     \valid_read(vcpu->vm);
 */
 
+// The words in `raw` that few exits need, for a row that does. NEED_INFORMATION is
+// bit 1, NEED_ADDRESSES 2, NEED_INTERRUPTION 3.
+/*@
+  predicate raw_has_rare(struct vmx_raw *raw, integer needs) =
+    (WORD_BIT(needs, 1) ==>
+      raw->information == vmcs_fields[VMCS_EXIT_INSTRUCTION_INFORMATION]) &&
+    (WORD_BIT(needs, 2) ==> raw->gpa == vmcs_fields[VMCS_GUEST_PHYSICAL_ADDRESS] &&
+      raw->gva == vmcs_fields[VMCS_GUEST_LINEAR_ADDRESS]) &&
+    (WORD_BIT(needs, 3) ==> raw->interruption == vmcs_fields[VMCS_EXIT_INTERRUPTION] &&
+      raw->error_code == vmcs_fields[VMCS_EXIT_ERROR_CODE]);
+  // An IRET unblocked NMIs and then faulted: bit 12 of an exception's word, but for a double
+  // fault, or of an address's qualification; not where an event was being delivered.
+  predicate iret_undone(integer needs, integer qualification) =
+    !WORD_BIT(vmcs_fields[VMCS_VECTORING], 31) &&
+    ((WORD_BIT(needs, 2) && WORD_BIT(qualification, 12)) ||
+     (WORD_BIT(needs, 3) && WORD_BIT(vmcs_fields[VMCS_EXIT_INTERRUPTION], 12) &&
+      (vmcs_fields[VMCS_EXIT_INTERRUPTION] & 0xff) != 8));
+*/
+
 /*@
   // Of "Event Injection", types 1 and 7.
   predicate event_is_reserved(integer word) =

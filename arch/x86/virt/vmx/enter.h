@@ -9,6 +9,7 @@
 #include "arch/x86/virt/vmx/event.h"
 #include "arch/x86/virt/vmx/fields.h"
 #include "arch/x86/virt/vmx/rip.h"
+#include "arch/x86/virt/vmx/state.h"
 #include "arch/x86/virt/vmx/vmx.h"
 
 // The farthest deadline that the timer is set to, in TSC ticks: it fits the 32-bit field whatever
@@ -101,8 +102,8 @@ static inline void load_frequent(struct vcpu_page *page, uint32_t dirty)
 */
 static inline bool load_rare(struct virt_vcpu *vcpu, const struct vcpu_page *page, uint32_t dirty)
 {
-    return !event_reserved(page->event.word) && ((dirty & VCPU_GROUP_ALL & ~VCPU_GROUP_RIP) == 0 ||
-                                                 vmx_import_rare(vcpu, dirty) == STATUS_OK);
+    return !event_reserved(page->event.word) &&
+           (vmx_besides_rip(dirty) == 0 || vmx_import_rare(vcpu, dirty) == STATUS_OK);
 }
 
 // Puts in force what the page asks to exit, and the guest's FPU state.

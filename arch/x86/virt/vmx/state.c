@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Moves register groups between the shared page and the hardware. Import checks everything that
-// could fault in ring 0 before it changes anything; what VM entry checks itself is left to it, and
-// its refusal is reported. Called for a loaded vCPU by its own thread; no lock.
-#include "arch/x86/virt/vmx/vmx.h"
+// Loads register groups of the shared page into the hardware. Everything that could fault in ring 0
+// is checked before anything is changed; what VM entry checks itself is left to it, and its refusal
+// is reported. Called for a loaded vCPU by its own thread; no lock.
+#include "arch/x86/virt/vmx/state.h"
 
 #include "arch/x86/cpu/cpu.h"
 #include "arch/x86/cpu/fpu.h"
 #include "arch/x86/cpu/registers.h"
 #include "arch/x86/virt/vmx/fields.h"
-#include "arch/x86/virt/vmx/rip.h"
 
 // The values of VCPU_GROUP_CONTROL, checked.
 struct control_values {
@@ -17,152 +16,6 @@ struct control_values {
     bool pae; // PAE paging is on: pdptes count
     uint64_t pdptes[4];
 };
-
-// -- export -----------------------------------------------------------------------------------
-
-static void export_control(struct vcpu_page *page)
-{
-    uint64_t cr4_owned = ~vmx_cr4_guest_bits(vmx_capabilities());
-
-    page->cr0 = (vmcs_read_natural(VMCS_GUEST_CR0) & ~VMX_CR0_OWNED) |
-                (vmcs_read_natural(VMCS_CR0_SHADOW) & VMX_CR0_OWNED);
-    page->cr3 = vmcs_read_natural(VMCS_GUEST_CR3);
-    page->cr4 = (vmcs_read_natural(VMCS_GUEST_CR4) & ~cr4_owned) |
-                (vmcs_read_natural(VMCS_CR4_SHADOW) & cr4_owned);
-    page->efer = vmcs_read_64(VMCS_GUEST_EFER);
-    page->segment[SEGMENT_CS].access_rights = vmcs_read_32(VMCS_GUEST_CS_RIGHTS);
-    page->segment[SEGMENT_SS].access_rights = vmcs_read_32(VMCS_GUEST_SS_RIGHTS);
-}
-
-// The VMCS numbers the segments as enum segment_index does, two encodings apart ("Field Encoding in
-// VMCS").
-/*@
-  requires \valid(page);
-  terminates \true;
-  assigns page->segment[0 .. 7].selector, page->segment[0 .. 7].base,
-    page->segment[0 .. 7].limit, page->segment[0 .. 7].access_rights;
-  ensures \forall integer i; 0 <= i < SEGMENT_COUNT ==> segment_same(page, i);
-*/
-static void export_segments(struct vcpu_page *page)
-{
-    // Each exit that is emulated comes here: constant encodings save a third of its instructions.
-#pragma GCC unroll 8
-    /*@
-      loop invariant 0 <= i <= SEGMENT_COUNT;
-      loop invariant \forall integer j; 0 <= j < i ==> segment_same(page, j);
-      loop assigns i, page->segment[0 .. 7].selector, page->segment[0 .. 7].base,
-        page->segment[0 .. 7].limit, page->segment[0 .. 7].access_rights;
-      loop variant SEGMENT_COUNT - i;
-    */
-    for (unsigned i = 0; i < SEGMENT_COUNT; i++) {
-        struct vcpu_segment *segment = &page->segment[i];
-
-        segment->selector = (uint16_t)vmcs_read_raw(VMCS_GUEST_ES_SELECTOR + 2 * i);
-        segment->base = vmcs_read_raw(VMCS_GUEST_ES_BASE + 2 * i);
-        segment->limit = (uint32_t)vmcs_read_raw(VMCS_GUEST_ES_LIMIT + 2 * i);
-        segment->access_rights = (uint32_t)vmcs_read_raw(VMCS_GUEST_ES_RIGHTS + 2 * i);
-    }
-}
-
-/*@
-  requires \valid(page);
-  terminates \true;
-  assigns page->gdtr.base, page->gdtr.limit, page->idtr.base, page->idtr.limit;
-  ensures tables_same(page);
-*/
-static void export_tables(struct vcpu_page *page)
-{
-    page->gdtr.base = vmcs_read_natural(VMCS_GUEST_GDTR_BASE);
-    page->gdtr.limit = vmcs_read_32(VMCS_GUEST_GDTR_LIMIT);
-    page->idtr.base = vmcs_read_natural(VMCS_GUEST_IDTR_BASE);
-    page->idtr.limit = vmcs_read_32(VMCS_GUEST_IDTR_LIMIT);
-}
-
-/*@
-  requires \valid(page);
-  terminates \true;
-  assigns page->star, page->lstar, page->cstar, page->sfmask, page->kernel_gs_base, page->tsc_aux,
-    page->sysenter_cs, page->sysenter_esp, page->sysenter_eip, page->pat, page->tsc_offset;
-  ensures page->sysenter_cs == vmcs_fields[VMCS_GUEST_SYSENTER_CS] &&
-    page->sysenter_esp == vmcs_fields[VMCS_GUEST_SYSENTER_ESP] &&
-    page->sysenter_eip == vmcs_fields[VMCS_GUEST_SYSENTER_EIP] &&
-    page->pat == vmcs_fields[VMCS_GUEST_PAT];
-  ensures page->tsc_offset == vmcs_fields[VMCS_TSC_OFFSET];
-  ensures page->star == cpu_msrs[MSR_STAR] && page->lstar == cpu_msrs[MSR_LSTAR] &&
-    page->cstar == cpu_msrs[MSR_CSTAR] && page->sfmask == cpu_msrs[MSR_SFMASK] &&
-    page->kernel_gs_base == cpu_msrs[MSR_KERNEL_GS_BASE];
-  ensures page->tsc_aux == (features_found->rdtscp ? cpu_msrs[MSR_TSC_AUX] : 0);
-*/
-static void export_msrs(struct vcpu_page *page)
-{
-    page->star = msr_read(MSR_STAR);
-    page->lstar = msr_read(MSR_LSTAR);
-    page->cstar = msr_read(MSR_CSTAR);
-    page->sfmask = msr_read(MSR_SFMASK);
-    page->kernel_gs_base = msr_read(MSR_KERNEL_GS_BASE);
-    page->tsc_aux = cpu_features()->rdtscp ? msr_read(MSR_TSC_AUX) : 0;
-    page->sysenter_cs = vmcs_read_32(VMCS_GUEST_SYSENTER_CS);
-    page->sysenter_esp = vmcs_read_natural(VMCS_GUEST_SYSENTER_ESP);
-    page->sysenter_eip = vmcs_read_natural(VMCS_GUEST_SYSENTER_EIP);
-    page->pat = vmcs_read_64(VMCS_GUEST_PAT);
-    page->tsc_offset = vmcs_read_64(VMCS_TSC_OFFSET);
-}
-
-/*@
-  requires \valid(page);
-  terminates \true;
-  assigns page->dr[0 .. 3], page->dr6, page->dr7;
-  ensures debug_holds(&page->dr[0], page->dr6) && page->dr7 == vmcs_fields[VMCS_GUEST_DR7];
-*/
-static void export_debug(struct vcpu_page *page)
-{
-    page->dr[0] = dr0_read();
-    page->dr[1] = dr1_read();
-    page->dr[2] = dr2_read();
-    page->dr[3] = dr3_read();
-    page->dr6 = dr6_read();
-    page->dr7 = vmcs_read_natural(VMCS_GUEST_DR7);
-}
-
-static void export_rare(const struct vmx_vcpu *vmx, struct vcpu_page *page, uint32_t groups)
-{
-    if ((groups & VCPU_GROUP_CONTROL) != 0) {
-        export_control(page);
-    }
-    if ((groups & VCPU_GROUP_SEGMENTS) != 0) {
-        export_segments(page);
-    }
-    if ((groups & VCPU_GROUP_TABLES) != 0) {
-        export_tables(page);
-    }
-    if ((groups & VCPU_GROUP_MSRS) != 0) {
-        export_msrs(page);
-    }
-    if ((groups & VCPU_GROUP_DEBUG) != 0) {
-        export_debug(page);
-    }
-    if ((groups & VCPU_GROUP_XCR0) != 0) {
-        page->xcr0 = vmx->xcr0;
-    }
-    if ((groups & VCPU_GROUP_APIC) != 0) {
-        vmx_export_apic(page);
-    }
-}
-
-void vmx_vcpu_export(struct virt_vcpu *vcpu, uint32_t groups)
-{
-    struct vmx_vcpu *vmx = vmx_of(vcpu);
-    struct vcpu_page *page = vcpu->page;
-
-    groups &= ~page->valid;
-    if ((groups & VCPU_GROUP_RIP) != 0) {
-        vmx_export_rip(page);
-    }
-    if ((groups & VCPU_GROUP_ALL & ~VCPU_GROUP_RIP) != 0) {
-        export_rare(vmx, page, groups);
-    }
-    page->valid |= groups & VCPU_GROUP_ALL;
-}
 
 // -- import: checks ---------------------------------------------------------------------------
 

@@ -100,6 +100,19 @@ static inline void vmx_page_write(const struct virt_page *page, uint32_t word)
     *(uint32_t *)page->address = word;
 }
 
+// What of the groups is not RIP's, which has ways of its own.
+/*@
+  terminates \true;
+  assigns \nothing;
+  ensures \result != 0 <==> (groups & 0xfe) != 0;
+  ensures SAME_BIT(\result, groups, 1) && SAME_BIT(\result, groups, 2) &&
+    SAME_BIT(\result, groups, 3) && SAME_4(\result, groups, 4);
+*/
+static inline uint32_t vmx_besides_rip(uint32_t groups)
+{
+    return groups & VCPU_GROUP_ALL & ~(uint32_t)VCPU_GROUP_RIP;
+}
+
 // -- exits.c: the table -----------------------------------------------------------------------
 
 // Raw words that a row needs besides reason and qualification.
@@ -289,6 +302,15 @@ static const uint32_t vmx_switched_msrs[VMX_SWITCHED_MSRS] = {
   predicate msrs_held(uint64_t *values, integer count) = \forall integer i; 0 <= i < count &&
     (i != 5 || features_found->rdtscp) ==> cpu_msrs[vmx_switched_msrs[i]] == values[i];
   predicate msrs_hold(uint64_t *values) = msrs_held(values, VMX_SWITCHED_MSRS);
+  predicate msrs_same(struct vcpu_page *page) =
+    page->star == cpu_msrs[MSR_STAR] && page->lstar == cpu_msrs[MSR_LSTAR] &&
+    page->cstar == cpu_msrs[MSR_CSTAR] && page->sfmask == cpu_msrs[MSR_SFMASK] &&
+    page->kernel_gs_base == cpu_msrs[MSR_KERNEL_GS_BASE] &&
+    page->tsc_aux == (features_found->rdtscp ? cpu_msrs[MSR_TSC_AUX] : 0) &&
+    page->sysenter_cs == vmcs_fields[VMCS_GUEST_SYSENTER_CS] &&
+    page->sysenter_esp == vmcs_fields[VMCS_GUEST_SYSENTER_ESP] &&
+    page->sysenter_eip == vmcs_fields[VMCS_GUEST_SYSENTER_EIP] &&
+    page->pat == vmcs_fields[VMCS_GUEST_PAT] && page->tsc_offset == vmcs_fields[VMCS_TSC_OFFSET];
   predicate debug_holds(uint64_t *dr, integer dr6) =
     (\forall integer i; 0 <= i < 4 ==> cpu_dr[i] == dr[i]) && cpu_dr[6] == dr6;
 */
@@ -337,98 +359,6 @@ uint32_t vmx_vm_intercept(struct virt_vm *vm, uint32_t intercepts);
       (uint8_t)((char *)page->address)[i] == 2;
 */
 void vmx_write_intercepts(const struct virt_vm *vm, const struct virt_page *page);
-
-// -- state.c ----------------------------------------------------------------------------------
-
-// Fills those of the groups that are not valid yet, from the VMCS and the processor's registers.
-/*@
-  requires vmx_vcpu_valid(vcpu);
-  terminates \true;
-  assigns vcpu->page->valid, vcpu->page->rip, vcpu->page->gpr[GPR_RSP], vcpu->page->rflags,
-    vcpu->page->interruptibility, vcpu->page->cr0, vcpu->page->cr3, vcpu->page->cr4,
-    vcpu->page->efer, vcpu->page->segment[0 .. 7],
-    vcpu->page->gdtr.base, vcpu->page->gdtr.limit, vcpu->page->idtr.base, vcpu->page->idtr.limit,
-    vcpu->page->star, vcpu->page->lstar, vcpu->page->cstar, vcpu->page->sfmask,
-    vcpu->page->kernel_gs_base, vcpu->page->tsc_aux, vcpu->page->sysenter_cs,
-    vcpu->page->sysenter_esp, vcpu->page->sysenter_eip, vcpu->page->pat, vcpu->page->tsc_offset,
-    vcpu->page->dr[0 .. 3], vcpu->page->dr6, vcpu->page->dr7, vcpu->page->xcr0,
-    vcpu->page->interrupt_status;
-  ensures vcpu->page->valid == (\old(vcpu->page->valid) | (groups & VCPU_GROUP_ALL));
-  ensures EXPORTS(0) ==> rip_of_page(vcpu->page, RIP_FIELDS(vmcs_fields));
-  ensures EXPORTS(1) ==> vcpu->page->cr3 == vmcs_fields[VMCS_GUEST_CR3] &&
-    vcpu->page->efer == vmcs_fields[VMCS_GUEST_EFER];
-  ensures EXPORTS(2) ==> \forall integer i; 0 <= i < SEGMENT_COUNT ==>
-    segment_same(vcpu->page, i);
-  ensures EXPORTS(3) ==> tables_same(vcpu->page);
-  ensures EXPORTS(4) ==> vcpu->page->star == cpu_msrs[MSR_STAR] &&
-    vcpu->page->lstar == cpu_msrs[MSR_LSTAR] && vcpu->page->cstar == cpu_msrs[MSR_CSTAR] &&
-    vcpu->page->sfmask == cpu_msrs[MSR_SFMASK] &&
-    vcpu->page->kernel_gs_base == cpu_msrs[MSR_KERNEL_GS_BASE] &&
-    vcpu->page->tsc_aux == (features_found->rdtscp ? cpu_msrs[MSR_TSC_AUX] : 0);
-  ensures EXPORTS(4) ==> vcpu->page->sysenter_cs == vmcs_fields[VMCS_GUEST_SYSENTER_CS] &&
-    vcpu->page->sysenter_esp == vmcs_fields[VMCS_GUEST_SYSENTER_ESP] &&
-    vcpu->page->sysenter_eip == vmcs_fields[VMCS_GUEST_SYSENTER_EIP] &&
-    vcpu->page->pat == vmcs_fields[VMCS_GUEST_PAT] &&
-    vcpu->page->tsc_offset == vmcs_fields[VMCS_TSC_OFFSET];
-  ensures EXPORTS(5) ==> debug_holds(&vcpu->page->dr[0], vcpu->page->dr6) &&
-    vcpu->page->dr7 == vmcs_fields[VMCS_GUEST_DR7];
-  ensures EXPORTS(6) ==> vcpu->page->xcr0 == vmx_at(vcpu)->xcr0;
-  // A group that is valid is not read again.
-  ensures !EXPORTS(0) ==> vcpu->page->rip == \old(vcpu->page->rip) &&
-    vcpu->page->gpr[GPR_RSP] == \old(vcpu->page->gpr[GPR_RSP]) &&
-    vcpu->page->rflags == \old(vcpu->page->rflags) &&
-    vcpu->page->interruptibility == \old(vcpu->page->interruptibility);
-*/
-void vmx_vcpu_export(struct virt_vcpu *vcpu, uint32_t groups);
-// Loads groups besides RIP. STATUS_INVALID: a value that cannot be loaded; nothing was changed.
-/*@
-  requires vmx_vcpu_loaded(vcpu);
-  terminates \true;
-  assigns vmcs_fields[0 .. 0x7fff], cpu_dr[0 .. 6], cpu_msrs[0 .. 0xffffffff],
-    vmx_at(vcpu)->xcr0, vmx_at(vcpu)->apic_mode, vmx_at(vcpu)->eoi_exit[0 .. 3],
-    running_cpu->fpu_owner;
-  ensures \result == STATUS_OK || \result == STATUS_INVALID;
-  ensures \result != STATUS_OK ==> running_cpu->fpu_owner == \old(running_cpu->fpu_owner) &&
-    vmx_at(vcpu)->xcr0 == \old(vmx_at(vcpu)->xcr0) &&
-    vmx_at(vcpu)->apic_mode == \old(vmx_at(vcpu)->apic_mode);
-  ensures \result != STATUS_OK ==> \forall integer field; 0 <= field < 0x8000 ==>
-    vmcs_fields[field] == \old(vmcs_fields[field]);
-  ensures \forall integer field; 0 <= field < 0x8000 && !is_rare_field(field) ==>
-    vmcs_fields[field] == \old(vmcs_fields[field]);
-  // The windows are not the page's groups.
-  ensures \let now = vmcs_fields[VMCS_PRIMARY_CONTROLS];
-    \let before = \old(vmcs_fields[VMCS_PRIMARY_CONTROLS]);
-    SAME_BIT(now, before, 2) && SAME_BIT(now, before, 22);
-*/
-MUST_CHECK enum status vmx_import_rare(struct virt_vcpu *vcpu, uint32_t groups);
-/*@
-  requires \valid(vmx);
-  terminates \true;
-  assigns vmx->requests, vmcs_fields[VMCS_PRIMARY_CONTROLS], vmcs_fields[VMCS_EXCEPTION_BITMAP];
-  ensures vmx->requests == requests;
-  // The windows, bits 2 and 22, are as requested; the other controls stay.
-  ensures WORD_BIT(vmcs_fields[VMCS_PRIMARY_CONTROLS], 2) <==> (requests & 0xffff) != 0;
-  ensures WORD_BIT(vmcs_fields[VMCS_PRIMARY_CONTROLS], 22) <==> (requests & 0xffff0000) != 0;
-  ensures \let now = vmcs_fields[VMCS_PRIMARY_CONTROLS];
-    \let before = \old(vmcs_fields[VMCS_PRIMARY_CONTROLS]);
-    SAME_BIT(now, before, 0) && SAME_BIT(now, before, 1) && SAME_BIT(now, before, 3) &&
-    SAME_4(now, before, 4) && SAME_8(now, before, 8) && SAME_4(now, before, 16) &&
-    SAME_BIT(now, before, 20) && SAME_BIT(now, before, 21) && SAME_BIT(now, before, 23) &&
-    SAME_8(now, before, 24);
-  // Machine checks, bit 18, are the host's.
-  ensures MOVED_16(vmcs_fields[VMCS_EXCEPTION_BITMAP], 0, requests, 32);
-  ensures MOVED_8(vmcs_fields[VMCS_EXCEPTION_BITMAP], 24, requests, 56);
-  ensures WORD_BIT(vmcs_fields[VMCS_EXCEPTION_BITMAP], 18);
-  ensures vmcs_fields[VMCS_EXCEPTION_BITMAP] == ((uint32_t)(requests >> 32) | 0x40000);
-*/
-void vmx_apply_requests(struct vmx_vcpu *vmx, uint64_t requests);
-/*@
-  requires \valid_read(vmx) && vmx->cpu == running_cpu && \valid(&running_cpu->fpu_owner);
-  terminates \true;
-  assigns running_cpu->fpu_owner;
-  ensures running_cpu->fpu_owner == vmx->fpu_area;
-*/
-void vmx_claim_fpu(struct vmx_vcpu *vmx);
 
 // -- apic.c: virtual-interrupt delivery --------------------------------------------------------
 
