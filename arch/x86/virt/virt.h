@@ -56,6 +56,18 @@ struct virt_vm {
 };
 
 // True when no device is at the port.
+/*@
+  predicate port_maps_valid(struct virt_vm *vm) = \valid_read(vm) &&
+    \valid_read(vm->port_map[0] + (0 .. 511)) && \valid_read(vm->port_map[1] + (0 .. 511));
+  logic integer port_bit(struct virt_vm *vm, integer port) =
+    (vm->port_map[port / 32768][port / 64 % 512] >> (port % 64)) & 1;
+*/
+/*@
+  requires port_maps_valid(vm) && port < 0x10000;
+  terminates \true;
+  assigns \nothing;
+  ensures \result <==> port_bit(vm, port) != 0;
+*/
 static inline bool virt_port_floats(const struct virt_vm *vm, uint32_t port)
 {
     const uint64_t *map = vm->port_map[port / VIRT_PORT_MAP_BITS];

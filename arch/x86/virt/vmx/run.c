@@ -8,11 +8,11 @@
 #include "arch/x86/virt/vmx/enter.h"
 #include "arch/x86/virt/vmx/event.h"
 #include "arch/x86/virt/vmx/fields.h"
+#include "arch/x86/virt/vmx/leave.h"
 #include "arch/x86/virt/vmx/rip.h"
 #include "arch/x86/virt/vmx/state.h"
 
 #define PENDING_DEBUG_SINGLE_STEP (1u << 14)
-#define QUALIFICATION_STRING      (1u << 4) // of an I/O instruction
 
 // The guest has left at the TSC `now`.
 /*@
@@ -98,71 +98,6 @@ static enum virt_outcome page_refused(struct virt_vcpu *vcpu)
                   VCPU_GROUP_RIP | (vcpu->page->wanted & ~vcpu->page->dirty));
 }
 
-// Fills the groups that an exit needs, besides RIP's.
-/*@
-  requires vmx_vcpu_valid(vcpu);
-  terminates \true;
-  assigns vcpu->page->valid, vcpu->page->rip, vcpu->page->gpr[GPR_RSP], vcpu->page->rflags,
-    vcpu->page->interruptibility, vcpu->page->cr0, vcpu->page->cr3, vcpu->page->cr4,
-    vcpu->page->efer, vcpu->page->segment[0 .. 7], vcpu->page->gdtr.base,
-    vcpu->page->gdtr.limit, vcpu->page->idtr.base, vcpu->page->idtr.limit, vcpu->page->star,
-    vcpu->page->lstar, vcpu->page->cstar, vcpu->page->sfmask, vcpu->page->kernel_gs_base,
-    vcpu->page->tsc_aux, vcpu->page->sysenter_cs, vcpu->page->sysenter_esp,
-    vcpu->page->sysenter_eip, vcpu->page->pat, vcpu->page->tsc_offset, vcpu->page->dr[0 .. 3],
-    vcpu->page->dr6, vcpu->page->dr7, vcpu->page->xcr0, vcpu->page->interrupt_status;
-  ensures \result == outcome;
-  ensures vcpu->page->valid == (\old(vcpu->page->valid) | (groups & VCPU_GROUP_ALL));
-  ensures EXPORTS(0) ==> rip_of_page(vcpu->page, RIP_FIELDS(vmcs_fields));
-  ensures EXPORTS(1) ==> vcpu->page->cr3 == vmcs_fields[VMCS_GUEST_CR3] &&
-    vcpu->page->efer == vmcs_fields[VMCS_GUEST_EFER];
-  ensures EXPORTS(2) ==> \forall integer i; 0 <= i < SEGMENT_COUNT ==>
-    segment_same(vcpu->page, i);
-  ensures EXPORTS(3) ==> tables_same(vcpu->page);
-  ensures EXPORTS(5) ==> vcpu->page->dr7 == vmcs_fields[VMCS_GUEST_DR7];
-  ensures WORD_BIT(\old(vcpu->page->valid), 0) ==> vcpu->page->rip == \old(vcpu->page->rip) &&
-    vcpu->page->gpr[GPR_RSP] == \old(vcpu->page->gpr[GPR_RSP]) &&
-    vcpu->page->rflags == \old(vcpu->page->rflags) &&
-    vcpu->page->interruptibility == \old(vcpu->page->interruptibility);
-*/
-static NOINLINE enum virt_outcome export_more(struct virt_vcpu *vcpu, uint32_t groups,
-                                              enum virt_outcome outcome)
-{
-    vmx_vcpu_export(vcpu, groups);
-    return outcome;
-}
-
-// Fills the groups that an exit needs besides RIP's, which is there, and passes the outcome on.
-/*@
-  requires vmx_vcpu_valid(vcpu) && page == vcpu->page;
-  terminates \true;
-  assigns page->valid, page->rip, page->gpr[GPR_RSP], page->rflags, page->interruptibility,
-    page->cr0, page->cr3, page->cr4, page->efer, page->segment[0 .. 7], page->gdtr.base,
-    page->gdtr.limit, page->idtr.base, page->idtr.limit, page->star, page->lstar, page->cstar,
-    page->sfmask, page->kernel_gs_base, page->tsc_aux, page->sysenter_cs, page->sysenter_esp,
-    page->sysenter_eip, page->pat, page->tsc_offset, page->dr[0 .. 3], page->dr6, page->dr7,
-    page->xcr0, page->interrupt_status;
-  ensures \result == outcome;
-  ensures page->valid == (VCPU_GROUP_RIP | ((groups | page->wanted) & VCPU_GROUP_ALL));
-  ensures WORD_BIT((groups | page->wanted), 1) ==> page->cr3 == vmcs_fields[VMCS_GUEST_CR3] &&
-    page->efer == vmcs_fields[VMCS_GUEST_EFER];
-  ensures WORD_BIT((groups | page->wanted), 2) ==> \forall integer i; 0 <= i < SEGMENT_COUNT ==>
-    segment_same(page, i);
-  ensures WORD_BIT((groups | page->wanted), 3) ==> tables_same(page);
-  ensures WORD_BIT((groups | page->wanted), 5) ==> page->dr7 == vmcs_fields[VMCS_GUEST_DR7];
-  ensures page->rip == \old(page->rip) &&
-    page->gpr[GPR_RSP] == \old(page->gpr[GPR_RSP]) && page->rflags == \old(page->rflags) &&
-    page->interruptibility == \old(page->interruptibility);
-*/
-static inline enum virt_outcome export_groups(struct virt_vcpu *vcpu, struct vcpu_page *page,
-                                              uint32_t groups, enum virt_outcome outcome)
-{
-    page->valid = VCPU_GROUP_RIP;
-    if (UNLIKELY(page->wanted != 0) || groups != 0) {
-        return export_more(vcpu, groups | page->wanted, outcome);
-    }
-    return outcome;
-}
-
 // The words that few exits need.
 /*@
   requires \valid(raw);
@@ -242,120 +177,6 @@ static inline enum virt_outcome decode(struct virt_vcpu *vcpu, const struct vmx_
     return export_groups(vcpu, vcpu->page, row->groups,
                          vcpu->reason == VMX_REASON_EXCEPTION ? exception_outcome(raw.interruption)
                                                               : row->outcome);
-}
-
-// An exit whose instruction the guest is not to be moved behind.
-/*@
-  requires vmx_vcpu_valid(vcpu);
-  terminates \true;
-  assigns vcpu->page->exit.instruction_length, vcpu->page->exit.advanced, vcpu->page->valid,
-    vcpu->page->rip, vcpu->page->gpr[GPR_RSP], vcpu->page->rflags, vcpu->page->interruptibility,
-    vcpu->page->cr0, vcpu->page->cr3, vcpu->page->cr4, vcpu->page->efer,
-    vcpu->page->segment[0 .. 7], vcpu->page->gdtr.base, vcpu->page->gdtr.limit,
-    vcpu->page->idtr.base, vcpu->page->idtr.limit, vcpu->page->star, vcpu->page->lstar,
-    vcpu->page->cstar, vcpu->page->sfmask, vcpu->page->kernel_gs_base, vcpu->page->tsc_aux,
-    vcpu->page->sysenter_cs, vcpu->page->sysenter_esp, vcpu->page->sysenter_eip,
-    vcpu->page->pat, vcpu->page->tsc_offset, vcpu->page->dr[0 .. 3], vcpu->page->dr6,
-    vcpu->page->dr7, vcpu->page->xcr0, vcpu->page->interrupt_status;
-  ensures \result == outcome;
-  ensures vcpu->page->exit.instruction_length == vmcs_fields[VMCS_EXIT_INSTRUCTION_LENGTH] &&
-    vcpu->page->exit.advanced == 0;
-  ensures rip_of_page(vcpu->page, RIP_FIELDS(vmcs_fields));
-  ensures vcpu->page->valid ==
-    (VCPU_GROUP_RIP | ((groups | vcpu->page->wanted) & VCPU_GROUP_ALL));
-  ensures WORD_BIT((groups | vcpu->page->wanted), 1) ==>
-    vcpu->page->cr3 == vmcs_fields[VMCS_GUEST_CR3] &&
-    vcpu->page->efer == vmcs_fields[VMCS_GUEST_EFER];
-  ensures WORD_BIT((groups | vcpu->page->wanted), 2) ==>
-    \forall integer i; 0 <= i < SEGMENT_COUNT ==>
-    segment_same(vcpu->page, i);
-  ensures WORD_BIT((groups | vcpu->page->wanted), 3) ==> tables_same(vcpu->page);
-  ensures WORD_BIT((groups | vcpu->page->wanted), 5) ==>
-    vcpu->page->dr7 == vmcs_fields[VMCS_GUEST_DR7];
-*/
-static NOINLINE enum virt_outcome leave_in_front(struct virt_vcpu *vcpu, uint32_t groups,
-                                                 enum virt_outcome outcome)
-{
-    struct vcpu_page *page = vcpu->page;
-
-    page->exit.instruction_length = vmcs_read_32(VMCS_EXIT_INSTRUCTION_LENGTH);
-    page->exit.advanced = 0;
-    vmx_export_rip(page);
-    return export_groups(vcpu, page, groups, outcome);
-}
-
-// INS and OUTS.
-static NOINLINE enum virt_outcome decode_string_port(struct virt_vcpu *vcpu)
-{
-    struct vm_exit *exit = &vcpu->page->exit;
-
-    exit->words[0] |= vmx_port_string_bits(vmcs_read_natural(VMCS_EXIT_QUALIFICATION));
-    vmx_decode_string_port(vmcs_read_32(VMCS_EXIT_INSTRUCTION_INFORMATION), exit);
-    return leave_in_front(vcpu, VCPU_GROUP_CONTROL | VCPU_GROUP_SEGMENTS, VIRT_TO_MONITOR);
-}
-
-// The same for the most frequent exit, a port access, without the detour through its row.
-static inline enum virt_outcome decode_port(struct virt_vcpu *vcpu, struct vcpu_page *page)
-{
-    struct vm_exit *exit = &page->exit;
-    uint64_t qualification = vmcs_read_natural(VMCS_EXIT_QUALIFICATION);
-
-    exit->kind = EXIT_PIO;
-    exit->hardware_reason = VMX_REASON_IO;
-    exit->hardware_qualification = qualification;
-    exit->words[0] = vmx_port_word(qualification);
-    if (UNLIKELY((qualification & QUALIFICATION_STRING) != 0)) {
-        return decode_string_port(vcpu);
-    }
-    if (UNLIKELY(virt_port_floats(vcpu->vm, qualification >> 16 & 0xffff))) {
-        return leave_in_front(vcpu, 0, VIRT_PORT);
-    }
-    vmx_export_and_step(vmx_of(vcpu), page);
-    return export_groups(vcpu, page, 0, VIRT_TO_MONITOR);
-}
-
-// An exit by an instruction of which nothing is to be known but its length.
-/*@
-  requires vmx_vcpu_valid(vcpu) && page == vcpu->page && reason < VMX_EXIT_REASON_COUNT;
-  terminates \true;
-  assigns page->exit.kind, page->exit.hardware_reason, page->exit.hardware_qualification,
-    page->exit.instruction_length, page->exit.advanced, page->valid,
-    vmcs_fields[VMCS_GUEST_RIP], page->rip, page->gpr[GPR_RSP], page->rflags,
-    page->interruptibility, page->cr0, page->cr3, page->cr4, page->efer, page->segment[0 .. 7],
-    page->gdtr.base, page->gdtr.limit, page->idtr.base, page->idtr.limit, page->star,
-    page->lstar, page->cstar, page->sfmask, page->kernel_gs_base, page->tsc_aux,
-    page->sysenter_cs, page->sysenter_esp, page->sysenter_eip, page->pat, page->tsc_offset,
-    page->dr[0 .. 3], page->dr6, page->dr7, page->xcr0, page->interrupt_status;
-  ensures \result == VIRT_TO_MONITOR;
-  ensures page->exit.kind == vmx_exit_rows[reason].kind &&
-    page->exit.hardware_reason == reason && page->exit.hardware_qualification == 0;
-  // RIP's group as it was at the exit; the VMCS is behind the instruction, unless that needs more
-  // than its length.
-  ensures rip_of_page(page, \old(vmcs_fields[VMCS_GUEST_RIP]), vmcs_fields[VMCS_GUEST_RSP],
-                      vmcs_fields[VMCS_GUEST_RFLAGS], vmcs_fields[VMCS_GUEST_INTERRUPTIBILITY]);
-  ensures page->exit.instruction_length == vmcs_fields[VMCS_EXIT_INSTRUCTION_LENGTH];
-  ensures page->exit.advanced == 1 || page->exit.advanced == 0;
-  ensures page->exit.advanced == 1 <==>
-    (page->interruptibility & 3) == 0 && (page->rflags & vmx_at(vcpu)->obstacles) == 0;
-  ensures vmcs_fields[VMCS_GUEST_RIP] == (page->exit.advanced == 0 ? page->rip :
-    (uint64_t)(page->rip + page->exit.instruction_length));
-  ensures page->valid == (VCPU_GROUP_RIP | (page->wanted & VCPU_GROUP_ALL));
-  ensures WORD_BIT(page->wanted, 1) ==> page->cr3 == vmcs_fields[VMCS_GUEST_CR3] &&
-    page->efer == vmcs_fields[VMCS_GUEST_EFER];
-  ensures WORD_BIT(page->wanted, 2) ==> \forall integer i; 0 <= i < SEGMENT_COUNT ==>
-    segment_same(page, i);
-  ensures WORD_BIT(page->wanted, 3) ==> tables_same(page);
-  ensures WORD_BIT(page->wanted, 5) ==> page->dr7 == vmcs_fields[VMCS_GUEST_DR7];
-*/
-static inline enum virt_outcome decode_plain(struct virt_vcpu *vcpu, struct vcpu_page *page,
-                                             uint32_t reason)
-{
-    //@ assert vmx_around(vmx_at(vcpu)) == vcpu;
-    page->exit.kind = vmx_exit_rows[reason].kind;
-    page->exit.hardware_reason = reason;
-    page->exit.hardware_qualification = 0;
-    vmx_export_and_step(vmx_of(vcpu), page);
-    return export_groups(vcpu, page, 0, VIRT_TO_MONITOR);
 }
 
 // An exit that is neither a port access nor finished yet.
