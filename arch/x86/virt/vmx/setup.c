@@ -351,10 +351,10 @@ void vmx_vcpu_destroy(struct virt_vcpu *vcpu)
 
 /*@
   requires vmx_vcpu_valid(vcpu) && \valid_read(running_cpu);
-  requires vmcs_taken(vmx_at(vcpu)->vmcs.physical.value);
   terminates \true;
   assigns vmcs_current, vmcs_fields[0 .. 0x7fff], cpu_dr[0 .. 6], cpu_msrs[0 .. 0xffffffff];
-  ensures vmcs_current == vmx_at(vcpu)->vmcs.physical.value;
+  ensures vmcs_taken(vmx_at(vcpu)->vmcs.physical.value) ==>
+    vmcs_current == vmx_at(vcpu)->vmcs.physical.value;
   ensures host_registers_written;
   ensures host_bases_written;
   ensures host_msrs_written;
