@@ -45,7 +45,7 @@ void __builtin_ia32_pause(void);
 
 // Registers of this processor, which keep what is written to them.
 /*@
-  ghost unsigned long cpu_cr0, cpu_cr3, cpu_cr4;
+  ghost unsigned long cpu_cr0, cpu_cr3, cpu_cr4, cpu_xcr0;
 */
 /*@
   ghost unsigned long cpu_dr[7];
@@ -91,3 +91,12 @@ static inline void dr6_write(unsigned long value);
 static inline unsigned long msr_read(unsigned index);
 /*@ terminates \true; assigns cpu_msrs[index]; ensures cpu_msrs[index] == value; */
 static inline void msr_write(unsigned index, unsigned long value);
+/*@ terminates \true; assigns \nothing; ensures \result == cpu_xcr0; */
+static inline unsigned long xcr0_read(void);
+/*@ terminates \true; assigns cpu_xcr0; ensures cpu_xcr0 == value; */
+static inline void xcr0_write(unsigned long value);
+// CR0.TS, bit 3.
+/*@ terminates \true; assigns cpu_cr0; ensures (cpu_cr0 & 8) == 0; */
+static inline void task_switched_clear(void);
+/*@ terminates \true; assigns cpu_cr0; ensures (cpu_cr0 & 8) != 0; */
+static inline void task_switched_set(void);

@@ -33,6 +33,11 @@ void fpu_discover(void)
     }
 }
 
+// For contracts: what an area holds is left out.
+/*@
+  terminates \true;
+  assigns \nothing;
+*/
 static void save(void *area)
 {
     if (mask != 0) {
@@ -42,6 +47,10 @@ static void save(void *area)
     }
 }
 
+/*@
+  terminates \true;
+  assigns \nothing;
+*/
 static void restore(const void *area)
 {
     if (mask != 0) {
@@ -65,6 +74,12 @@ void fpu_area_initialize(void *area, uint16_t fcw)
 }
 
 // A vCPU that owns the registers may have left its guest's XCR0 in force.
+/*@
+  terminates \true;
+  assigns cpu_xcr0;
+  ensures mask != 0 ==> cpu_xcr0 == mask;
+  ensures mask == 0 ==> cpu_xcr0 == \old(cpu_xcr0);
+*/
 static void restore_host_mask(void)
 {
     if (mask != 0 && xcr0_read() != mask) {

@@ -162,7 +162,8 @@
         vmx_at(vcpu)->frame.launched, vmx_at(vcpu)->deadline, vmx_at(vcpu)->event,                 \
         vmx_at(vcpu)->instruction_error, vmx_at(vcpu)->requests, vmx_at(vcpu)->xcr0,               \
         vmx_at(vcpu)->apic_mode, vmx_at(vcpu)->eoi_exit[0 .. 3], running_cpu->fpu_owner,           \
-        cpu_dr[0 .. 6], cpu_msrs[0 .. 0xffffffff], vmcs_fields[0 .. 0x7fff],                       \
+        cpu_dr[0 .. 6], cpu_msrs[0 .. 0xffffffff], cpu_cr0, cpu_xcr0,                              \
+        vmcs_fields[0 .. 0x7fff],                                                                  \
         vmcs_entered[0 .. 0x7fff], vmcs_entries;                                                   \
     ensures ENTERED ==> RIP_ASKED(vcpu->page, vmcs_entered);                                       \
     ensures ENTERED ==> entered_with(\old(vcpu->page->event.word),                                 \

@@ -87,7 +87,7 @@ static inline void load_frequent(struct vcpu_page *page, uint32_t dirty)
 /*@
   requires vmx_vcpu_loaded(vcpu) && page == vcpu->page && dirty == page->dirty;
   terminates \true;
-  assigns vmcs_fields[0 .. 0x7fff], cpu_dr[0 .. 6], cpu_msrs[0 .. 0xffffffff],
+  assigns vmcs_fields[0 .. 0x7fff], cpu_dr[0 .. 6], cpu_msrs[0 .. 0xffffffff], cpu_cr0, cpu_xcr0,
     vmx_at(vcpu)->xcr0, vmx_at(vcpu)->apic_mode, vmx_at(vcpu)->eoi_exit[0 .. 3],
     running_cpu->fpu_owner;
   ensures !\result ==> event_is_reserved(page->event.word) || (dirty & 0xfe) != 0;
@@ -111,8 +111,8 @@ static inline bool load_rare(struct virt_vcpu *vcpu, const struct vcpu_page *pag
   requires \valid(vmx) && vmx->cpu == running_cpu && \valid(&running_cpu->fpu_owner) &&
     \separated(&running_cpu->fpu_owner, vmx) && requests_in_force(vmx);
   terminates \true;
-  assigns vmx->requests, running_cpu->fpu_owner, vmcs_fields[VMCS_PRIMARY_CONTROLS],
-    vmcs_fields[VMCS_EXCEPTION_BITMAP];
+  assigns vmx->requests, running_cpu->fpu_owner, cpu_cr0, cpu_xcr0,
+    vmcs_fields[VMCS_PRIMARY_CONTROLS], vmcs_fields[VMCS_EXCEPTION_BITMAP];
   ensures vmx->requests == requests && requests_in_force(vmx);
   ensures running_cpu->fpu_owner == vmx->fpu_area;
 */

@@ -3,6 +3,7 @@
 // besides them. Called for a loaded vCPU by its own thread; no lock.
 #pragma once
 
+#include "arch/x86/cpu/fpu.h"
 #include "arch/x86/virt/vmx/fields.h"
 #include "arch/x86/virt/vmx/vmx.h"
 
@@ -46,7 +47,7 @@ void vmx_vcpu_export(struct virt_vcpu *vcpu, uint32_t groups);
 /*@
   requires vmx_vcpu_loaded(vcpu);
   terminates \true;
-  assigns vmcs_fields[0 .. 0x7fff], cpu_dr[0 .. 6], cpu_msrs[0 .. 0xffffffff],
+  assigns vmcs_fields[0 .. 0x7fff], cpu_dr[0 .. 6], cpu_msrs[0 .. 0xffffffff], cpu_cr0, cpu_xcr0,
     vmx_at(vcpu)->xcr0, vmx_at(vcpu)->apic_mode, vmx_at(vcpu)->eoi_exit[0 .. 3],
     running_cpu->fpu_owner;
   ensures \result == STATUS_OK || \result == STATUS_INVALID;
@@ -87,7 +88,10 @@ void vmx_apply_requests(struct vmx_vcpu *vmx, uint64_t requests);
 /*@
   requires \valid_read(vmx) && vmx->cpu == running_cpu && \valid(&running_cpu->fpu_owner);
   terminates \true;
-  assigns running_cpu->fpu_owner;
+  assigns running_cpu->fpu_owner, cpu_cr0, cpu_xcr0;
   ensures running_cpu->fpu_owner == vmx->fpu_area;
+  // Ring 3 traps at its first use; the guest's components are in force.
+  ensures (cpu_cr0 & 8) != 0;
+  ensures fpu_mask_found != 0 ==> cpu_xcr0 == vmx->xcr0;
 */
 void vmx_claim_fpu(struct vmx_vcpu *vmx);
