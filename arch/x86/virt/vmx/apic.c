@@ -27,6 +27,24 @@ enum status vmx_check_apic(const struct vcpu_page *page)
     return known && (page->interrupt_status & ~STATUS_MASK) == 0 ? STATUS_OK : STATUS_INVALID;
 }
 
+/*@
+  requires \valid_read(&vcpu->vm) && \valid_read(vcpu->vm);
+  terminates \true;
+  assigns vmcs_fields[VMCS_PRIMARY_CONTROLS], vmcs_fields[VMCS_SECONDARY_CONTROLS],
+    vmcs_fields[VMCS_MSR_BITMAP];
+  ensures \let now = vmcs_fields[VMCS_PRIMARY_CONTROLS];
+    \let before = \old(vmcs_fields[VMCS_PRIMARY_CONTROLS]);
+    SAME_16(now, before, 0) && SAME_4(now, before, 16) && SAME_BIT(now, before, 20) &&
+    (WORD_BIT(now, 21) <==> on) && SAME_BIT(now, before, 22) && SAME_BIT(now, before, 23) &&
+    SAME_8(now, before, 24);
+  ensures \let now = vmcs_fields[VMCS_SECONDARY_CONTROLS];
+    \let before = \old(vmcs_fields[VMCS_SECONDARY_CONTROLS]);
+    SAME_4(now, before, 0) && (WORD_BIT(now, 4) <==> on) && SAME_BIT(now, before, 5) &&
+    SAME_BIT(now, before, 6) && SAME_BIT(now, before, 7) && (WORD_BIT(now, 8) <==> on) &&
+    (WORD_BIT(now, 9) <==> on) && SAME_BIT(now, before, 10) && SAME_BIT(now, before, 11) &&
+    SAME_4(now, before, 12) && SAME_16(now, before, 16);
+  ensures vmcs_fields[VMCS_MSR_BITMAP] == vcpu->vm->msr_bitmap[on ? 1 : 0].physical.value;
+*/
 static void set_mode(const struct virt_vcpu *vcpu, bool on)
 {
     uint32_t primary = vmcs_read_32(VMCS_PRIMARY_CONTROLS) & ~APIC_PRIMARY;
@@ -55,6 +73,13 @@ void vmx_import_apic(struct virt_vcpu *vcpu)
         set_mode(vcpu, mode == VCPU_APIC_VIRTUAL);
     }
     vmcs_write_16(VMCS_GUEST_INTERRUPT_STATUS, (uint16_t)page->interrupt_status);
+    /*@
+      loop invariant 0 <= i <= 4;
+      loop invariant \forall integer j; 0 <= j < i ==> vmx->eoi_exit[j] == page->eoi_exit[j];
+      loop assigns i, vmx->eoi_exit[0 .. 3], vmcs_fields[VMCS_EOI_EXIT_0],
+        vmcs_fields[VMCS_EOI_EXIT_1], vmcs_fields[VMCS_EOI_EXIT_2], vmcs_fields[VMCS_EOI_EXIT_3];
+      loop variant 4 - i;
+    */
     for (unsigned i = 0; i < ARRAY_COUNT(fields); i++) {
         if (page->eoi_exit[i] != vmx->eoi_exit[i]) {
             vmx->eoi_exit[i] = page->eoi_exit[i];

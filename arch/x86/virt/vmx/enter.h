@@ -33,6 +33,10 @@ static inline uint64_t wanted_requests(const struct vcpu_page *page)
            (uint64_t)page->exception_bitmap << 32;
 }
 
+/*@
+  axiomatic shift { axiom shift_32: \forall integer a; a >= 0 ==> (a << 32) == a * 0x100000000; }
+*/
+
 // Whether something is to be loaded or injected; one load.
 /*@
   requires \valid_read(page);
@@ -42,7 +46,9 @@ static inline uint64_t wanted_requests(const struct vcpu_page *page)
 */
 static inline bool has_news(const struct vcpu_page *page)
 {
-    return (page->dirty | page->event.word * (1ull << 32)) != 0;
+    uint64_t event = (uint64_t)page->event.word << 32;
+
+    return (page->dirty | event) != 0;
 }
 
 /*@
