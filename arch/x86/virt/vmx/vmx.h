@@ -380,7 +380,8 @@ bool vmx_apic_offered(void);
   assigns \nothing;
   ensures \result == STATUS_OK || \result == STATUS_INVALID;
   ensures \result == STATUS_OK <==> (page->interrupt_status & 0xffff0000) == 0 &&
-    (page->apic_mode == VCPU_APIC_MONITOR || (page->apic_mode == VCPU_APIC_VIRTUAL && apic_offered));
+    (page->apic_mode == VCPU_APIC_MONITOR ||
+     (page->apic_mode == VCPU_APIC_VIRTUAL && apic_offered));
 */
 MUST_CHECK enum status vmx_check_apic(const struct vcpu_page *page);
 /*@
