@@ -3,7 +3,7 @@
 // and ends its interrupts. The monitor keeps the page and injects the interrupts. After the
 // manual's "APIC Virtualization and Virtual Interrupts". Called for a loaded vCPU by its own
 // thread; no lock.
-#include "arch/x86/virt/vmx/vmx.h"
+#include "arch/x86/virt/vmx/apic.h"
 
 #include "arch/x86/virt/vmx/fields.h"
 

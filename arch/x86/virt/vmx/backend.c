@@ -2,6 +2,7 @@
 // The VMX backend's operations, as one table.
 #include "arch/x86/virt/vmx/backend.h"
 
+#include "arch/x86/virt/vmx/apic.h"
 #include "arch/x86/virt/vmx/state.h"
 #include "arch/x86/virt/vmx/vmx.h"
 

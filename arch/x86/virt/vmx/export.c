@@ -5,6 +5,7 @@
 
 #include "arch/x86/cpu/features.h"
 #include "arch/x86/cpu/registers.h"
+#include "arch/x86/virt/vmx/apic.h"
 #include "arch/x86/virt/vmx/fields.h"
 #include "arch/x86/virt/vmx/rip.h"
 

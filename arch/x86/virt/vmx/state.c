@@ -7,6 +7,7 @@
 #include "arch/x86/cpu/cpu.h"
 #include "arch/x86/cpu/fpu.h"
 #include "arch/x86/cpu/registers.h"
+#include "arch/x86/virt/vmx/apic.h"
 #include "arch/x86/virt/vmx/fields.h"
 
 // The values of VCPU_GROUP_CONTROL, checked.
