@@ -39,7 +39,7 @@ class Mutation:
 class Proof:
     """A file, its proved functions with the goals that each had when it was entered, and options
     for Frama-C besides the common ones. `bits`: the contracts are about bits, proved path by path;
-    so are the functions of `paths`."""
+    so are the functions of `paths`, and those of `whole` are not."""
     file: str
     goals: dict
     quick: bool
@@ -47,6 +47,7 @@ class Proof:
     mutations: list
     options: list
     paths: list
+    whole: list
 
 
 @dataclasses.dataclass
@@ -64,7 +65,8 @@ def _load():
     return [Proof(row["path"], row["goals"], row.get("quick", False), row.get("bits", False),
                   [Mutation(entry["function"], entry.get("file", row["path"]), entry["old"],
                             entry["new"]) for entry in row.get("mutation", [])],
-                  row.get("options", []), row.get("paths", [])) for row in rows]
+                  row.get("options", []), row.get("paths", []), row.get("whole", []))
+            for row in rows]
 
 
 PROOFS = _load()
@@ -81,6 +83,10 @@ def _provers(folder):
     return configuration
 
 
+def _by_paths(proof, function):
+    return function in proof.paths or (proof.bits and function not in proof.whole)
+
+
 def _command(proof, functions, folder, overlay, smoke):
     cache = paths.BUILD / "proofs"
     cache.mkdir(parents=True, exist_ok=True)
@@ -95,7 +101,7 @@ def _command(proof, functions, folder, overlay, smoke):
             "-wp-cache", "update", "-wp-cache-dir", str(cache),
             "-wp-report-json", os.path.join(folder, "report.json"),
             *(["-wp-smoke-tests", "-wp-smoke-timeout", "2"] if smoke else []),
-            *(["-wp-split"] if proof.bits or functions[0] in proof.paths else []), *proof.options]
+            *(["-wp-split"] if _by_paths(proof, functions[0]) else []), *proof.options]
 
 
 def _run(proof, functions, overlay=None, smoke=False):
@@ -136,7 +142,8 @@ def _totals(functions, function):
 def prove(proof, smoke=False):
     """Proves one file; returns the Count of each function of the list."""
     functions, output = {}, ""
-    for part in ([name for name in proof.goals if name not in proof.paths], proof.paths):
+    for by_paths in (False, True):
+        part = [name for name in proof.goals if _by_paths(proof, name) == by_paths]
         if part:
             found, text = _run(proof, part, None, smoke)
             functions |= {name: found[name] for name in part if name in found}

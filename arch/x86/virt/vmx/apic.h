@@ -29,7 +29,7 @@ bool vmx_apic_offered(void);
 */
 MUST_CHECK enum status vmx_check_apic(const struct vcpu_page *page);
 /*@
-  requires vmx_vcpu_valid(vcpu) && \valid_read(vcpu->vm) && \separated(vcpu->vm, vmx_at(vcpu));
+  requires vmx_vcpu_valid(vcpu) && \valid_read(vcpu->vm);
   terminates \true;
   assigns vmx_at(vcpu)->apic_mode, vmx_at(vcpu)->eoi_exit[0 .. 3],
     vmcs_fields[VMCS_PRIMARY_CONTROLS], vmcs_fields[VMCS_SECONDARY_CONTROLS],

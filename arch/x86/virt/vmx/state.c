@@ -22,11 +22,6 @@ struct control_values {
 
 #define HALF (1ull << 47) // bytes in either half of the canonical addresses
 
-// Bits 63:47 are equal.
-/*@
-  predicate is_canonical(integer address) =
-    address < 0x800000000000 || address >= 0xffff800000000000;
-*/
 /*@
   terminates \true;
   assigns \nothing;
@@ -55,6 +50,12 @@ static enum status read_pdptes(const struct page_table *nested, struct control_v
     return STATUS_OK;
 }
 
+/*@
+  requires vmx_vcpu_valid(vcpu) && \valid(values);
+  terminates \true;
+  assigns *values;
+  ensures \result == STATUS_OK || \result == STATUS_INVALID;
+*/
 static enum status check_control(const struct virt_vcpu *vcpu, struct control_values *values)
 {
     const struct vmx_capabilities *capabilities = vmx_capabilities();
@@ -88,11 +89,7 @@ struct msr_values {
   ensures values->switched[0] == page->star && values->switched[1] == page->lstar &&
     values->switched[2] == page->cstar && values->switched[3] == page->sfmask &&
     values->switched[4] == page->kernel_gs_base && values->switched[5] == page->tsc_aux;
-  // WRMSR faults on none of these: canonical addresses, and reserved bits clear.
-  ensures \result == STATUS_OK <==>
-    page->sfmask <= UINT32_MAX && page->tsc_aux <= UINT32_MAX &&
-    is_canonical(page->lstar) && is_canonical(page->cstar) &&
-    is_canonical(page->kernel_gs_base);
+  ensures \result == STATUS_OK <==> msrs_fit(page);
   ensures \result == STATUS_OK || \result == STATUS_INVALID;
 */
 static enum status check_msrs(const struct vcpu_page *page, struct msr_values *values)
@@ -246,27 +243,63 @@ static void import_debug(const struct vcpu_page *page, uint64_t dr6, uint64_t dr
     vmcs_write_natural(VMCS_GUEST_DR7, dr7);
 }
 
-// The groups besides RIP. Everything is read from the page once and checked before any is loaded.
-enum status vmx_import_rare(struct virt_vcpu *vcpu, uint32_t groups)
-{
-    struct vmx_vcpu *vmx = vmx_of(vcpu);
-    const struct vcpu_page *page = vcpu->page;
+// What of these groups is checked, read from the page once.
+struct rare_values {
     struct control_values control;
     struct msr_values msrs;
-    uint64_t dr6 = page->dr6;
-    uint64_t dr7 = page->dr7;
-    uint64_t xcr0 = page->xcr0;
+    uint64_t dr6, dr7, xcr0;
+};
+
+/*@
+  requires vmx_vcpu_valid(vcpu) && \valid(values) && \separated(values, vcpu->page, &vcpu->page);
+  terminates \true;
+  assigns values->control, values->msrs;
+  // A control register that cannot be loaded is check_control's to refuse.
+  ensures WORD_BIT(groups, 4) && \result ==> msrs_fit(vcpu->page);
+  ensures !WORD_BIT(groups, 1) && (WORD_BIT(groups, 4) ==> msrs_fit(vcpu->page)) ==> \result;
+*/
+static inline bool check_loaded(const struct virt_vcpu *vcpu, uint32_t groups,
+                                struct rare_values *values)
+{
+    return ((groups & VCPU_GROUP_CONTROL) == 0 ||
+            check_control(vcpu, &values->control) == STATUS_OK) &&
+           ((groups & VCPU_GROUP_MSRS) == 0 || check_msrs(vcpu->page, &values->msrs) == STATUS_OK);
+}
+
+/*@
+  requires \valid_read(values) && \valid_read(page);
+  terminates \true;
+  assigns \nothing;
+  ensures \result && WORD_BIT(groups, 5) ==> values->dr6 <= 0xffffffff && values->dr7 <= 0xffffffff;
+  ensures \result && WORD_BIT(groups, 6) ==> WORD_BIT(values->xcr0, 0);
+  ensures \result && WORD_BIT(groups, 7) ==> (page->interrupt_status & 0xffff0000) == 0;
+*/
+static inline bool check_rest(const struct vcpu_page *page, uint32_t groups,
+                              const struct rare_values *values)
+{
     uint64_t host_xcr0 = fpu_mask() != 0 ? fpu_mask() : XCR0_X87;
 
-    if (((groups & VCPU_GROUP_CONTROL) != 0 && check_control(vcpu, &control) != STATUS_OK) ||
-        ((groups & VCPU_GROUP_MSRS) != 0 && check_msrs(page, &msrs) != STATUS_OK) ||
-        ((groups & VCPU_GROUP_DEBUG) != 0 && (dr6 > UINT32_MAX || dr7 > UINT32_MAX)) ||
-        ((groups & VCPU_GROUP_XCR0) != 0 && vmx_xcr0_check(xcr0, host_xcr0) != STATUS_OK) ||
-        ((groups & VCPU_GROUP_APIC) != 0 && vmx_check_apic(page) != STATUS_OK)) {
-        return STATUS_INVALID;
-    }
+    return ((groups & VCPU_GROUP_DEBUG) == 0 ||
+            (values->dr6 <= UINT32_MAX && values->dr7 <= UINT32_MAX)) &&
+           ((groups & VCPU_GROUP_XCR0) == 0 ||
+            vmx_xcr0_check(values->xcr0, host_xcr0) == STATUS_OK) &&
+           ((groups & VCPU_GROUP_APIC) == 0 || vmx_check_apic(page) == STATUS_OK);
+}
+
+/*@
+  requires \valid_read(vmx) && \valid_read(page) && \valid_read(values);
+  terminates \true;
+  assigns vmcs_fields[0 .. 0x7fff];
+  ensures WORD_BIT(groups, 3) ==> tables_same(page);
+  ensures \forall integer field; 0 <= field < 0x8000 && !is_rare_field(field) ==>
+    vmcs_fields[field] == \old(vmcs_fields[field]);
+  ensures vmcs_fields[VMCS_PRIMARY_CONTROLS] == \old(vmcs_fields[VMCS_PRIMARY_CONTROLS]);
+*/
+static inline void import_fields(const struct vmx_vcpu *vmx, const struct vcpu_page *page,
+                                 uint32_t groups, const struct rare_values *values)
+{
     if ((groups & VCPU_GROUP_CONTROL) != 0) {
-        import_control(vmx, &control);
+        import_control(vmx, &values->control);
     }
     if ((groups & VCPU_GROUP_SEGMENTS) != 0) {
         import_segments(page);
@@ -274,19 +307,77 @@ enum status vmx_import_rare(struct virt_vcpu *vcpu, uint32_t groups)
     if ((groups & VCPU_GROUP_TABLES) != 0) {
         import_tables(page);
     }
+}
+
+/*@
+  requires \valid_read(page) && \valid_read(values);
+  terminates \true;
+  assigns vmcs_fields[0 .. 0x7fff], cpu_dr[0 .. 6], cpu_msrs[0 .. 0xffffffff];
+  ensures WORD_BIT(groups, 4) ==> msrs_hold(&values->msrs.switched[0]);
+  ensures WORD_BIT(groups, 5) ==> debug_holds(&page->dr[0], values->dr6);
+  ensures WORD_BIT(groups, 5) ==> vmcs_fields[VMCS_GUEST_DR7] == values->dr7;
+  ensures \forall integer field; 0 <= field < 0x8000 && !is_rare_field(field) ==>
+    vmcs_fields[field] == \old(vmcs_fields[field]);
+  ensures vmcs_fields[VMCS_PRIMARY_CONTROLS] == \old(vmcs_fields[VMCS_PRIMARY_CONTROLS]);
+*/
+static inline void import_registers(const struct vcpu_page *page, uint32_t groups,
+                                    const struct rare_values *values)
+{
     if ((groups & VCPU_GROUP_MSRS) != 0) {
-        import_msrs(page, &msrs);
+        import_msrs(page, &values->msrs);
     }
     if ((groups & VCPU_GROUP_DEBUG) != 0) {
-        import_debug(page, dr6, dr7);
+        import_debug(page, values->dr6, values->dr7);
     }
+}
+
+// What the vCPU keeps a note of.
+/*@
+  requires vmx_vcpu_loaded(vcpu);
+  terminates \true;
+  assigns vmcs_fields[0 .. 0x7fff], cpu_cr0, cpu_xcr0, vmx_at(vcpu)->xcr0,
+    vmx_at(vcpu)->apic_mode, vmx_at(vcpu)->eoi_exit[0 .. 3], running_cpu->fpu_owner;
+  ensures WORD_BIT(groups, 6) ==> vmx_at(vcpu)->xcr0 == xcr0;
+  ensures WORD_BIT(groups, 6) && vmx_at(vcpu)->fpu_area != \null ==>
+    running_cpu->fpu_owner != vmx_at(vcpu)->fpu_area;
+  ensures !WORD_BIT(groups, 6) ==> vmx_at(vcpu)->xcr0 == \old(vmx_at(vcpu)->xcr0);
+  ensures \forall integer field; 0 <= field < 0x8000 && !is_rare_field(field) ==>
+    vmcs_fields[field] == \old(vmcs_fields[field]);
+  ensures \let now = vmcs_fields[VMCS_PRIMARY_CONTROLS];
+    \let before = \old(vmcs_fields[VMCS_PRIMARY_CONTROLS]);
+    SAME_BIT(now, before, 2) && SAME_BIT(now, before, 22);
+*/
+static inline void import_noted(struct virt_vcpu *vcpu, uint32_t groups, uint64_t xcr0)
+{
     if ((groups & VCPU_GROUP_XCR0) != 0) {
-        fpu_release(vmx->fpu_area); // claimed again with the new value
-        vmx->xcr0 = xcr0;
+        fpu_release(vmx_of(vcpu)->fpu_area); // claimed again with the new value
+        vmx_of(vcpu)->xcr0 = xcr0;
     }
     if ((groups & VCPU_GROUP_APIC) != 0) {
         vmx_import_apic(vcpu);
     }
+}
+
+// The groups besides RIP. Everything is read from the page once and checked before any is loaded.
+enum status vmx_import_rare(struct virt_vcpu *vcpu, uint32_t groups)
+{
+    const struct vcpu_page *page = vcpu->page;
+    struct rare_values values;
+
+    values.dr6 = page->dr6;
+    values.dr7 = page->dr7;
+    values.xcr0 = page->xcr0;
+    if (!check_loaded(vcpu, groups, &values) || !check_rest(page, groups, &values)) {
+        return STATUS_INVALID;
+    }
+    //@ assert WORD_BIT(groups, 4) ==> \at(msrs_fit(vcpu->page), Pre);
+    /*@ assert WORD_BIT(groups, 5) ==>
+          \at(vcpu->page->dr6, Pre) <= 0xffffffff && \at(vcpu->page->dr7, Pre) <= 0xffffffff; */
+    import_fields(vmx_of(vcpu), page, groups, &values);
+    //@ assert values.dr6 == page->dr6 && values.xcr0 == page->xcr0;
+    import_registers(page, groups, &values);
+    //@ assert WORD_BIT(groups, 5) ==> debug_holds(&page->dr[0], page->dr6);
+    import_noted(vcpu, groups, values.xcr0);
     return STATUS_OK;
 }
 

@@ -43,6 +43,16 @@ void vmx_vcpu_export(struct virt_vcpu *vcpu, uint32_t groups);
 
 // -- state.c ----------------------------------------------------------------------------------
 
+// Bits 63:47 are equal.
+/*@
+  predicate is_canonical(integer address) =
+    address < 0x800000000000 || address >= 0xffff800000000000;
+  // WRMSR faults on none of these: canonical addresses, and reserved bits clear.
+  predicate msrs_fit(struct vcpu_page *page) =
+    page->sfmask <= UINT32_MAX && page->tsc_aux <= UINT32_MAX && is_canonical(page->lstar) &&
+    is_canonical(page->cstar) && is_canonical(page->kernel_gs_base);
+*/
+
 // Loads groups besides RIP. STATUS_INVALID: a value that cannot be loaded; nothing was changed.
 /*@
   requires vmx_vcpu_loaded(vcpu);
@@ -54,6 +64,14 @@ void vmx_vcpu_export(struct virt_vcpu *vcpu, uint32_t groups);
   ensures \result != STATUS_OK ==> running_cpu->fpu_owner == \old(running_cpu->fpu_owner) &&
     vmx_at(vcpu)->xcr0 == \old(vmx_at(vcpu)->xcr0) &&
     vmx_at(vcpu)->apic_mode == \old(vmx_at(vcpu)->apic_mode);
+  ensures \result == STATUS_OK && WORD_BIT(groups, 5) ==>
+    debug_holds(&vcpu->page->dr[0], vcpu->page->dr6);
+  ensures \result == STATUS_OK && WORD_BIT(groups, 6) ==>
+    vmx_at(vcpu)->xcr0 == vcpu->page->xcr0;
+  // What cannot be loaded is refused.
+  ensures \result == STATUS_OK && WORD_BIT(groups, 4) ==> \old(msrs_fit(vcpu->page));
+  ensures \result == STATUS_OK && WORD_BIT(groups, 5) ==>
+    \old(vcpu->page->dr6) <= 0xffffffff && \old(vcpu->page->dr7) <= 0xffffffff;
   ensures \result != STATUS_OK ==> \forall integer field; 0 <= field < 0x8000 ==>
     vmcs_fields[field] == \old(vmcs_fields[field]);
   ensures \forall integer field; 0 <= field < 0x8000 && !is_rare_field(field) ==>
