@@ -154,9 +154,10 @@ static void pass_msr(char *bitmap, uint32_t msr, bool pass)
     pass != 0 && \exists integer m; first <= m <= last && !listed(m, 13);
   ensures \result == STATUS_OK ==> both_passed{Pre, Post}(bitmap_of(vm, 0), first, last, 13, pass);
   ensures \result == STATUS_OK ==> both_passed{Pre, Post}(bitmap_of(vm, 1), first, last, 13, pass);
-  ensures \result == STATUS_DENIED ==> both_passed{Pre, Post}(bitmap_of(vm, 0), first, last, 0,
-  pass); ensures \result == STATUS_DENIED ==> both_passed{Pre, Post}(bitmap_of(vm, 1), first, last,
-  0, pass);
+  ensures \result == STATUS_DENIED ==>
+    both_passed{Pre, Post}(bitmap_of(vm, 0), first, last, 0, pass);
+  ensures \result == STATUS_DENIED ==>
+    both_passed{Pre, Post}(bitmap_of(vm, 1), first, last, 0, pass);
 */
 enum status vmx_vm_pass_msrs(struct virt_vm *vm, uint32_t first, uint32_t last, bool pass)
 {
