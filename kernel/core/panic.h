@@ -7,7 +7,13 @@
 #include "kernel/lib/compiler.h"
 
 // Prints the message and the return addresses on the stack, then ends the run with status 70.
-// Only for bugs of the kernel: no guest's or user's input leads here.
+// Only for bugs of the kernel: no guest's or user's input leads here. What is proved never does.
+/*@
+  requires \false;
+  terminates \true;
+  assigns \nothing;
+  exits \false;
+*/
 NORETURN void panic(const char *format, ...) PRINTF(1, 2);
 
 // Prints "@status N" as the last line, and ends the run: through the emulator's exit ports when the

@@ -205,13 +205,13 @@ static enum status add_anywhere(struct address_space *space, struct region regio
 {
     enum status status = STATUS_NO_MEMORY;
 
-    lock_acquire(&space->lock);
+    space_lock(space);
     region.start = region_find_gap(space->regions, USER_DYNAMIC_BASE, USER_DYNAMIC_END,
                                    region.bytes, alignment);
     if (region.start) {
         status = add_region(space, &region, frames);
     }
-    lock_release(&space->lock);
+    space_unlock(space);
     if (status == STATUS_OK) {
         *address = region.start;
     }
@@ -242,11 +242,11 @@ enum status address_space_allocate_at(struct address_space *space, uint64_t addr
         !user_range(address, bytes)) {
         return STATUS_INVALID;
     }
-    lock_acquire(&space->lock);
+    space_lock(space);
     if (region_is_free(space->regions, address, bytes)) {
         status = add_region(space, &region, hpa(0));
     }
-    lock_release(&space->lock);
+    space_unlock(space);
     return status;
 }
 
@@ -269,7 +269,7 @@ enum status address_space_free(struct address_space *space, uint64_t address, ui
 {
     enum status status = STATUS_OK;
 
-    lock_acquire(&space->lock);
+    space_lock(space);
     struct region *region = region_find(space->regions, address);
     if (!region || region->start != address || region->bytes != align_up(bytes, PAGE_SIZE)) {
         status = STATUS_NOT_FOUND;
@@ -281,7 +281,7 @@ enum status address_space_free(struct address_space *space, uint64_t address, ui
         drop_range(space, address, region->bytes, kind != REGION_BORROWED);
         region_remove(space->regions, region);
     }
-    lock_release(&space->lock);
+    space_unlock(space);
     return status;
 }
 
@@ -290,7 +290,7 @@ enum status address_space_pin(struct address_space *space, uint64_t address, uin
 {
     enum status status = STATUS_OK;
 
-    lock_acquire(&space->lock);
+    space_lock(space);
     struct region *region = region_find(space->regions, address);
     if (!region || bytes > region->bytes - (address - region->start)) {
         status = STATUS_FAULT;
@@ -302,17 +302,17 @@ enum status address_space_pin(struct address_space *space, uint64_t address, uin
     } else {
         region->pins++;
     }
-    lock_release(&space->lock);
+    space_unlock(space);
     return status;
 }
 
 void address_space_unpin(struct address_space *space, uint64_t address)
 {
-    lock_acquire(&space->lock);
+    space_lock(space);
     struct region *region = region_find(space->regions, address);
     ASSERT(region && region->pins > 0);
     region->pins--;
-    lock_release(&space->lock);
+    space_unlock(space);
 }
 
 // -- looking up ---------------------------------------------------------------------------------
@@ -339,8 +339,8 @@ enum status address_space_translate_locked(struct address_space *space, uint64_t
 enum status address_space_translate(struct address_space *space, uint64_t address,
                                     struct user_mapping *mapping)
 {
-    lock_acquire(&space->lock);
+    space_lock(space);
     enum status status = address_space_translate_locked(space, address, mapping);
-    lock_release(&space->lock);
+    space_unlock(space);
     return status;
 }

@@ -42,6 +42,70 @@ struct address_space {
     struct cpu_set cpus; // those that run on this table
 };
 
+/*@
+  // An address space and its list of regions; no other CPU looks at it meanwhile, or this one holds
+  // its lock.
+  predicate space_valid{L}(struct address_space *space) =
+    \valid(space) && regions_valid(space->regions) && \separated(space, space->regions);
+  predicate space_usable{L}(struct address_space *space) =
+    space_valid(space) && lock_free(&space->lock);
+  predicate space_held{L}(struct address_space *space) =
+    space_valid(space) && lock_held(&space->lock);
+
+  // From A to B the regions stay what they are.
+  predicate space_same_regions{A, B}(struct address_space *space) =
+    \at(space->regions, B) == \at(space->regions, A) &&
+    \at(space->regions->count, B) == \at(space->regions->count, A) &&
+    regions_same{A, B}(\at(space->regions, A), 0, REGION_MAXIMUM);
+
+  // Region i of an address space holds an address, or all of a range; it may be pinned.
+  predicate space_holds{L}(struct address_space *space, integer i, integer address) =
+    0 <= i < space->regions->count && region_holds(&space->regions->entries[i], address);
+  predicate space_covers{L}(struct address_space *space, integer i, integer address,
+                            integer bytes) =
+    space_holds(space, i, address) && address + bytes <=
+      space->regions->entries[i].start + space->regions->entries[i].bytes;
+  predicate space_pinnable{L}(struct address_space *space, integer i, boolean writable) =
+    space->regions->entries[i].kind != REGION_PROGRAM &&
+    (writable ==> space->regions->entries[i].kind != REGION_BORROWED &&
+       (space->regions->entries[i].permission & USER_WRITE) != 0);
+*/
+
+// The lock of an address space.
+/*@
+  requires space_usable(space);
+  terminates \true;
+  assigns space->lock.last;
+  ensures space_held(space) && space_same_regions{Pre, Post}(space);
+*/
+static inline void space_lock(struct address_space *space)
+{
+    lock_acquire(&space->lock);
+    //@ assert same: space_same_regions{Pre, Here}(space);
+    /*@ assert sizes: \forall integer i; 0 <= i < space->regions->count ==>
+          space->regions->entries[i].bytes > 0 &&
+          space->regions->entries[i].start + space->regions->entries[i].bytes <= UINT64_MAX; */
+    /*@ assert apart: \forall integer i, j; 0 <= i < j < space->regions->count ==>
+          regions_apart(space->regions, i, j); */
+}
+
+/*@
+  requires space_held(space);
+  terminates \true;
+  assigns space->lock.turn;
+  ensures space_usable(space) && space_same_regions{Pre, Post}(space);
+*/
+static inline void space_unlock(struct address_space *space)
+{
+    lock_release(&space->lock);
+    //@ assert same: space_same_regions{Pre, Here}(space);
+    /*@ assert sizes: \forall integer i; 0 <= i < space->regions->count ==>
+          space->regions->entries[i].bytes > 0 &&
+          space->regions->entries[i].start + space->regions->entries[i].bytes <= UINT64_MAX; */
+    /*@ assert apart: \forall integer i, j; 0 <= i < j < space->regions->count ==>
+          regions_apart(space->regions, i, j); */
+}
+
 // A user address, translated.
 struct user_mapping {
     hpa_t address;      // of the byte asked for
@@ -83,9 +147,52 @@ MUST_CHECK enum status address_space_free(struct address_space *space, uint64_t 
 // Pins the region that holds all of [address, address + bytes) so that a guest may use its frames:
 // while pinned, the mapping neither changes nor ends. Only REGION_MEMORY can be pinned, and
 // REGION_BORROWED when `writable` is false. STATUS_FAULT: not inside one region; STATUS_DENIED: the
-// region does not allow it.
+// region does not allow it; STATUS_NO_MEMORY: it has as many pins as can be counted.
+/*@
+  requires space_usable(space);
+  terminates \true;
+  assigns space->lock.last, space->lock.turn,
+    space->regions->entries[0 .. REGION_MAXIMUM - 1].pins;
+  ensures usable: space_usable(space);
+  // Refused exactly for this.
+  ensures none: (\forall integer i; !space_holds(space, i, address)) ==> \result == STATUS_FAULT;
+  ensures fault: \forall integer i; space_holds(space, i, address) ==>
+    (\result == STATUS_FAULT <==> !space_covers(space, i, address, bytes));
+  ensures denied: \forall integer i; space_holds(space, i, address) ==>
+    (\result == STATUS_DENIED <==> space_covers(space, i, address, bytes) &&
+       !space_pinnable(space, i, writable != 0));
+  ensures full: \forall integer i; space_holds(space, i, address) ==>
+    (\result == STATUS_NO_MEMORY <==> space_covers(space, i, address, bytes) &&
+       space_pinnable(space, i, writable != 0) &&
+       \old(space->regions->entries[i].pins) == UINT32_MAX);
+  ensures \result == STATUS_OK || \result == STATUS_FAULT || \result == STATUS_DENIED ||
+    \result == STATUS_NO_MEMORY;
+  // The region has one pin more then, and no other changes.
+  ensures one: \result == STATUS_OK ==> \forall integer i; space_holds(space, i, address) ==>
+    space->regions->entries[i].pins == \old(space->regions->entries[i].pins) + 1;
+  ensures others: \forall integer i; 0 <= i < space->regions->count &&
+    (\result != STATUS_OK || !space_holds(space, i, address)) ==>
+      space->regions->entries[i].pins == \old(space->regions->entries[i].pins);
+*/
 MUST_CHECK enum status address_space_pin(struct address_space *space, uint64_t address,
                                          uint64_t bytes, bool writable);
+
+// Takes back one pin of the region that holds `address`.
+/*@
+  requires space_usable(space);
+  requires \exists integer i; space_holds(space, i, address);
+  requires \forall integer i; space_holds(space, i, address) ==>
+    space->regions->entries[i].pins > 0;
+  terminates \true;
+  assigns space->lock.last, space->lock.turn,
+    space->regions->entries[0 .. REGION_MAXIMUM - 1].pins;
+  ensures usable: space_usable(space);
+  ensures one: \forall integer i; space_holds(space, i, address) ==>
+    space->regions->entries[i].pins == \old(space->regions->entries[i].pins) - 1;
+  ensures others: \forall integer i;
+    0 <= i < space->regions->count && !space_holds(space, i, address) ==>
+      space->regions->entries[i].pins == \old(space->regions->entries[i].pins);
+*/
 void address_space_unpin(struct address_space *space, uint64_t address);
 
 // Translates one user address. STATUS_FAULT: not mapped for ring 3.

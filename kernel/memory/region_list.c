@@ -23,6 +23,7 @@ struct region *region_find(struct region_list *list, uint64_t address)
         struct region *region = &list->entries[i];
 
         if (region->start <= address && address - region->start < region->bytes) {
+            //@ assert behind: \forall integer k; i < k < list->count ==> regions_apart(list, i, k);
             return region;
         }
     }

@@ -105,6 +105,9 @@ static_assert(sizeof(struct region_list) <= 4096, "one page per address space");
     \forall integer i; 0 <= i < list->count ==> !region_holds(&list->entries[i], address);
   ensures \result != \null ==> region_holds(\result, address) &&
     \exists integer i; 0 <= i < list->count && \result == &list->entries[i];
+  // No other one does.
+  ensures only: \result != \null ==> \forall integer i; 0 <= i < list->count &&
+    region_holds(&list->entries[i], address) ==> \result == &list->entries[i];
 */
 struct region *region_find(struct region_list *list, uint64_t address);
 
