@@ -7,6 +7,7 @@
 #include "arch/x86/paging/kernel_space.h"
 #include "kernel/core/assert.h"
 #include "kernel/memory/memory.h"
+#include "kernel/memory/space_steps.h"
 
 #define DROP_BATCH 64u
 
@@ -315,32 +316,81 @@ void address_space_unpin(struct address_space *space, uint64_t address)
     space_unlock(space);
 }
 
+/*@
+  // Ring 3 may read an address; and what is said of it.
+  predicate space_maps{L}(struct address_space *space, integer address) =
+    address < USER_LIMIT && WORD_BIT(entry_at(&space->table, address), 0) &&
+    WORD_BIT(entry_at(&space->table, address), 2);
+  // Where an entry of a level maps an address to.
+  logic integer frame_address(integer entry, integer level, integer address) =
+    level == 0 ? (entry & 0x000ffffffffff000) + address % 0x1000
+    : level == 1 ? (entry & 0x000fffffffe00000) + address % 0x200000
+                 : (entry & 0x000fffffc0000000) + address % 0x40000000;
+*/
 // -- looking up ---------------------------------------------------------------------------------
 
+/*@
+  requires \valid_read(space) && user_table(&space->table);
+  requires \valid(mapping) && \separated(mapping, space);
+  terminates \true;
+  assigns *mapping;
+  ensures \result == STATUS_OK || \result == STATUS_FAULT;
+  ensures mapped: \result == STATUS_OK <==> space_maps{Pre}(space, address);
+  ensures frame: \result == STATUS_OK ==>
+    mapping->address.value == (uint64_t)frame_address(entry_at{Pre}(&space->table, address),
+      level_at{Pre}(&space->table, address), address);
+  ensures size: \result == STATUS_OK ==>
+    mapping->page_size == span_of(level_at{Pre}(&space->table, address));
+  ensures writable: \result == STATUS_OK ==>
+    (mapping->writable <==> WORD_BIT(entry_at{Pre}(&space->table, address), 1));
+  ensures executable: \result == STATUS_OK ==>
+    (mapping->executable <==> !WORD_BIT(entry_at{Pre}(&space->table, address), 63));
+  ensures kept: \result != STATUS_OK ==> *mapping == \old(*mapping);
+*/
 enum status address_space_translate_locked(struct address_space *space, uint64_t address,
                                            struct user_mapping *mapping)
 {
     struct page_mapping leaf;
 
-    if (!user_range(address, 1) ||
-        page_table_translate(&space->table, address, &leaf) != STATUS_OK ||
+    if (!user_range(address, 1) || user_translate(&space->table, address, &leaf) != STATUS_OK ||
         !(leaf.permissions & PAGE_USER)) {
         return STATUS_FAULT;
     }
-    *mapping = (struct user_mapping){
-        .address = hpa(leaf.physical.value + (address - leaf.address)),
-        .page_size = leaf.size,
-        .writable = (leaf.permissions & PAGE_WRITE) != 0,
-        .executable = (leaf.permissions & PAGE_EXECUTE) != 0,
-    };
+    /*@ assert frame: leaf.physical.value + (address - leaf.address) == frame_address(
+          entry_at{Pre}(&space->table, address), level_at{Pre}(&space->table, address), address); */
+    mapping->address.value = leaf.physical.value + (address - leaf.address);
+    mapping->page_size = leaf.size;
+    mapping->writable = (leaf.permissions & PAGE_WRITE) != 0;
+    mapping->executable = (leaf.permissions & PAGE_EXECUTE) != 0;
     return STATUS_OK;
 }
 
+/*@
+  requires \valid(space) && lock_free(&space->lock);
+  requires user_table(&space->table) && space_apart(space);
+  requires \valid(mapping) && \separated(mapping, space);
+  terminates \true;
+  assigns *mapping, space->lock.last, space->lock.turn;
+  ensures usable: lock_free(&space->lock);
+  ensures \result == STATUS_OK || \result == STATUS_FAULT;
+  ensures mapped: \result == STATUS_OK <==> space_maps{Pre}(space, address);
+  ensures frame: \result == STATUS_OK ==>
+    mapping->address.value == (uint64_t)frame_address(entry_at{Pre}(&space->table, address),
+      level_at{Pre}(&space->table, address), address);
+  ensures size: \result == STATUS_OK ==>
+    mapping->page_size == span_of(level_at{Pre}(&space->table, address));
+  ensures writable: \result == STATUS_OK ==>
+    (mapping->writable <==> WORD_BIT(entry_at{Pre}(&space->table, address), 1));
+  ensures executable: \result == STATUS_OK ==>
+    (mapping->executable <==> !WORD_BIT(entry_at{Pre}(&space->table, address), 63));
+  ensures kept: \result != STATUS_OK ==> *mapping == \old(*mapping);
+*/
 enum status address_space_translate(struct address_space *space, uint64_t address,
                                     struct user_mapping *mapping)
 {
-    space_lock(space);
+    lock_acquire(&space->lock);
+    //@ assert same: tables_same{Pre, Here}(&space->table);
     enum status status = address_space_translate_locked(space, address, mapping);
-    space_unlock(space);
+    lock_release(&space->lock);
     return status;
 }

@@ -71,41 +71,6 @@ struct address_space {
        (space->regions->entries[i].permission & USER_WRITE) != 0);
 */
 
-// The lock of an address space.
-/*@
-  requires space_usable(space);
-  terminates \true;
-  assigns space->lock.last;
-  ensures space_held(space) && space_same_regions{Pre, Post}(space);
-*/
-static inline void space_lock(struct address_space *space)
-{
-    lock_acquire(&space->lock);
-    //@ assert same: space_same_regions{Pre, Here}(space);
-    /*@ assert sizes: \forall integer i; 0 <= i < space->regions->count ==>
-          space->regions->entries[i].bytes > 0 &&
-          space->regions->entries[i].start + space->regions->entries[i].bytes <= UINT64_MAX; */
-    /*@ assert apart: \forall integer i, j; 0 <= i < j < space->regions->count ==>
-          regions_apart(space->regions, i, j); */
-}
-
-/*@
-  requires space_held(space);
-  terminates \true;
-  assigns space->lock.turn;
-  ensures space_usable(space) && space_same_regions{Pre, Post}(space);
-*/
-static inline void space_unlock(struct address_space *space)
-{
-    lock_release(&space->lock);
-    //@ assert same: space_same_regions{Pre, Here}(space);
-    /*@ assert sizes: \forall integer i; 0 <= i < space->regions->count ==>
-          space->regions->entries[i].bytes > 0 &&
-          space->regions->entries[i].start + space->regions->entries[i].bytes <= UINT64_MAX; */
-    /*@ assert apart: \forall integer i, j; 0 <= i < j < space->regions->count ==>
-          regions_apart(space->regions, i, j); */
-}
-
 // A user address, translated.
 struct user_mapping {
     hpa_t address;      // of the byte asked for

@@ -24,6 +24,7 @@ GOAL_SECONDS = 60
 PRELUDE = "test/proof/frama_c.h"  # what Frama-C lacks of the compiler
 BITS = "test/proof/bits.h"        # for contracts about bits
 LIST = "test/proof/proofs.toml"
+LEMMA = "lemma_"  # so begins the name of a lemma where it stands in the place of a function
 
 
 @dataclasses.dataclass
@@ -87,6 +88,17 @@ def _by_paths(proof, function):
     return function in proof.paths or (proof.bits and function not in proof.whole)
 
 
+def _way(proof, function):
+    """Functions that are proved in one run have this in common."""
+    return function.startswith(LEMMA), _by_paths(proof, function)
+
+
+def _selection(functions):
+    if functions[0].startswith(LEMMA):
+        return ["-wp-prop", ",".join(name.removeprefix(LEMMA) for name in functions)]
+    return ["-wp-fct", ",".join(functions)]
+
+
 def _command(proof, functions, folder, overlay, smoke):
     cache = paths.BUILD / "proofs"
     cache.mkdir(parents=True, exist_ok=True)
@@ -96,12 +108,19 @@ def _command(proof, functions, folder, overlay, smoke):
             f"-cpp-extra-args={include} -include {PRELUDE}"
             + (f" -include {BITS}" if proof.bits else ""),
             changed if os.path.exists(paths.ROOT / changed) else proof.file, "-wp", "-wp-rte",
-            "-wp-fct", ",".join(functions), "-wp-prover", "cvc4,z3", "-wp-steps", str(STEPS),
+            *_selection(functions), "-wp-prover", "cvc4,z3", "-wp-steps", str(STEPS),
             "-wp-timeout", str(GOAL_SECONDS), "-wp-par", "1", "-wp-session", folder,
             "-wp-cache", "update", "-wp-cache-dir", str(cache),
             "-wp-report-json", os.path.join(folder, "report.json"),
             *(["-wp-smoke-tests", "-wp-smoke-timeout", "2"] if smoke else []),
             *(["-wp-split"] if _by_paths(proof, functions[0]) else []), *proof.options]
+
+
+def _rows(answer):
+    """What Frama-C reports of each function, and of each lemma by its name."""
+    lemmas = {name: {"wp:section": row} for group in answer.get("wp:axiomatics", {}).values()
+              for name, row in group.items() if name.startswith(LEMMA)}
+    return answer.get("wp:functions", {}) | lemmas
 
 
 def _run(proof, functions, overlay=None, smoke=False):
@@ -116,7 +135,7 @@ def _run(proof, functions, overlay=None, smoke=False):
         if result.returncode or not os.path.exists(answer):
             raise report.Failure(1, f"Frama-C could not read {proof.file}\n{result.stdout}")
         with open(answer, encoding="utf-8") as handle:
-            return json.load(handle).get("wp:functions", {}), result.stdout
+            return _rows(json.load(handle)), result.stdout
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -142,12 +161,11 @@ def _totals(functions, function):
 def prove(proof, smoke=False):
     """Proves one file; returns the Count of each function of the list."""
     functions, output = {}, ""
-    for by_paths in (False, True):
-        part = [name for name in proof.goals if _by_paths(proof, name) == by_paths]
-        if part:
-            found, text = _run(proof, part, None, smoke)
-            functions |= {name: found[name] for name in part if name in found}
-            output += text
+    for way in sorted({_way(proof, name) for name in proof.goals}):
+        part = [name for name in proof.goals if _way(proof, name) == way]
+        found, text = _run(proof, part, None, smoke)
+        functions |= {name: found[name] for name in part if name in found}
+        output += text
     counts = []
     for function, expected in proof.goals.items():
         goals, proved = _totals(functions, function)

@@ -6,7 +6,7 @@
 #include "arch/x86/paging/clear.h"
 #include "arch/x86/paging/entry.h"
 #include "arch/x86/paging/map.h"
-#include "arch/x86/paging/walk.h"
+#include "arch/x86/paging/user_half.h"
 #include "kernel/lib/string.h"
 
 /*@
@@ -101,7 +101,8 @@ static struct found find(const struct page_table *table, uint64_t address)
   ensures WORD_BIT(mapping->permissions, 0) && SAME_BIT(mapping->permissions, found.entry, 1);
   ensures table->format == PAGE_FORMAT_EPT ==> SAME_BIT(mapping->permissions, found.entry, 2);
   ensures table->format == PAGE_FORMAT_HOST ==>
-    (WORD_BIT(mapping->permissions, 2) <==> !WORD_BIT(found.entry, 63));
+    (WORD_BIT(mapping->permissions, 2) <==> !WORD_BIT(found.entry, 63)) &&
+    MOVED_BIT(mapping->permissions, 3, found.entry, 2);
 */
 static void describe(const struct page_table *table, uint64_t address, struct found found,
                      struct page_mapping *mapping)
@@ -431,12 +432,10 @@ enum status page_table_reserve(struct page_table *table, unsigned index,
 enum status page_table_translate(const struct page_table *table, uint64_t address,
                                  struct page_mapping *mapping)
 {
-    struct found found;
-
     if (check_range(table, address - (address & PAGE_MASK), PAGE_SIZE) != STATUS_OK) {
         return STATUS_NOT_FOUND;
     }
-    found = find(table, address);
+    struct found found = find(table, address);
     if (!entry_present(table->format, found.entry)) {
         return STATUS_NOT_FOUND;
     }

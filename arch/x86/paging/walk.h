@@ -118,11 +118,17 @@ static inline uint64_t offset_in(uint64_t address, unsigned level)
                             struct page_mapping *mapping) =
     \let level = level_at{Walk}(table, address);
     \let entry = entry_at{Walk}(table, address);
-    \at(mapping->size, Now) == span_of(level) &&
+    0 <= level <= 2 && \at(mapping->size, Now) == span_of(level) &&
     \at(mapping->address, Now) == address - address % span_of(level) &&
     (level == 0 ==> \at(mapping->physical.value, Now) == (entry & 0x000ffffffffff000)) &&
     (level == 1 ==> \at(mapping->physical.value, Now) == (entry & 0x000fffffffe00000)) &&
-    (level == 2 ==> \at(mapping->physical.value, Now) == (entry & 0x000fffffc0000000));
+    (level == 2 ==> \at(mapping->physical.value, Now) == (entry & 0x000fffffc0000000)) &&
+    SAME_BIT(\at(mapping->permissions, Now), entry, 1) &&
+    (\at(table->format, Walk) == PAGE_FORMAT_EPT ==>
+       SAME_BIT(\at(mapping->permissions, Now), entry, 2)) &&
+    (\at(table->format, Walk) == PAGE_FORMAT_HOST ==>
+       MOVED_BIT(\at(mapping->permissions, Now), 3, entry, 2) &&
+       (WORD_BIT(\at(mapping->permissions, Now), 2) <==> !WORD_BIT(entry, 63)));
 */
 /*@
   requires \valid_read(table);
