@@ -111,28 +111,27 @@ void log_line(enum log_level level, const char *format, ...)
     event_send(&bound); // the wake queue's lock comes before the log's
 }
 
-// Takes up to `size` bytes of the oldest text.
+// Adds the oldest text to the `count` bytes that are in the buffer of `size`; returns how many are.
 /*@
-  requires \valid(buffer + (0 .. size - 1)) && log_sound;
+  requires \valid(buffer + (0 .. size - 1)) && log_sound && count <= size;
   requires \separated(buffer + (0 .. size - 1), ring + (0 .. LOG_BYTES - 1));
   terminates \true;
-  assigns buffer[0 .. size - 1], taken;
-  ensures log_sound && \result == \min(size, written - \old(taken));
-  ensures taken == \old(taken) + \result;
-  ensures in_order: \forall integer i; 0 <= i < \result ==>
-    buffer[i] == ring[log_slot(\old(taken) + i)];
+  assigns buffer[count .. size - 1], taken;
+  ensures log_sound && \result == count + \min(size - count, written - \old(taken));
+  ensures taken == \old(taken) + (\result - count);
+  ensures in_order: \forall integer i; count <= i < \result ==>
+    buffer[i] == ring[log_slot(\old(taken) + i - count)];
   ensures no_more: \forall integer i; \result <= i < size ==> buffer[i] == \old(buffer[i]);
 */
-static size_t take(char *buffer, size_t size)
+static size_t take(char *buffer, size_t count, size_t size)
 {
-    size_t count = 0;
-
     /*@
-      loop invariant 0 <= count <= size && taken == \at(taken, Pre) + count && taken <= written;
-      loop invariant \forall integer i; 0 <= i < count ==>
-        buffer[i] == ring[log_slot(\at(taken, Pre) + i)];
+      loop invariant \at(count, Pre) <= count <= size && taken <= written;
+      loop invariant taken == \at(taken, Pre) + count - \at(count, Pre);
+      loop invariant \forall integer i; \at(count, Pre) <= i < count ==>
+        buffer[i] == ring[log_slot(\at(taken, Pre) + i - \at(count, Pre))];
       loop invariant \forall integer i; count <= i < size ==> buffer[i] == \at(buffer[i], Pre);
-      loop assigns count, taken, buffer[0 .. size - 1];
+      loop assigns count, taken, buffer[\at(count, Pre) .. size - 1];
       loop variant size - count;
     */
     while (count < size && taken < written) {
@@ -141,6 +140,23 @@ static size_t take(char *buffer, size_t size)
     return count;
 }
 
+/*@
+  requires \valid(buffer + (0 .. size - 1)) && log_sound && lock_free(&log_lock);
+  requires \separated(buffer + (0 .. size - 1), ring + (0 .. LOG_BYTES - 1), &log_lock, &taken,
+                      &lost, &owned_by_console);
+  terminates \true;
+  assigns buffer[0 .. size - 1], taken, lost, owned_by_console, log_lock.last, log_lock.turn;
+  ensures owned_by_console == 1 && log_sound && lock_free(&log_lock) && \result <= size;
+  // Behind a notice of what was lost, of which none is left to be told then, stands the text.
+  ensures lost == \old(lost) || lost == 0;
+  ensures lost == \old(lost) ==> \result == \min(size, written - \old(taken));
+  ensures lost == \old(lost) ==> taken == \old(taken) + \result;
+  ensures lost != \old(lost) ==> taken - \old(taken) < \result;
+  ensures taken - \old(taken) < \result ==> \old(lost) > 0 && lost == 0 &&
+    (\result == size || taken == written);
+  ensures in_order: \forall integer i; \result - (taken - \old(taken)) <= i < \result ==>
+    buffer[i] == ring[log_slot(\old(taken) + i - (\result - (taken - \old(taken))))];
+*/
 size_t log_read(char *buffer, size_t size)
 {
     size_t count = 0;
@@ -152,7 +168,7 @@ size_t log_read(char *buffer, size_t size)
         count = count < size ? count : 0; // else at the next call
         lost = count > 0 ? 0 : lost;
     }
-    count += take(buffer + count, size - count);
+    count = take(buffer, count, size);
     lock_release(&log_lock);
     return count;
 }

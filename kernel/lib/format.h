@@ -11,6 +11,11 @@
 
 // Writes at most `size` bytes to `buffer`, the final NUL included (nothing when size is 0).
 // Returns the length the whole text would have had, without the NUL, as snprintf does.
+/*@
+  requires \valid(buffer + (0 .. size - 1));
+  terminates \true;
+  assigns buffer[0 .. size - 1];
+*/
 size_t format_text(char *buffer, size_t size, const char *format, ...) PRINTF(3, 4);
 size_t format_text_va(char *buffer, size_t size, const char *format, va_list arguments)
     PRINTF(3, 0);

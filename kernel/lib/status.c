@@ -21,8 +21,13 @@ static const char *const names[STATUS_COUNT] = {
     [STATUS_DEAD] = "dead",
 };
 
+/*@
+  terminates \true;
+  assigns \nothing;
+  ensures \result != \null;
+  ensures 0 <= status < STATUS_COUNT ==> \result == names[status];
+*/
 const char *status_name(enum status status)
 {
-    unsigned index = (unsigned)status;
-    return index < STATUS_COUNT && names[index] ? names[index] : "unknown status";
+    return (unsigned)status < STATUS_COUNT ? names[status] : "unknown status";
 }
