@@ -16,6 +16,26 @@ struct arguments {
     va_list list;
 };
 
+/*@
+  predicate ends_at{L}(char *text, integer end) =
+    text[end] == 0 && \forall integer i; 0 <= i < end ==> text[i] != 0;
+
+  // Where a text goes: what of it fits is in the buffer, whose last byte is kept for the NUL.
+  predicate output_sound{L}(struct output *output) =
+    \valid(output) && \valid(output->buffer + (0 .. output->size - 1)) &&
+    \separated(output, output->buffer + (0 .. output->size - 1));
+*/
+
+/*@
+  requires output_sound(output) && output->length < SIZE_MAX;
+  terminates \true;
+  assigns output->length, output->buffer[0 .. output->size - 1];
+  ensures output->length == \old(output->length) + 1;
+  ensures output->length < output->size ==> output->buffer[output->length - 1] == character;
+  ensures \forall integer i; 0 <= i < output->size &&
+    (i != \old(output->length) || i == output->size - 1) ==>
+    output->buffer[i] == \old(output->buffer[i]);
+*/
 static void put(struct output *output, char character)
 {
     if (output->size != 0 && output->length < output->size - 1) {
@@ -24,10 +44,43 @@ static void put(struct output *output, char character)
     output->length++;
 }
 
+/*@
+  requires output_sound(output);
+  requires \exists integer end; 0 <= end <= SIZE_MAX - output->length && ends_at(text, end) &&
+    \valid_read(text + (0 .. end)) &&
+    \separated(text + (0 .. end), output, output->buffer + (0 .. output->size - 1));
+  terminates \true;
+  assigns output->length, output->buffer[0 .. output->size - 1];
+  ensures output->length >= \old(output->length);
+  ensures \old(ends_at(text, \at(output->length, Post) - output->length));
+  ensures \forall integer i; \old(output->length) <= i < output->length &&
+    i < output->size - 1 ==> output->buffer[i] == \old(text[i - \at(output->length, Pre)]);
+  ensures \forall integer i; 0 <= i < output->size &&
+    (i < \old(output->length) || i >= output->length || i == output->size - 1) ==>
+    output->buffer[i] == \old(output->buffer[i]);
+*/
 static void put_text(struct output *output, const char *text)
 {
-    for (const char *c = text ? text : "(null)"; *c != '\0'; c++) {
+    //@ ghost size_t done = 0;
+    /*@
+      loop invariant c == text + done && output->length == \at(output->length, Pre) + done;
+      loop invariant \forall integer end; 0 <= end && ends_at{Pre}(text, end) ==> done <= end;
+      loop invariant \forall integer i; 0 <= i < done ==> \at(text[i], Pre) != 0;
+      loop invariant \forall integer end; 0 <= end && ends_at{Pre}(text, end) &&
+        \separated(text + (0 .. end), output->buffer + (0 .. output->size - 1)) ==>
+        \forall integer i; 0 <= i <= end ==> text[i] == \at(text[i], Pre);
+      loop invariant \forall integer i; \at(output->length, Pre) <= i < output->length &&
+        i < output->size - 1 ==>
+        output->buffer[i] == \at(text[i - \at(output->length, Pre)], Pre);
+      loop invariant \forall integer i; 0 <= i < output->size &&
+        (i < \at(output->length, Pre) || i >= output->length || i == output->size - 1) ==>
+        output->buffer[i] == \at(output->buffer[i], Pre);
+      loop assigns c, done, output->length, output->buffer[0 .. output->size - 1];
+      loop variant SIZE_MAX - done;
+    */
+    for (const char *c = text; *c != '\0'; c++) {
         put(output, *c);
+        //@ ghost done++;
     }
 }
 
@@ -59,7 +112,8 @@ static const char *convert(struct output *output, const char *format, struct arg
         wide = true;
     }
     if (*end == 's') {
-        put_text(output, va_arg(arguments->list, const char *));
+        const char *text = va_arg(arguments->list, const char *);
+        put_text(output, text ? text : "(null)");
     } else if (*end == 'u' || *end == 'x') {
         put_number(output,
                    wide ? va_arg(arguments->list, uint64_t) : va_arg(arguments->list, unsigned),
