@@ -108,6 +108,13 @@ static uint64_t drop_batch(struct address_space *space, uint64_t start, uint64_t
     return at;
 }
 
+// Trusted: it changes neither the regions nor the lock. What it does to the tables is left out.
+/*@
+  requires space_held(space);
+  terminates \true;
+  assigns space->recent[0 .. 1];
+  ensures space_held(space) && space_same_regions{Pre, Post}(space);
+*/
 static void drop_range(struct address_space *space, uint64_t start, uint64_t bytes, bool owned)
 {
     uint64_t end = start + bytes;
@@ -270,17 +277,34 @@ enum status address_space_free(struct address_space *space, uint64_t address, ui
 {
     enum status status = STATUS_OK;
 
+    bytes = align_up(bytes, PAGE_SIZE);
+    /*@ assert size: \at(bytes, Pre) + PAGE_SIZE <= UINT64_MAX ==>
+          \forall integer n; rounded_up(n, \at(bytes, Pre)) <==> n == bytes; */
     space_lock(space);
+    /*@ assert same: \forall integer i; space_is{Pre}(space, i, address, \at(bytes, Pre)) <==>
+          space_is(space, i, address, \at(bytes, Pre)); */
     struct region *region = region_find(space->regions, address);
-    if (!region || region->start != address || region->bytes != align_up(bytes, PAGE_SIZE)) {
+    /*@ assert found: \forall integer i; space_is(space, i, address, \at(bytes, Pre)) ==>
+          space_holds(space, i, address) && region == &space->regions->entries[i]; */
+    if (!region || region->start != address || region->bytes != bytes) {
         status = STATUS_NOT_FOUND;
     } else if (region->kind != kind) {
         status = STATUS_DENIED;
     } else if (region->pins) {
         status = STATUS_BUSY;
     } else {
-        drop_range(space, address, region->bytes, kind != REGION_BORROWED);
-        region_remove(space->regions, region);
+        drop_range(space, address, bytes, kind != REGION_BORROWED);
+        //@ assert still: space_same_regions{Pre, Here}(space);
+        //@ ghost Before: ;
+        space_remove(space, region);
+        /*@ assert below: \forall integer i; region == &space->regions->entries[i] ==>
+              regions_same{Before, Here}(space->regions, 0, i) &&
+              regions_same{Pre, Here}(space->regions, 0, i); */
+        /*@ assert above: \forall integer i; region == &space->regions->entries[i] ==>
+              regions_down{Before, Here}(space->regions, i, space->regions->count) &&
+              regions_down{Pre, Here}(space->regions, i, space->regions->count); */
+        /*@ assert went: \forall integer i; region == &space->regions->entries[i] ==>
+              region_went{Pre, Here}(space->regions, i); */
     }
     space_unlock(space);
     return status;

@@ -58,6 +58,10 @@ struct address_space {
     \at(space->regions->count, B) == \at(space->regions->count, A) &&
     regions_same{A, B}(\at(space->regions, A), 0, REGION_MAXIMUM);
 
+  predicate rounded_up(integer size, integer bytes) =
+    bytes <= size && aligned_to(size, PAGE_SIZE) &&
+    \forall integer i; bytes <= i && aligned_to(i, PAGE_SIZE) ==> size <= i;
+
   // Region i of an address space holds an address, or all of a range; it may be pinned.
   predicate space_holds{L}(struct address_space *space, integer i, integer address) =
     0 <= i < space->regions->count && region_holds(&space->regions->entries[i], address);
@@ -65,6 +69,10 @@ struct address_space {
                             integer bytes) =
     space_holds(space, i, address) && address + bytes <=
       space->regions->entries[i].start + space->regions->entries[i].bytes;
+  // Region i begins there, and is so many bytes, rounded up to pages.
+  predicate space_is{L}(struct address_space *space, integer i, integer address, integer bytes) =
+    0 <= i < space->regions->count && space->regions->entries[i].start == address &&
+    rounded_up(space->regions->entries[i].bytes, bytes);
   predicate space_pinnable{L}(struct address_space *space, integer i, boolean writable) =
     space->regions->entries[i].kind != REGION_PROGRAM &&
     (writable ==> space->regions->entries[i].kind != REGION_BORROWED &&
@@ -106,6 +114,32 @@ MUST_CHECK enum status address_space_map_borrowed(struct address_space *space, h
 // Undoes address_space_allocate (`kind` REGION_MEMORY) or address_space_map_borrowed
 // (REGION_BORROWED). STATUS_NOT_FOUND: no region has just this start and size; STATUS_DENIED: of
 // another kind; STATUS_BUSY: pinned by a grant.
+/*@
+  requires space_usable(space);
+  terminates \true;
+  assigns space->lock.last, space->lock.turn, space->recent[0 .. 1], space->regions->count,
+    space->regions->entries[0 .. REGION_MAXIMUM - 1];
+  ensures usable: space_usable(space);
+  // The region has gone then, else all stay what they are.
+  ensures there: \result == STATUS_OK ==> \exists integer i;
+    0 <= i < \old(space->regions->count) && \old(space->regions->entries[i].start) == address;
+  ensures gone: \result == STATUS_OK ==> \forall integer i;
+    0 <= i < \old(space->regions->count) && \old(space->regions->entries[i].start) == address ==>
+      region_went{Pre, Post}(space->regions, i);
+  ensures kept: \result != STATUS_OK ==> space_same_regions{Pre, Post}(space);
+  behavior sane:
+    assumes bytes + PAGE_SIZE <= UINT64_MAX;
+    ensures none: (\forall integer i; !space_is{Pre}(space, i, address, bytes)) ==>
+      \result == STATUS_NOT_FOUND;
+    ensures denied: \forall integer i; space_is{Pre}(space, i, address, bytes) ==>
+      (\result == STATUS_DENIED <==> \old(space->regions->entries[i].kind) != kind);
+    ensures busy: \forall integer i; space_is{Pre}(space, i, address, bytes) ==>
+      (\result == STATUS_BUSY <==> \old(space->regions->entries[i].kind) == kind &&
+         \old(space->regions->entries[i].pins) != 0);
+    ensures freed: \forall integer i; space_is{Pre}(space, i, address, bytes) ==>
+      (\result == STATUS_OK <==> \old(space->regions->entries[i].kind) == kind &&
+         \old(space->regions->entries[i].pins) == 0);
+*/
 MUST_CHECK enum status address_space_free(struct address_space *space, uint64_t address,
                                           uint64_t bytes, enum region_kind kind);
 

@@ -49,3 +49,22 @@ static inline void space_unlock(struct address_space *space)
     /*@ assert apart: \forall integer i, j; 0 <= i < j < space->regions->count ==>
           regions_apart(space->regions, i, j); */
 }
+
+// Takes a region out of the list.
+/*@
+  requires space_held(space);
+  requires \exists integer i; 0 <= i < space->regions->count &&
+    region == &space->regions->entries[i];
+  terminates \true;
+  assigns space->regions->count, space->regions->entries[0 .. REGION_MAXIMUM - 1];
+  ensures space_held(space);
+  ensures \forall integer i; region == &space->regions->entries[i] ==>
+    region_went{Pre, Post}(space->regions, i);
+*/
+static inline void space_remove(struct address_space *space, struct region *region)
+{
+    //@ assert last: \separated(&space->lock.last, space->regions);
+    //@ assert turn: \separated(&space->lock.turn, space->regions);
+    region_remove(space->regions, region);
+    //@ assert held: lock_held(&space->lock);
+}
