@@ -6,11 +6,59 @@
 
 #define LAST_PAGE (UINT64_MAX & ~PAGE_MASK)
 
-// Appends what is not empty; joins it to an equal neighbour.
+/*@
+  // Sorted, none empty, none over another, and nothing behind the table's end.
+  predicate map_sound{L}(struct boot_information *information) =
+    \valid(information) && information->memory_count <= BOOT_MEMORY_MAXIMUM &&
+    (\forall integer i; 0 <= i < information->memory_count ==>
+       information->memory[i].start < information->memory[i].end) &&
+    (\forall integer i, j; 0 <= i < j < information->memory_count ==>
+       information->memory[i].end <= information->memory[j].start);
+*/
+
+// Appends what is not empty and lies behind all others; joins it to an equal neighbour.
+/*@
+  requires map_sound(information);
+  requires information->memory_count > 0 ==>
+    information->memory[information->memory_count - 1].end <= start;
+  terminates \true;
+  assigns information->memory_count, information->memory[0 .. BOOT_MEMORY_MAXIMUM - 1];
+  ensures information->memory_count <= BOOT_MEMORY_MAXIMUM;
+  ensures \forall integer i; 0 <= i < information->memory_count ==>
+    information->memory[i].start < information->memory[i].end;
+  ensures \forall integer i; 0 <= i < information->memory_count - 1 ==>
+    information->memory[i].end <= information->memory[information->memory_count - 1].start;
+  ensures \forall integer i, j; 0 <= i < j < information->memory_count ==>
+    information->memory[i].end <= information->memory[j].start;
+  ensures \result == STATUS_OK || \result == STATUS_NO_MEMORY;
+  ensures start >= end ==> \result == STATUS_OK;
+  ensures \result == STATUS_NO_MEMORY ==> \old(information->memory_count) == BOOT_MEMORY_MAXIMUM;
+  ensures \result == STATUS_OK && start < end ==> information->memory_count > 0 &&
+    information->memory[information->memory_count - 1].end == end &&
+    information->memory[information->memory_count - 1].start <= start &&
+    information->memory[information->memory_count - 1].kind == kind;
+  ensures \result == STATUS_NO_MEMORY || start >= end ==>
+    information->memory_count == \old(information->memory_count);
+  // All that was covered is, and in the same way, and but for [start, end) nothing else is.
+  ensures \forall integer i; 0 <= i < \old(information->memory_count) ==>
+    information->memory[i].start == \old(information->memory[i].start) &&
+    information->memory[i].kind == \old(information->memory[i].kind) &&
+    (information->memory[i].end == \old(information->memory[i].end) ||
+     (i == \old(information->memory_count) - 1 && \old(information->memory[i].end) == start &&
+      information->memory[i].kind == kind && information->memory[i].end == end &&
+      information->memory_count == \old(information->memory_count)));
+  ensures information->memory_count > \old(information->memory_count) ==>
+    information->memory_count == \old(information->memory_count) + 1 &&
+    information->memory[information->memory_count - 1].start == start;
+*/
 static enum status append(struct boot_information *information, uint64_t start, uint64_t end,
                           enum boot_memory_kind kind)
 {
     struct boot_memory *next = &information->memory[information->memory_count];
+    /*@
+      assert \forall integer i; 0 <= i < information->memory_count - 1 ==>
+        information->memory[i].end <= start;
+    */
     if (start >= end) {
         return STATUS_OK;
     }
@@ -26,6 +74,13 @@ static enum status append(struct boot_information *information, uint64_t start, 
     return STATUS_OK;
 }
 
+// The address of the region, its end included, that is nearest to `value`.
+/*@
+  requires \valid_read(region) && region->start <= region->end;
+  terminates \true;
+  assigns \nothing;
+  ensures \result == \min(\max(value, region->start), region->end);
+*/
 static uint64_t clamp(uint64_t value, const struct boot_memory *region)
 {
     uint64_t above = value > region->start ? value : region->start;
