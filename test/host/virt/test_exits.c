@@ -41,9 +41,13 @@ static void every_reason_has_a_row(void **state)
         assert_int_equal(row->kind == EXIT_UNKNOWN, !known);
         assert_true(row->kind < EXIT_KIND_COUNT && row->outcome < VIRT_OUTCOME_COUNT);
         assert_int_equal(row->groups & ~VCPU_GROUP_ALL, 0);
+        // As the contracts of run.c have it (row_is_sound).
+        assert_int_not_equal(row->needs & (NEED_ADDRESSES | NEED_INTERRUPTION),
+                             NEED_ADDRESSES | NEED_INTERRUPTION);
         next += known;
     }
     assert_int_equal(next, sizeof(defined));
+    assert_int_not_equal(vmx_exit_row(VMX_REASON_EXCEPTION)->needs & NEED_INTERRUPTION, 0);
 }
 
 static void unknown_reasons_keep_their_words(void **state)

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "arch/x86/cpu/cpu.h"
+#include "arch/x86/virt/vmx/exits.h"
 
 // For contracts: the backend's part of a vCPU, which overlaps nothing else in use.
 /*@
@@ -30,16 +31,7 @@
     \valid_read(vcpu->vm);
 */
 
-// The words in `raw` that few exits need, for a row that does. NEED_INFORMATION is
-// bit 1, NEED_ADDRESSES 2, NEED_INTERRUPTION 3.
 /*@
-  predicate raw_has_rare(struct vmx_raw *raw, integer needs) =
-    (WORD_BIT(needs, 1) ==>
-      raw->information == vmcs_fields[VMCS_EXIT_INSTRUCTION_INFORMATION]) &&
-    (WORD_BIT(needs, 2) ==> raw->gpa == vmcs_fields[VMCS_GUEST_PHYSICAL_ADDRESS] &&
-      raw->gva == vmcs_fields[VMCS_GUEST_LINEAR_ADDRESS]) &&
-    (WORD_BIT(needs, 3) ==> raw->interruption == vmcs_fields[VMCS_EXIT_INTERRUPTION] &&
-      raw->error_code == vmcs_fields[VMCS_EXIT_ERROR_CODE]);
   // An IRET unblocked NMIs and then faulted: bit 12 of an exception's word, but for a double
   // fault, or of an address's qualification; not where an event was being delivered.
   predicate iret_undone(integer needs, integer qualification) =
@@ -47,6 +39,22 @@
     ((WORD_BIT(needs, 2) && WORD_BIT(qualification, 12)) ||
      (WORD_BIT(needs, 3) && WORD_BIT(vmcs_fields[VMCS_EXIT_INTERRUPTION], 12) &&
       (vmcs_fields[VMCS_EXIT_INTERRUPTION] & 0xff) != 8));
+*/
+
+/*@
+  // What is so of every row of the table of exits, which overlaps nothing of a vCPU.
+  predicate rows_are_sound(struct virt_vcpu *vcpu) =
+    (\forall integer i; 0 <= i < VMX_EXIT_REASON_COUNT ==> row_is_sound(&vmx_exit_rows[i], i)) &&
+    \separated(&vmx_exit_rows[0 .. VMX_EXIT_REASON_COUNT - 1], vmx_at(vcpu), vcpu->page,
+               &vcpu->page, &vcpu->reason, &vcpu->vector, &vcpu->guest_ticks,
+               vcpu->finished + (0 .. VIRT_REASON_COUNT - 1));
+*/
+
+/*@
+  // An exception's outcome: an NMI is of type 2, a machine check has vector 18.
+  predicate exception_leads_to(integer word, integer outcome) =
+    (word & 0x700) == 0x200 ? outcome == VIRT_NMI :
+    (word & 0xff) == 18 ? outcome == VIRT_MACHINE_CHECK : outcome == VIRT_TO_MONITOR;
 */
 
 /*@
@@ -138,6 +146,32 @@
 #define REQUESTS_OF(page)                                                                          \
     ((page)->request_window | (uint64_t)((page)->request_nmi_window << 16) |                       \
      (uint64_t)((page)->exception_bitmap << 32))
+
+// What of a page an export may write.
+// clang-format off
+#define EXPORTED(page)                                                                             \
+    (page)->valid, (page)->rip, (page)->gpr[GPR_RSP], (page)->rflags, (page)->interruptibility,    \
+        (page)->cr0, (page)->cr3, (page)->cr4, (page)->efer, (page)->segment[0 .. 7],              \
+        (page)->gdtr.base, (page)->gdtr.limit, (page)->idtr.base, (page)->idtr.limit,              \
+        (page)->star, (page)->lstar, (page)->cstar, (page)->sfmask, (page)->kernel_gs_base,        \
+        (page)->tsc_aux, (page)->sysenter_cs, (page)->sysenter_esp, (page)->sysenter_eip,          \
+        (page)->pat, (page)->tsc_offset, (page)->dr[0 .. 3], (page)->dr6, (page)->dr7,             \
+        (page)->xcr0, (page)->interrupt_status
+// clang-format on
+
+// For `ensures`: an export leaves alone what the page says of the exit beside the words of its
+// kind, the page's event, the vCPU's reason, and that the VMCS is launched.
+#define EXPORT_KEEPS(vcpu, page)                                                                   \
+    ((page)->event.word == \old((page)->event.word) &&                                             \
+     (page)->event.error_code == \old((page)->event.error_code) &&                                 \
+     (page)->event.instruction_length == \old((page)->event.instruction_length) &&                 \
+     (page)->exit.kind == \old((page)->exit.kind) &&                                               \
+     (page)->exit.hardware_reason == \old((page)->exit.hardware_reason) &&                         \
+     (page)->exit.hardware_qualification == \old((page)->exit.hardware_qualification) &&           \
+     (page)->exit.instruction_length == \old((page)->exit.instruction_length) &&                   \
+     (page)->exit.advanced == \old((page)->exit.advanced) &&                                       \
+     (vcpu)->reason == \old((vcpu)->reason) &&                                                     \
+     vmx_at(vcpu)->frame.launched == \old(vmx_at(vcpu)->frame.launched))
 
 // That an export of `groups` fills this one.
 #define EXPORTS(bit) (WORD_BIT(groups, bit) && !WORD_BIT(\old(vcpu->page->valid), bit))

@@ -3,8 +3,9 @@
 // words and which register groups it needs, and its decoder. Pure; called by run.c and host tests.
 // Layouts follow "Exit Qualification", "VM-Exit Instruction-Information Field" and "Information for
 // VM Exits That Occur During Event Delivery".
-#include "arch/x86/virt/vmx/vmx.h"
+#include "arch/x86/virt/vmx/exits.h"
 
+#include "arch/x86/virt/vmx/vmx.h"
 #include "kernel/lib/string.h"
 
 #define GROUPS_EMULATE (VCPU_GROUP_CONTROL | VCPU_GROUP_SEGMENTS)

@@ -10,6 +10,13 @@
 #include "arch/x86/virt/vmx/rip.h"
 
 // Moves past the instruction and sets the timer anew. False: not here, nothing was changed.
+/*@
+  requires \valid_read(vmx) && vmx->timer_shift < 32;
+  terminates \true;
+  assigns vmcs_fields[VMCS_GUEST_RIP], vmcs_fields[VMCS_PREEMPTION_TIMER];
+  STEPPED(\result != 0, vmx)
+  NOT_STEPPED(\result == 0, vmx)
+*/
 static inline bool step_and_resume(const struct vmx_vcpu *vmx)
 {
     uint64_t left = vmx->deadline - tsc_read();
@@ -22,6 +29,8 @@ static inline bool step_and_resume(const struct vmx_vcpu *vmx)
     next = vmcs_read_natural(VMCS_GUEST_RIP) + vmcs_read_raw(VMCS_EXIT_INSTRUCTION_LENGTH);
     vmcs_write_natural(VMCS_GUEST_RIP, next);
     vmcs_write_raw(VMCS_PREEMPTION_TIMER, left >> vmx->timer_shift);
+    /*@ assert vmcs_fields[VMCS_PREEMPTION_TIMER] ==
+          vmcs_kept(VMCS_PREEMPTION_TIMER, left >> vmx->timer_shift); */
     return true;
 }
 

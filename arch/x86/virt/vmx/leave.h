@@ -15,14 +15,7 @@
 /*@
   requires vmx_vcpu_valid(vcpu);
   terminates \true;
-  assigns vcpu->page->valid, vcpu->page->rip, vcpu->page->gpr[GPR_RSP], vcpu->page->rflags,
-    vcpu->page->interruptibility, vcpu->page->cr0, vcpu->page->cr3, vcpu->page->cr4,
-    vcpu->page->efer, vcpu->page->segment[0 .. 7], vcpu->page->gdtr.base,
-    vcpu->page->gdtr.limit, vcpu->page->idtr.base, vcpu->page->idtr.limit, vcpu->page->star,
-    vcpu->page->lstar, vcpu->page->cstar, vcpu->page->sfmask, vcpu->page->kernel_gs_base,
-    vcpu->page->tsc_aux, vcpu->page->sysenter_cs, vcpu->page->sysenter_esp,
-    vcpu->page->sysenter_eip, vcpu->page->pat, vcpu->page->tsc_offset, vcpu->page->dr[0 .. 3],
-    vcpu->page->dr6, vcpu->page->dr7, vcpu->page->xcr0, vcpu->page->interrupt_status;
+  assigns EXPORTED(vcpu->page);
   ensures \result == outcome;
   ensures vcpu->page->valid == (\old(vcpu->page->valid) | (groups & VCPU_GROUP_ALL));
   ensures EXPORTS(0) ==> rip_of_page(vcpu->page, RIP_FIELDS(vmcs_fields));
@@ -36,6 +29,7 @@
     vcpu->page->gpr[GPR_RSP] == \old(vcpu->page->gpr[GPR_RSP]) &&
     vcpu->page->rflags == \old(vcpu->page->rflags) &&
     vcpu->page->interruptibility == \old(vcpu->page->interruptibility);
+  ensures EXPORT_KEEPS(vcpu, vcpu->page);
 */
 static NOINLINE enum virt_outcome export_more(struct virt_vcpu *vcpu, uint32_t groups,
                                               enum virt_outcome outcome)
@@ -48,23 +42,13 @@ static NOINLINE enum virt_outcome export_more(struct virt_vcpu *vcpu, uint32_t g
 /*@
   requires vmx_vcpu_valid(vcpu) && page == vcpu->page;
   terminates \true;
-  assigns page->valid, page->rip, page->gpr[GPR_RSP], page->rflags, page->interruptibility,
-    page->cr0, page->cr3, page->cr4, page->efer, page->segment[0 .. 7], page->gdtr.base,
-    page->gdtr.limit, page->idtr.base, page->idtr.limit, page->star, page->lstar, page->cstar,
-    page->sfmask, page->kernel_gs_base, page->tsc_aux, page->sysenter_cs, page->sysenter_esp,
-    page->sysenter_eip, page->pat, page->tsc_offset, page->dr[0 .. 3], page->dr6, page->dr7,
-    page->xcr0, page->interrupt_status;
+  assigns EXPORTED(page);
   ensures \result == outcome;
-  ensures page->valid == (VCPU_GROUP_RIP | ((groups | page->wanted) & VCPU_GROUP_ALL));
-  ensures WORD_BIT((groups | page->wanted), 1) ==> page->cr3 == vmcs_fields[VMCS_GUEST_CR3] &&
-    page->efer == vmcs_fields[VMCS_GUEST_EFER];
-  ensures WORD_BIT((groups | page->wanted), 2) ==> \forall integer i; 0 <= i < SEGMENT_COUNT ==>
-    segment_same(page, i);
-  ensures WORD_BIT((groups | page->wanted), 3) ==> tables_same(page);
-  ensures WORD_BIT((groups | page->wanted), 5) ==> page->dr7 == vmcs_fields[VMCS_GUEST_DR7];
+  GROUPS_FILLED(0 == 0, page, groups)
   ensures page->rip == \old(page->rip) &&
     page->gpr[GPR_RSP] == \old(page->gpr[GPR_RSP]) && page->rflags == \old(page->rflags) &&
     page->interruptibility == \old(page->interruptibility);
+  ensures EXPORT_KEEPS(vcpu, page);
 */
 static inline enum virt_outcome export_groups(struct virt_vcpu *vcpu, struct vcpu_page *page,
                                               uint32_t groups, enum virt_outcome outcome)
@@ -76,34 +60,36 @@ static inline enum virt_outcome export_groups(struct virt_vcpu *vcpu, struct vcp
     return outcome;
 }
 
+// RIP's group as the guest left it, and those that the exit needs besides it.
+/*@
+  requires vmx_vcpu_valid(vcpu);
+  terminates \true;
+  assigns EXPORTED(vcpu->page);
+  ensures \result == outcome;
+  ensures EXPORT_KEEPS(vcpu, vcpu->page);
+  ensures rip_of_page(vcpu->page, RIP_FIELDS(vmcs_fields));
+  GROUPS_FILLED(0 == 0, vcpu->page, groups)
+*/
+static inline enum virt_outcome leave_with(struct virt_vcpu *vcpu, uint32_t groups,
+                                           enum virt_outcome outcome)
+{
+    vmx_export_rip(vcpu->page);
+    return export_groups(vcpu, vcpu->page, groups, outcome);
+}
+
 // An exit whose instruction the guest is not to be moved behind.
 /*@
   requires vmx_vcpu_valid(vcpu);
   terminates \true;
-  assigns vcpu->page->exit.instruction_length, vcpu->page->exit.advanced, vcpu->page->valid,
-    vcpu->page->rip, vcpu->page->gpr[GPR_RSP], vcpu->page->rflags, vcpu->page->interruptibility,
-    vcpu->page->cr0, vcpu->page->cr3, vcpu->page->cr4, vcpu->page->efer,
-    vcpu->page->segment[0 .. 7], vcpu->page->gdtr.base, vcpu->page->gdtr.limit,
-    vcpu->page->idtr.base, vcpu->page->idtr.limit, vcpu->page->star, vcpu->page->lstar,
-    vcpu->page->cstar, vcpu->page->sfmask, vcpu->page->kernel_gs_base, vcpu->page->tsc_aux,
-    vcpu->page->sysenter_cs, vcpu->page->sysenter_esp, vcpu->page->sysenter_eip,
-    vcpu->page->pat, vcpu->page->tsc_offset, vcpu->page->dr[0 .. 3], vcpu->page->dr6,
-    vcpu->page->dr7, vcpu->page->xcr0, vcpu->page->interrupt_status;
+  assigns vcpu->page->exit.instruction_length, vcpu->page->exit.advanced, EXPORTED(vcpu->page);
   ensures \result == outcome;
   ensures vcpu->page->exit.instruction_length == vmcs_fields[VMCS_EXIT_INSTRUCTION_LENGTH] &&
     vcpu->page->exit.advanced == 0;
   ensures rip_of_page(vcpu->page, RIP_FIELDS(vmcs_fields));
-  ensures vcpu->page->valid ==
-    (VCPU_GROUP_RIP | ((groups | vcpu->page->wanted) & VCPU_GROUP_ALL));
-  ensures WORD_BIT((groups | vcpu->page->wanted), 1) ==>
-    vcpu->page->cr3 == vmcs_fields[VMCS_GUEST_CR3] &&
-    vcpu->page->efer == vmcs_fields[VMCS_GUEST_EFER];
-  ensures WORD_BIT((groups | vcpu->page->wanted), 2) ==>
-    \forall integer i; 0 <= i < SEGMENT_COUNT ==>
-    segment_same(vcpu->page, i);
-  ensures WORD_BIT((groups | vcpu->page->wanted), 3) ==> tables_same(vcpu->page);
-  ensures WORD_BIT((groups | vcpu->page->wanted), 5) ==>
-    vcpu->page->dr7 == vmcs_fields[VMCS_GUEST_DR7];
+  GROUPS_FILLED(0 == 0, vcpu->page, groups)
+  ensures vcpu->page->event.word == \old(vcpu->page->event.word) &&
+    vcpu->reason == \old(vcpu->reason) &&
+    vmx_at(vcpu)->frame.launched == \old(vmx_at(vcpu)->frame.launched);
 */
 static NOINLINE enum virt_outcome leave_in_front(struct virt_vcpu *vcpu, uint32_t groups,
                                                  enum virt_outcome outcome)
@@ -112,8 +98,7 @@ static NOINLINE enum virt_outcome leave_in_front(struct virt_vcpu *vcpu, uint32_
 
     page->exit.instruction_length = vmcs_read_32(VMCS_EXIT_INSTRUCTION_LENGTH);
     page->exit.advanced = 0;
-    vmx_export_rip(page);
-    return export_groups(vcpu, page, groups, outcome);
+    return leave_with(vcpu, groups, outcome);
 }
 
 // INS and OUTS.
@@ -122,14 +107,7 @@ static NOINLINE enum virt_outcome leave_in_front(struct virt_vcpu *vcpu, uint32_
   terminates \true;
   assigns vcpu->page->exit.words[0], vcpu->page->exit.pio.address_size,
     vcpu->page->exit.pio.segment, vcpu->page->exit.instruction_length,
-    vcpu->page->exit.advanced, vcpu->page->valid, vcpu->page->rip, vcpu->page->gpr[GPR_RSP],
-    vcpu->page->rflags, vcpu->page->interruptibility, vcpu->page->cr0, vcpu->page->cr3,
-    vcpu->page->cr4, vcpu->page->efer, vcpu->page->segment[0 .. 7], vcpu->page->gdtr.base,
-    vcpu->page->gdtr.limit, vcpu->page->idtr.base, vcpu->page->idtr.limit, vcpu->page->star,
-    vcpu->page->lstar, vcpu->page->cstar, vcpu->page->sfmask, vcpu->page->kernel_gs_base,
-    vcpu->page->tsc_aux, vcpu->page->sysenter_cs, vcpu->page->sysenter_esp,
-    vcpu->page->sysenter_eip, vcpu->page->pat, vcpu->page->tsc_offset, vcpu->page->dr[0 .. 3],
-    vcpu->page->dr6, vcpu->page->dr7, vcpu->page->xcr0, vcpu->page->interrupt_status;
+    vcpu->page->exit.advanced, EXPORTED(vcpu->page);
   ensures \result == VIRT_TO_MONITOR;
   // String and repeat beside what the word says already: bits 4 and 5 of the qualification.
   ensures SAME_16(vcpu->page->exit.words[0], \old(vcpu->page->exit.words[0]), 0);
@@ -153,6 +131,9 @@ static NOINLINE enum virt_outcome leave_in_front(struct virt_vcpu *vcpu, uint32_
   ensures vcpu->page->cr3 == vmcs_fields[VMCS_GUEST_CR3] &&
     vcpu->page->efer == vmcs_fields[VMCS_GUEST_EFER];
   ensures \forall integer i; 0 <= i < SEGMENT_COUNT ==> segment_same(vcpu->page, i);
+  ensures vcpu->page->event.word == \old(vcpu->page->event.word) &&
+    vcpu->reason == \old(vcpu->reason) &&
+    vmx_at(vcpu)->frame.launched == \old(vmx_at(vcpu)->frame.launched);
 */
 static NOINLINE enum virt_outcome decode_string_port(struct virt_vcpu *vcpu)
 {
@@ -173,51 +154,11 @@ static NOINLINE enum virt_outcome decode_string_port(struct virt_vcpu *vcpu)
   terminates \true;
   assigns page->exit.kind, page->exit.hardware_reason, page->exit.hardware_qualification,
     page->exit.words[0], page->exit.instruction_length, page->exit.advanced,
-    page->exit.pio.address_size, page->exit.pio.segment, page->valid,
-    vmcs_fields[VMCS_GUEST_RIP], page->rip, page->gpr[GPR_RSP], page->rflags,
-    page->interruptibility, page->cr0, page->cr3, page->cr4, page->efer, page->segment[0 .. 7],
-    page->gdtr.base, page->gdtr.limit, page->idtr.base, page->idtr.limit, page->star,
-    page->lstar, page->cstar, page->sfmask, page->kernel_gs_base, page->tsc_aux,
-    page->sysenter_cs, page->sysenter_esp, page->sysenter_eip, page->pat, page->tsc_offset,
-    page->dr[0 .. 3], page->dr6, page->dr7, page->xcr0, page->interrupt_status;
-  ensures page->exit.kind == EXIT_PIO && page->exit.hardware_reason == VMX_REASON_IO &&
-    page->exit.hardware_qualification == vmcs_fields[VMCS_EXIT_QUALIFICATION];
-  // Port and direction; the size is bits 2:0 and one more; string and repeat are bits 4 and 5.
-  ensures \let word = page->exit.words[0];
-    \let qualification = vmcs_fields[VMCS_EXIT_QUALIFICATION];
-    MOVED_16(word, 0, qualification, 16) && MOVED_BIT(word, 24, qualification, 3) &&
-    (WORD_BIT(word, 16) <==> (qualification & 7) == 0) &&
-    (WORD_BIT(word, 17) <==> (qualification & 7) == 1) &&
-    (WORD_BIT(word, 18) <==> (qualification & 7) == 3);
-  ensures MOVED_BIT(page->exit.words[0], 32, vmcs_fields[VMCS_EXIT_QUALIFICATION], 4);
-  ensures WORD_BIT(vmcs_fields[VMCS_EXIT_QUALIFICATION], 4) ==>
-    MOVED_BIT(page->exit.words[0], 40, vmcs_fields[VMCS_EXIT_QUALIFICATION], 5);
-  ensures page->exit.instruction_length == vmcs_fields[VMCS_EXIT_INSTRUCTION_LENGTH];
-  ensures rip_of_page(page, \old(vmcs_fields[VMCS_GUEST_RIP]), vmcs_fields[VMCS_GUEST_RSP],
-                      vmcs_fields[VMCS_GUEST_RFLAGS], vmcs_fields[VMCS_GUEST_INTERRUPTIBILITY]);
-  // Strings, and ports without a device, which the kernel may answer, are not stepped over.
-  ensures WORD_BIT(vmcs_fields[VMCS_EXIT_QUALIFICATION], 4) ==>
-    \result == VIRT_TO_MONITOR && page->exit.advanced == 0;
-  ensures !WORD_BIT(vmcs_fields[VMCS_EXIT_QUALIFICATION], 4) &&
-    \old(port_bit(vcpu->vm, (uint16_t)(vmcs_fields[VMCS_EXIT_QUALIFICATION] >> 16))) != 0 ==>
-      \result == VIRT_PORT && page->exit.advanced == 0;
-  ensures !WORD_BIT(vmcs_fields[VMCS_EXIT_QUALIFICATION], 4) &&
-    \old(port_bit(vcpu->vm, (uint16_t)(vmcs_fields[VMCS_EXIT_QUALIFICATION] >> 16))) == 0 ==>
-      \result == VIRT_TO_MONITOR;
-  ensures page->exit.advanced == 1 ==>
-    (page->interruptibility & 3) == 0 && (page->rflags & \old(vmx_at(vcpu)->obstacles)) == 0;
-  ensures !WORD_BIT(vmcs_fields[VMCS_EXIT_QUALIFICATION], 4) &&
-    \old(port_bit(vcpu->vm, (uint16_t)(vmcs_fields[VMCS_EXIT_QUALIFICATION] >> 16))) == 0 &&
-    (page->interruptibility & 3) == 0 && (page->rflags & \old(vmx_at(vcpu)->obstacles)) == 0 ==>
-      page->exit.advanced == 1;
-  ensures page->exit.advanced == 0 || page->exit.advanced == 1;
-  ensures vmcs_fields[VMCS_GUEST_RIP] == (page->exit.advanced == 0 ? page->rip :
-    (uint64_t)(page->rip + page->exit.instruction_length));
-  ensures WORD_BIT(vmcs_fields[VMCS_EXIT_QUALIFICATION], 4) ==>
-    page->valid == (VCPU_GROUP_RIP | ((VCPU_GROUP_CONTROL | VCPU_GROUP_SEGMENTS |
-                                       page->wanted) & VCPU_GROUP_ALL));
-  ensures !WORD_BIT(vmcs_fields[VMCS_EXIT_QUALIFICATION], 4) ==>
-    page->valid == (VCPU_GROUP_RIP | (page->wanted & VCPU_GROUP_ALL));
+    page->exit.pio.address_size, page->exit.pio.segment, vmcs_fields[VMCS_GUEST_RIP],
+  EXPORTED(page); PORT_TOLD(0 == 0, vcpu, page)
+  ensures page->event.word == \old(page->event.word) &&
+    vcpu->reason == \old(vcpu->reason) &&
+    vmx_at(vcpu)->frame.launched == \old(vmx_at(vcpu)->frame.launched);
 */
 static inline enum virt_outcome decode_port(struct virt_vcpu *vcpu, struct vcpu_page *page)
 {
@@ -231,13 +172,9 @@ static inline enum virt_outcome decode_port(struct virt_vcpu *vcpu, struct vcpu_
     if (UNLIKELY((qualification & QUALIFICATION_STRING) != 0)) {
         return decode_string_port(vcpu);
     }
-    /*@ assert \forall integer k; 0 <= k < 512 ==>
-          vcpu->vm->port_map[0][k] == \at(vcpu->vm->port_map[0][k], Pre) &&
-          vcpu->vm->port_map[1][k] == \at(vcpu->vm->port_map[1][k], Pre); */
-    /*@ assert \forall integer port; 0 <= port < 0x10000 ==>
-          0 <= port / 64 % 512 < 512 && (port / 32768 == 0 || port / 32768 == 1); */
-    /*@ assert \forall integer port; 0 <= port < 0x10000 ==>
-          port_bit(vcpu->vm, port) == \at(port_bit(vcpu->vm, port), Pre); */
+    //@ assert PORT_MAPS_KEPT(vcpu->vm);
+    //@ assert PORT_PLACES;
+    //@ assert PORT_BITS_KEPT(vcpu->vm);
     //@ assert 0 <= (uint16_t)(qualification >> 16) < 0x10000;
     /*@ assert port_bit(vcpu->vm, (uint16_t)(qualification >> 16)) == \at(
           port_bit(vcpu->vm, (uint16_t)(vmcs_fields[VMCS_EXIT_QUALIFICATION] >> 16)), Pre); */
@@ -255,33 +192,11 @@ static inline enum virt_outcome decode_port(struct virt_vcpu *vcpu, struct vcpu_
   requires vmx_vcpu_valid(vcpu) && page == vcpu->page && reason < VMX_EXIT_REASON_COUNT;
   terminates \true;
   assigns page->exit.kind, page->exit.hardware_reason, page->exit.hardware_qualification,
-    page->exit.instruction_length, page->exit.advanced, page->valid,
-    vmcs_fields[VMCS_GUEST_RIP], page->rip, page->gpr[GPR_RSP], page->rflags,
-    page->interruptibility, page->cr0, page->cr3, page->cr4, page->efer, page->segment[0 .. 7],
-    page->gdtr.base, page->gdtr.limit, page->idtr.base, page->idtr.limit, page->star,
-    page->lstar, page->cstar, page->sfmask, page->kernel_gs_base, page->tsc_aux,
-    page->sysenter_cs, page->sysenter_esp, page->sysenter_eip, page->pat, page->tsc_offset,
-    page->dr[0 .. 3], page->dr6, page->dr7, page->xcr0, page->interrupt_status;
-  ensures \result == VIRT_TO_MONITOR;
-  ensures page->exit.kind == vmx_exit_rows[reason].kind &&
-    page->exit.hardware_reason == reason && page->exit.hardware_qualification == 0;
-  // RIP's group as it was at the exit; the VMCS is behind the instruction, unless that needs more
-  // than its length.
-  ensures rip_of_page(page, \old(vmcs_fields[VMCS_GUEST_RIP]), vmcs_fields[VMCS_GUEST_RSP],
-                      vmcs_fields[VMCS_GUEST_RFLAGS], vmcs_fields[VMCS_GUEST_INTERRUPTIBILITY]);
-  ensures page->exit.instruction_length == vmcs_fields[VMCS_EXIT_INSTRUCTION_LENGTH];
-  ensures page->exit.advanced == 1 || page->exit.advanced == 0;
-  ensures page->exit.advanced == 1 <==>
-    (page->interruptibility & 3) == 0 && (page->rflags & vmx_at(vcpu)->obstacles) == 0;
-  ensures vmcs_fields[VMCS_GUEST_RIP] == (page->exit.advanced == 0 ? page->rip :
-    (uint64_t)(page->rip + page->exit.instruction_length));
-  ensures page->valid == (VCPU_GROUP_RIP | (page->wanted & VCPU_GROUP_ALL));
-  ensures WORD_BIT(page->wanted, 1) ==> page->cr3 == vmcs_fields[VMCS_GUEST_CR3] &&
-    page->efer == vmcs_fields[VMCS_GUEST_EFER];
-  ensures WORD_BIT(page->wanted, 2) ==> \forall integer i; 0 <= i < SEGMENT_COUNT ==>
-    segment_same(page, i);
-  ensures WORD_BIT(page->wanted, 3) ==> tables_same(page);
-  ensures WORD_BIT(page->wanted, 5) ==> page->dr7 == vmcs_fields[VMCS_GUEST_DR7];
+    page->exit.instruction_length, page->exit.advanced, vmcs_fields[VMCS_GUEST_RIP], EXPORTED(page);
+  PLAIN_TOLD(0 == 0, vcpu, page, reason)
+  ensures page->event.word == \old(page->event.word) &&
+    vcpu->reason == \old(vcpu->reason) &&
+    vmx_at(vcpu)->frame.launched == \old(vmx_at(vcpu)->frame.launched);
 */
 static inline enum virt_outcome decode_plain(struct virt_vcpu *vcpu, struct vcpu_page *page,
                                              uint32_t reason)

@@ -98,6 +98,17 @@ static enum virt_outcome page_refused(struct virt_vcpu *vcpu)
                   VCPU_GROUP_RIP | (vcpu->page->wanted & ~vcpu->page->dirty));
 }
 
+/*@
+  terminates \true;
+  assigns \nothing;
+  ensures \result == 0 ==> !WORD_BIT(needs, 1) && !WORD_BIT(needs, 2) && !WORD_BIT(needs, 3) &&
+    !WORD_BIT(needs, 4) && !WORD_BIT(needs, 5);
+*/
+static inline bool needs_rare(uint32_t needs)
+{
+    return (needs & ~NEED_LENGTH) != 0;
+}
+
 // The words that few exits need.
 /*@
   requires \valid(raw);
@@ -146,10 +157,7 @@ static void read_rare(struct vmx_raw *raw, uint32_t needs)
 /*@
   terminates \true;
   assigns \nothing;
-  // An NMI is of type 2, a machine check has vector 18.
-  ensures (word & 0x700) == 0x200 ==> \result == VIRT_NMI;
-  ensures (word & 0x700) != 0x200 && (word & 0xff) == 18 ==> \result == VIRT_MACHINE_CHECK;
-  ensures (word & 0x700) != 0x200 && (word & 0xff) != 18 ==> \result == VIRT_TO_MONITOR;
+  ensures exception_leads_to(word, \result);
 */
 static enum virt_outcome exception_outcome(uint32_t word)
 {
@@ -160,44 +168,119 @@ static enum virt_outcome exception_outcome(uint32_t word)
 }
 
 // Fills page->exit for an exit that the monitor may have to see.
+/*@
+  requires vmx_vcpu_valid(vcpu) && row_is_sound(row, vcpu->reason);
+  requires \separated(row, vmx_at(vcpu), vcpu->page, &vcpu->page, &vcpu->reason);
+  terminates \true;
+  assigns vcpu->page->exit, EXPORTED(vcpu->page), vmcs_fields[VMCS_PML_INDEX],
+    vmcs_fields[VMCS_TPR_THRESHOLD], vmcs_fields[VMCS_GUEST_INTERRUPTIBILITY];
+  ROW_TOLD(0 == 0, vcpu->page, *row, vcpu->reason)
+  ensures \result < VIRT_OUTCOME_COUNT;
+  ensures event_kept{Pre, Here}(vcpu->page);
+  ensures vmx_at(vcpu)->frame.launched == \old(vmx_at(vcpu)->frame.launched);
+  ensures iret_undone(\old(row->needs), vmcs_fields[VMCS_EXIT_QUALIFICATION]) ==>
+    vmcs_fields[VMCS_GUEST_INTERRUPTIBILITY] ==
+      (\old(vmcs_fields[VMCS_GUEST_INTERRUPTIBILITY]) | 8);
+  ensures !iret_undone(\old(row->needs), vmcs_fields[VMCS_EXIT_QUALIFICATION]) ==>
+    vmcs_fields[VMCS_GUEST_INTERRUPTIBILITY] == \old(vmcs_fields[VMCS_GUEST_INTERRUPTIBILITY]);
+*/
 static inline enum virt_outcome decode(struct virt_vcpu *vcpu, const struct vmx_exit_row *row)
 {
-    struct vm_exit *exit = &vcpu->page->exit;
     struct vmx_raw raw = {
         .reason = vcpu->reason,
         .qualification = vmcs_read_natural(VMCS_EXIT_QUALIFICATION),
         .length = (row->needs & NEED_LENGTH) != 0 ? vmcs_read_32(VMCS_EXIT_INSTRUCTION_LENGTH) : 0,
     };
+    uint32_t groups;
 
-    if (UNLIKELY((row->needs & ~NEED_LENGTH) != 0)) {
+    if (UNLIKELY(needs_rare(row->needs))) {
         read_rare(&raw, row->needs);
     }
-    vmx_decode(&raw, row, exit);
-    vmx_export_rip(vcpu->page);
-    return export_groups(vcpu, vcpu->page, row->groups,
-                         vcpu->reason == VMX_REASON_EXCEPTION ? exception_outcome(raw.interruption)
-                                                              : row->outcome);
+    /*@ assert vmcs_fields[VMCS_PML_INDEX] ==
+          (WORD_BIT(row->needs, 4) ? 0 : \at(vmcs_fields[VMCS_PML_INDEX], Pre)) &&
+          vmcs_fields[VMCS_TPR_THRESHOLD] ==
+          (WORD_BIT(row->needs, 5) ? 0 : \at(vmcs_fields[VMCS_TPR_THRESHOLD], Pre)); */
+    /*@ assert iret_undone(row->needs, vmcs_fields[VMCS_EXIT_QUALIFICATION]) ==>
+          vmcs_fields[VMCS_GUEST_INTERRUPTIBILITY] ==
+            (\at(vmcs_fields[VMCS_GUEST_INTERRUPTIBILITY], Pre) | 8); */
+    /*@ assert vcpu->reason == VMX_REASON_EXCEPTION ==>
+          raw.interruption == vmcs_fields[VMCS_EXIT_INTERRUPTION]; */
+    /*@ assert raw.reason == vcpu->reason &&
+          raw.qualification == vmcs_fields[VMCS_EXIT_QUALIFICATION]; */
+    /*@ assert raw.length == 0 || (WORD_BIT(row->needs, 0) &&
+          raw.length == vmcs_fields[VMCS_EXIT_INSTRUCTION_LENGTH]); */
+    vmx_decode(&raw, row, &vcpu->page->exit);
+    /*@ assert vcpu->page->exit.kind == \at(row->kind, Pre) && vcpu->page->exit.advanced == 0 &&
+          vcpu->page->exit.hardware_reason == vcpu->reason &&
+          vcpu->page->exit.hardware_qualification == vmcs_fields[VMCS_EXIT_QUALIFICATION]; */
+    /*@ assert vcpu->page->exit.instruction_length == 0 || (WORD_BIT(\at(row->needs, Pre), 0) &&
+          vcpu->page->exit.instruction_length == vmcs_fields[VMCS_EXIT_INSTRUCTION_LENGTH]); */
+    //@ assert vmx_at(vcpu)->frame.launched == \at(vmx_at(vcpu)->frame.launched, Pre);
+    /*@ assert vcpu->reason == VMX_REASON_EXCEPTION ==>
+          raw.interruption == vmcs_fields[VMCS_EXIT_INTERRUPTION]; */
+    groups = row->groups;
+    //@ assert groups == \at(row->groups, Pre) && row->outcome == \at(row->outcome, Pre);
+    return leave_with(vcpu, groups,
+                      vcpu->reason == VMX_REASON_EXCEPTION ? exception_outcome(raw.interruption)
+                                                           : row->outcome);
+}
+
+// The event that the exit interrupted, or that was not injected, goes back to the page.
+/*@
+  requires \valid(vmx) && \valid(page) && \separated(vmx, page) && page->event.word == 0;
+  terminates \true;
+  assigns page->event, vmx->frame.launched, vmcs_fields[VMCS_GUEST_INTERRUPTIBILITY],
+    vmcs_fields[VMCS_ENTRY_INTERRUPTION];
+  EVENT_TOLD(0 == 0, vmx, page, reason)
+*/
+static inline void give_event_back(struct vmx_vcpu *vmx, struct vcpu_page *page, uint32_t reason)
+{
+    uint32_t vectoring;
+
+    if (UNLIKELY((reason & VMX_REASON_ENTRY_FAILURE) != 0)) {
+        take_event_back(vmx, page);
+        return;
+    }
+    vmx->frame.launched = 1;
+    vectoring = (uint32_t)vmcs_read_raw(VMCS_VECTORING);
+    //@ assert vectoring == vmcs_fields[VMCS_VECTORING];
+    if (UNLIKELY((vectoring & VCPU_EVENT_VALID) != 0)) {
+        keep_interrupted_event(page, vectoring);
+    }
 }
 
 // An exit that is neither a port access nor finished yet.
+/*@
+  requires vmx_vcpu_valid(vcpu) && rows_are_sound(vcpu);
+  requires vcpu->page->event.word == 0;
+  terminates \true;
+  assigns vcpu->page->exit, vcpu->page->event, EXPORTED(vcpu->page), vcpu->vector,
+    vmx_at(vcpu)->frame.launched, vmcs_fields[VMCS_PML_INDEX], vmcs_fields[VMCS_TPR_THRESHOLD],
+    vmcs_fields[VMCS_GUEST_INTERRUPTIBILITY], vmcs_fields[VMCS_ENTRY_INTERRUPTION];
+  ROW_TOLD(\old(ROW_OF(vcpu->reason).outcome) < VIRT_FIRST_OF_HOST, vcpu->page,
+           ROW_OF(vcpu->reason), \old(vcpu->reason))
+  HOST_TOLD(\old(ROW_OF(vcpu->reason).outcome) >= VIRT_FIRST_OF_HOST, vcpu, vcpu->page,
+            ROW_OF(vcpu->reason))
+  EVENT_TOLD(0 == 0, vmx_at(vcpu), vcpu->page, \old(vcpu->reason))
+  ensures \result < VIRT_OUTCOME_COUNT;
+*/
 static NOINLINE enum virt_outcome exited_otherwise(struct virt_vcpu *vcpu)
 {
-    struct vmx_vcpu *vmx = vmx_of(vcpu);
     const struct vmx_exit_row *row = vmx_exit_row((uint16_t)vcpu->reason);
-    uint32_t vectoring;
 
+    //@ assert row == &ROW_OF(vcpu->reason) && row_is_sound(row, vcpu->reason);
     vcpu->page->valid = 0;
-    if (UNLIKELY((vcpu->reason & VMX_REASON_ENTRY_FAILURE) != 0)) {
-        take_event_back(vmx, vcpu->page);
-    } else {
-        vmx->frame.launched = 1;
-        vectoring = (uint32_t)vmcs_read_raw(VMCS_VECTORING);
-        if (UNLIKELY((vectoring & VCPU_EVENT_VALID) != 0)) {
-            keep_interrupted_event(vcpu->page, vectoring);
-        }
-    }
+    give_event_back(vmx_of(vcpu), vcpu->page, vcpu->reason);
+    //@ assert vcpu->reason == \at(vcpu->reason, Pre);
+    /*@ assert row->kind == \at(ROW_OF(vcpu->reason).kind, Pre) &&
+          row->outcome == \at(ROW_OF(vcpu->reason).outcome, Pre) &&
+          row->needs == \at(ROW_OF(vcpu->reason).needs, Pre) &&
+          row->groups == \at(ROW_OF(vcpu->reason).groups, Pre); */
     if (LIKELY(row->outcome < VIRT_FIRST_OF_HOST)) {
-        return decode(vcpu, row);
+        enum virt_outcome outcome = decode(vcpu, row);
+
+        //@ assert vcpu->reason == \at(vcpu->reason, Pre);
+        return outcome;
     }
     if (row->outcome == VIRT_INTERRUPT) {
         vcpu->vector = vmcs_read_32(VMCS_EXIT_INTERRUPTION) & 0xff;
@@ -205,28 +288,90 @@ static NOINLINE enum virt_outcome exited_otherwise(struct virt_vcpu *vcpu)
     return row->outcome;
 }
 
-uint32_t vmx_exited(struct vmx_vcpu *vmx)
+// Finishes one of the most frequent exits; false: it is left as it was.
+/*@
+  requires fast_ready(vmx);
+  terminates \true;
+  assigns vmx->frame.page->gpr[GPR_RAX], vmx->frame.page->gpr[GPR_RBX],
+    vmx->frame.page->gpr[GPR_RCX], vmx->frame.page->gpr[GPR_RDX], FINISHED(vmx, VMX_REASON_CPUID),
+    FINISHED(vmx, VMX_REASON_VMCALL), vmcs_fields[VMCS_GUEST_RIP],
+    vmcs_fields[VMCS_PREEMPTION_TIMER];
+  ensures \result != 0 ==> reason == VMX_REASON_CPUID || reason == VMX_REASON_VMCALL;
+  CPUID_ANSWERED(\result != 0 && reason == VMX_REASON_CPUID, vmx)
+  ensures \result != 0 && reason == VMX_REASON_VMCALL ==> vmx->frame.page->gpr[GPR_RAX] == 0;
+  CPUID_LEFT(\result == 0 || reason == VMX_REASON_VMCALL, vmx)
+  STEPPED(\result != 0, vmx)
+  NOT_STEPPED(\result == 0, vmx)
+*/
+static inline bool answered(struct vmx_vcpu *vmx, uint32_t reason)
 {
-    struct virt_vcpu *vcpu = vmx_virt(vmx);
-    struct vcpu_page *page = vmx->frame.page;
-    uint32_t reason = vmcs_read_32(VMCS_EXIT_REASON);
+    return (reason == VMX_REASON_CPUID && vmx_answer_cpuid(vmx)) ||
+           (reason == VMX_REASON_VMCALL && vmx_answer_vmcall(vmx));
+}
 
-    if ((reason == VMX_REASON_CPUID && vmx_answer_cpuid(vmx)) ||
-        (reason == VMX_REASON_VMCALL && vmx_answer_vmcall(vmx))) {
-        return VMX_RESUME;
-    }
+// One that has to be taken apart.
+/*@
+  requires vmx_vcpu_valid(vcpu) && vmx == vmx_at(vcpu) && page == vcpu->page;
+  requires rows_are_sound(vcpu) && page->event.word == 0;
+  requires port_maps_valid(vcpu->vm) &&
+    \separated(page, vmx, vcpu->vm, vcpu->vm->port_map[0] + (0 .. 511),
+               vcpu->vm->port_map[1] + (0 .. 511), &vcpu->reason, &vcpu->guest_ticks,
+               &vcpu->vector);
+  requires reason == VMX_REASON_IO ==>
+    vmx_port_qualification(vmcs_fields[VMCS_EXIT_QUALIFICATION]);
+  terminates \true;
+  assigns page->exit, page->event, page->exit_tsc, page->cr2, EXPORTED(page),
+    vmx->frame.launched, vcpu->guest_ticks, vcpu->reason, vcpu->vector,
+    vmcs_fields[VMCS_GUEST_RIP], vmcs_fields[VMCS_PML_INDEX], vmcs_fields[VMCS_TPR_THRESHOLD],
+    vmcs_fields[VMCS_GUEST_INTERRUPTIBILITY], vmcs_fields[VMCS_ENTRY_INTERRUPTION];
+  PORT_TOLD(reason == VMX_REASON_IO, vcpu, page)
+  PLAIN_TOLD(EXIT_PLAIN(reason), vcpu, page, reason)
+  ROW_TOLD(EXIT_BY_ROW(reason) && \old(ROW_OF(reason).outcome) < VIRT_FIRST_OF_HOST, page,
+           ROW_OF(reason), reason)
+  HOST_TOLD(EXIT_BY_ROW(reason) && \old(ROW_OF(reason).outcome) >= VIRT_FIRST_OF_HOST, vcpu, page,
+            ROW_OF(reason))
+  EVENT_TOLD(EXIT_BY_ROW(reason), vmx, page, reason)
+  ensures vcpu->reason == reason;
+  ensures !(EXIT_BY_ROW(reason)) ==> vmx->frame.launched == 1 && page->event.word == 0;
+  ensures \result < VIRT_OUTCOME_COUNT;
+*/
+static inline uint32_t take_apart(struct virt_vcpu *vcpu, struct vmx_vcpu *vmx,
+                                  struct vcpu_page *page, uint32_t reason)
+{
     count_time(vmx, page, tsc_read());
     vcpu->reason = reason;
     page->cr2 = cr2_read(); // another thread may run before the next entry
     if (LIKELY(reason == VMX_REASON_IO)) {
         vmx->frame.launched = 1; // no event was being delivered: the exit is an instruction's
+        //@ assert PORT_MAPS_KEPT(vcpu->vm);
+        //@ assert PORT_PLACES;
+        //@ assert PORT_BITS_KEPT(vcpu->vm);
         return decode_port(vcpu, page);
     }
     if (reason < VMX_EXIT_REASON_COUNT && (vmx_exit_rows[reason].needs & NEED_STEP) != 0) {
         vmx->frame.launched = 1;
         return decode_plain(vcpu, page, reason);
     }
+    /*@ assert ROW_OF(reason).kind == \at(ROW_OF(reason).kind, Pre) &&
+          ROW_OF(reason).outcome == \at(ROW_OF(reason).outcome, Pre) &&
+          ROW_OF(reason).needs == \at(ROW_OF(reason).needs, Pre) &&
+          ROW_OF(reason).groups == \at(ROW_OF(reason).groups, Pre); */
+    //@ assert vmx->frame.launched == \at(vmx->frame.launched, Pre);
     return exited_otherwise(vcpu);
+}
+
+uint32_t vmx_exited(struct vmx_vcpu *vmx)
+{
+    uint32_t reason = vmcs_read_32(VMCS_EXIT_REASON);
+
+    if (answered(vmx, reason)) {
+        return VMX_RESUME;
+    }
+    //@ assert vmx->frame.launched == \at(vmx->frame.launched, Pre);
+    //@ assert PORT_MAPS_KEPT(vmx_around(vmx)->vm);
+    //@ assert PORT_PLACES;
+    //@ assert PORT_BITS_KEPT(vmx_around(vmx)->vm);
+    return take_apart(vmx_virt(vmx), vmx, vmx->frame.page, reason);
 }
 
 // Everything that is not to be done at each entry.

@@ -13,15 +13,7 @@
 /*@
   requires vmx_vcpu_valid(vcpu);
   terminates \true;
-  assigns vcpu->page->valid, vcpu->page->rip, vcpu->page->gpr[GPR_RSP], vcpu->page->rflags,
-    vcpu->page->interruptibility, vcpu->page->cr0, vcpu->page->cr3, vcpu->page->cr4,
-    vcpu->page->efer, vcpu->page->segment[0 .. 7],
-    vcpu->page->gdtr.base, vcpu->page->gdtr.limit, vcpu->page->idtr.base, vcpu->page->idtr.limit,
-    vcpu->page->star, vcpu->page->lstar, vcpu->page->cstar, vcpu->page->sfmask,
-    vcpu->page->kernel_gs_base, vcpu->page->tsc_aux, vcpu->page->sysenter_cs,
-    vcpu->page->sysenter_esp, vcpu->page->sysenter_eip, vcpu->page->pat, vcpu->page->tsc_offset,
-    vcpu->page->dr[0 .. 3], vcpu->page->dr6, vcpu->page->dr7, vcpu->page->xcr0,
-    vcpu->page->interrupt_status;
+  assigns EXPORTED(vcpu->page);
   ensures vcpu->page->valid == (\old(vcpu->page->valid) | (groups & VCPU_GROUP_ALL));
   ensures EXPORTS(0) ==> rip_of_page(vcpu->page, RIP_FIELDS(vmcs_fields));
   ensures EXPORTS(1) ==> vcpu->page->cr3 == vmcs_fields[VMCS_GUEST_CR3] &&

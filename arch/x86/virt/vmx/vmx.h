@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the files of the VMX backend share: the vCPU's own state, the raw words of an exit, and the
-// table of exits. Nobody outside vmx/ includes it, but for host tests.
+// What the files of the VMX backend share: the vCPU's own state, and what each file offers.
+// Nobody outside vmx/ includes it, but for host tests.
 #pragma once
 
 #include <stdbool.h>
@@ -8,9 +8,11 @@
 #include <stdint.h>
 #include "arch/x86/cpu/features.h"
 #include "arch/x86/cpu/registers.h"
+#include "arch/x86/virt/cpuid_table.h"
 #include "arch/x86/virt/virt.h"
 #include "arch/x86/virt/vmx/control_registers.h"
 #include "arch/x86/virt/vmx/controls.h"
+#include "arch/x86/virt/vmx/exits.h"
 #include "arch/x86/virt/vmx/fields.h"
 #include "kernel/abi/vcpu.h"
 #include "kernel/lib/compiler.h"
@@ -22,18 +24,6 @@ struct vmx_frame {
     struct vcpu_page *page;
     uint64_t host_rsp; // what HOST_RSP of the VMCS holds
     uint64_t launched; // 1: VMRESUME, 0: VMLAUNCH
-};
-
-// The hardware words of one exit. Words that the exit's row does not need are not read.
-struct vmx_raw {
-    uint32_t reason;
-    uint32_t length; // 0 where the manual leaves it undefined
-    uint64_t qualification;
-    uint32_t information; // VM-exit instruction information
-    uint32_t interruption;
-    uint32_t error_code;
-    uint64_t gpa;
-    uint64_t gva;
 };
 
 // Lives in virt_vcpu.backend. Used by its thread only.
@@ -68,6 +58,7 @@ static_assert(sizeof(struct vmx_vcpu) <= sizeof(((struct virt_vcpu *)0)->backend
               "lives in virt_vcpu.backend");
 
 #include "arch/x86/virt/vmx/contract.h"
+#include "arch/x86/virt/vmx/exit_contract.h"
 
 /*@
   terminates \true;
@@ -112,154 +103,6 @@ static inline uint32_t vmx_besides_rip(uint32_t groups)
 {
     return groups & VCPU_GROUP_ALL & ~(uint32_t)VCPU_GROUP_RIP;
 }
-
-// -- exits.c: the table -----------------------------------------------------------------------
-
-// Raw words that a row needs besides reason and qualification.
-#define NEED_LENGTH       (1u << 0)
-#define NEED_INFORMATION  (1u << 1)
-#define NEED_ADDRESSES    (1u << 2)
-#define NEED_INTERRUPTION (1u << 3)
-#define NEED_PAGE_LOG     (1u << 4) // has the log of modified pages take one more
-#define NEED_PRIORITY     (1u << 5) // has the threshold of the task priority lowered
-#define NEED_STEP         (1u << 6) // a plain instruction, for the monitor: is stepped over
-
-typedef void vmx_decoder(const struct vmx_raw *raw, struct vm_exit *exit);
-
-struct vmx_exit_row {
-    const char *name; // as the manual's "VMX Basic Exit Reasons" call it
-    enum exit_kind kind;
-    enum virt_outcome outcome; // VIRT_TO_MONITOR unless the kernel may finish it
-    uint16_t needs;            // NEED_*
-    uint16_t groups;           // VCPU_GROUP_* exported with it
-    vmx_decoder *decode;       // null: nothing besides the common words
-};
-
-#define VMX_EXIT_REASON_COUNT 78u
-
-#define VMX_REASON_EXCEPTION          0u
-#define VMX_REASON_EXTERNAL_INTERRUPT 1u
-#define VMX_REASON_CPUID              10u
-#define VMX_REASON_VMCALL             18u
-#define VMX_REASON_CR                 28u
-#define VMX_REASON_DR                 29u
-#define VMX_REASON_IO                 30u
-#define VMX_REASON_GUEST_STATE        33u
-#define VMX_REASON_MSR_LOADING        34u
-#define VMX_REASON_MACHINE_CHECK      41u
-#define VMX_REASON_EPT_VIOLATION      48u
-#define VMX_REASON_MISCONFIGURATION   49u
-#define VMX_REASON_TIMER              52u
-#define VMX_REASON_ENTRY_FAILURE      (1u << 31)
-
-static_assert(sizeof(struct vmx_exit_row) == 32, "found by a shift");
-
-extern const struct vmx_exit_row vmx_exit_rows[VMX_EXIT_REASON_COUNT];
-
-// Never null: reasons without a row of their own have one of kind EXIT_UNKNOWN.
-/*@
-  terminates \true;
-  assigns \nothing;
-  ensures basic_reason < VMX_EXIT_REASON_COUNT ==> \result == &vmx_exit_rows[basic_reason];
-  ensures basic_reason >= VMX_EXIT_REASON_COUNT ==>
-    \result == &vmx_exit_rows[VMX_EXIT_REASON_COUNT - 1];
-*/
-static inline const struct vmx_exit_row *vmx_exit_row(uint32_t basic_reason)
-{
-    return &vmx_exit_rows[basic_reason < VMX_EXIT_REASON_COUNT ? basic_reason
-                                                               : VMX_EXIT_REASON_COUNT - 1];
-}
-
-// Raw words to the neutral exit. Pure.
-static inline void vmx_decode(const struct vmx_raw *raw, const struct vmx_exit_row *row,
-                              struct vm_exit *exit)
-{
-    exit->kind = row->kind;
-    exit->instruction_length = raw->length;
-    exit->hardware_reason = raw->reason;
-    exit->advanced = 0;
-    exit->hardware_qualification = raw->qualification;
-    if (row->decode != 0) {
-        row->decode(raw, exit);
-    }
-}
-
-/*@
-  // The sizes that the manual's qualification of an I/O instruction knows: 1, 2 and 4 bytes.
-  predicate vmx_port_qualification(integer qualification) =
-    (qualification & 7) == 0 || (qualification & 7) == 1 || (qualification & 7) == 3;
-*/
-
-// vm_exit.words[0] of a port access: the members of vm_exit.pio are bits of the qualification in
-// another order, so one store makes them. The two bits of strings are apart for the hot path.
-/*@
-  requires vmx_port_qualification(qualification);
-  terminates \true;
-  assigns \nothing;
-  ensures MOVED_16(\result, 0, qualification, 16); // port
-  // size
-  ensures (qualification & 7) == 0 ==> WORD_BIT(\result, 16) && !WORD_BIT(\result, 17) &&
-    !WORD_BIT(\result, 18) && !WORD_BIT(\result, 19) && CLEAR_4(\result, 20);
-  ensures (qualification & 7) == 1 ==> !WORD_BIT(\result, 16) && WORD_BIT(\result, 17) &&
-    !WORD_BIT(\result, 18) && !WORD_BIT(\result, 19) && CLEAR_4(\result, 20);
-  ensures (qualification & 7) == 3 ==> !WORD_BIT(\result, 16) && !WORD_BIT(\result, 17) &&
-    WORD_BIT(\result, 18) && !WORD_BIT(\result, 19) && CLEAR_4(\result, 20);
-  ensures MOVED_BIT(\result, 24, qualification, 3) && !WORD_BIT(\result, 25); // in
-  ensures CLEAR_4(\result, 26) && !WORD_BIT(\result, 30) && !WORD_BIT(\result, 31);
-  ensures CLEAR_16(\result, 32) && CLEAR_16(\result, 48);
-*/
-static inline uint64_t vmx_port_word(uint64_t qualification)
-{
-    return (qualification >> 16 & 0xffff) | ((qualification & 7) + 1) << 16 |
-           (qualification & 1u << 3) << (24 - 3);
-}
-
-/*@
-  terminates \true;
-  assigns \nothing;
-  ensures CLEAR_16(\result, 0) && CLEAR_16(\result, 16);
-  ensures MOVED_BIT(\result, 32, qualification, 4) && !WORD_BIT(\result, 33); // string
-  ensures CLEAR_4(\result, 34) && !WORD_BIT(\result, 38) && !WORD_BIT(\result, 39);
-  ensures MOVED_BIT(\result, 40, qualification, 5) && !WORD_BIT(\result, 41); // repeat
-  ensures CLEAR_4(\result, 42) && !WORD_BIT(\result, 46) && !WORD_BIT(\result, 47);
-  ensures CLEAR_16(\result, 48);
-*/
-static inline uint64_t vmx_port_string_bits(uint64_t qualification)
-{
-    return (qualification & 1u << 4) << (32 - 4) | (qualification & 1u << 5) << (40 - 5);
-}
-static_assert(offsetof(struct vm_exit, pio.port) == offsetof(struct vm_exit, words),
-              "vmx_port_word");
-static_assert(offsetof(struct vm_exit, pio.size) == offsetof(struct vm_exit, words) + 2, "");
-static_assert(offsetof(struct vm_exit, pio.in) == offsetof(struct vm_exit, words) + 3, "");
-static_assert(offsetof(struct vm_exit, pio.string) == offsetof(struct vm_exit, words) + 4, "");
-static_assert(offsetof(struct vm_exit, pio.repeat) == offsetof(struct vm_exit, words) + 5, "");
-
-// The part of INS and OUTS that comes from the instruction information. Pure.
-/*@
-  requires \valid(exit);
-  terminates \true;
-  assigns exit->pio.address_size, exit->pio.segment;
-  ensures ((information >> 7) & 7) == 0 ==> exit->pio.address_size == 2;
-  ensures ((information >> 7) & 7) == 1 ==> exit->pio.address_size == 4;
-  ensures ((information >> 7) & 7) == 2 ==> exit->pio.address_size == 8;
-  ensures exit->pio.segment == (exit->pio.in != 0 ? SEGMENT_ES : ((information >> 15) & 7));
-*/
-void vmx_decode_string_port(uint32_t information, struct vm_exit *exit);
-
-// What of an interrupted event has to be injected again: IDT-vectoring words to a page event. Pure.
-/*@
-  terminates \true;
-  assigns \nothing;
-  ensures !WORD_BIT(vectoring, 31) ==> \result.word == 0;
-  ensures WORD_BIT(vectoring, 31) ==> \result.word == (vectoring & ~0x1000);
-  ensures WORD_BIT(vectoring, 31) && WORD_BIT(vectoring, 11) ==> \result.error_code == error_code;
-  ensures !(WORD_BIT(vectoring, 31) && WORD_BIT(vectoring, 11)) ==> \result.error_code == 0;
-  ensures WORD_BIT(vectoring, 31) && (vectoring & 0x700) >= 0x400 ==>
-    \result.instruction_length == length;
-  ensures (vectoring & 0x700) < 0x400 ==> \result.instruction_length == 0;
-*/
-struct vcpu_event vmx_reinjection(uint32_t vectoring, uint32_t error_code, uint32_t length);
 
 // -- detect.c ---------------------------------------------------------------------------------
 
@@ -363,6 +206,16 @@ void vmx_write_intercepts(const struct virt_vm *vm, const struct virt_page *page
 // -- run.c ------------------------------------------------------------------------------------
 
 /*@
+  // What fast.c reads and writes is there, each by itself.
+  predicate fast_ready(struct vmx_vcpu *vmx) =
+    \valid_read(vmx) && vmx->timer_shift < 32 && \valid(vmx->frame.page) &&
+    \valid(vmx_around(vmx)->finished + (0 .. VIRT_REASON_COUNT - 1)) &&
+    \valid_read(vmx->cpuid) && cpuid_slots_lead(vmx->cpuid) &&
+    \separated(vmx, vmx->frame.page, vmx->cpuid,
+               vmx_around(vmx)->finished + (0 .. VIRT_REASON_COUNT - 1));
+*/
+
+/*@
   requires vmx_vcpu_loaded(vcpu) && requests_in_force(vmx_at(vcpu));
   requires !WORD_BIT(vmcs_fields[VMCS_ENTRY_INTERRUPTION], 31);
   terminates \true;
@@ -394,8 +247,48 @@ void vmx_vcpu_skip(struct virt_vcpu *vcpu);
 void vmx_vcpu_trace_start(struct virt_vcpu *vcpu);
 void vmx_vcpu_trace(struct virt_vcpu *vcpu, struct exit_record *record);
 
+#define VMX_RESUME UINT32_MAX
+
 // For entry.asm, with the guest's callee-saved registers still in place: decodes an exit. Returns
 // VMX_RESUME when it is finished and the guest is to run on, else an enum virt_outcome.
+/*@
+  requires vmx_vcpu_valid(vmx_around(vmx)) && vmx == vmx_at(vmx_around(vmx)) && fast_ready(vmx);
+  requires rows_are_sound(vmx_around(vmx)) && vmx->frame.page->event.word == 0;
+  requires port_maps_valid(vmx_around(vmx)->vm) &&
+    \separated(vmx->frame.page, vmx, vmx_around(vmx)->vm,
+               vmx_around(vmx)->vm->port_map[0] + (0 .. 511),
+               vmx_around(vmx)->vm->port_map[1] + (0 .. 511), &vmx_around(vmx)->reason,
+               &vmx_around(vmx)->guest_ticks, &vmx_around(vmx)->vector,
+               vmx_around(vmx)->finished + (0 .. VIRT_REASON_COUNT - 1));
+  requires EXIT_WORD == VMX_REASON_IO ==>
+    vmx_port_qualification(vmcs_fields[VMCS_EXIT_QUALIFICATION]);
+  terminates \true;
+  assigns vmx->frame.page->exit, vmx->frame.page->event, vmx->frame.page->exit_tsc,
+    vmx->frame.page->cr2, vmx->frame.page->gpr[GPR_RAX], vmx->frame.page->gpr[GPR_RBX],
+    vmx->frame.page->gpr[GPR_RCX], vmx->frame.page->gpr[GPR_RDX], EXPORTED(vmx->frame.page),
+    vmx->frame.launched, vmx_around(vmx)->guest_ticks, vmx_around(vmx)->reason,
+    vmx_around(vmx)->vector, FINISHED(vmx, VMX_REASON_CPUID), FINISHED(vmx, VMX_REASON_VMCALL),
+    vmcs_fields[VMCS_GUEST_RIP], vmcs_fields[VMCS_PREEMPTION_TIMER], vmcs_fields[VMCS_PML_INDEX],
+    vmcs_fields[VMCS_TPR_THRESHOLD], vmcs_fields[VMCS_GUEST_INTERRUPTIBILITY],
+    vmcs_fields[VMCS_ENTRY_INTERRUPTION];
+  ensures \result == VMX_RESUME || \result < VIRT_OUTCOME_COUNT;
+  ensures \result == VMX_RESUME ==>
+    EXIT_WORD == VMX_REASON_CPUID || EXIT_WORD == VMX_REASON_VMCALL;
+  STEPPED(\result == VMX_RESUME, vmx)
+  CPUID_ANSWERED(\result == VMX_RESUME && EXIT_WORD == VMX_REASON_CPUID, vmx)
+  ensures \result != VMX_RESUME ==> vmx_around(vmx)->reason == EXIT_WORD;
+  PORT_TOLD(EXIT_WORD == VMX_REASON_IO, vmx_around(vmx), vmx->frame.page)
+  PLAIN_TOLD(EXIT_TOLD && EXIT_PLAIN(EXIT_WORD), vmx_around(vmx), vmx->frame.page, EXIT_WORD)
+  ROW_TOLD(EXIT_TOLD && EXIT_BY_ROW(EXIT_WORD) &&
+             \old(ROW_OF(EXIT_WORD).outcome) < VIRT_FIRST_OF_HOST,
+           vmx->frame.page, ROW_OF(EXIT_WORD), EXIT_WORD)
+  HOST_TOLD(EXIT_TOLD && EXIT_BY_ROW(EXIT_WORD) &&
+              \old(ROW_OF(EXIT_WORD).outcome) >= VIRT_FIRST_OF_HOST,
+            vmx_around(vmx), vmx->frame.page, ROW_OF(EXIT_WORD))
+  EVENT_TOLD(EXIT_TOLD && EXIT_BY_ROW(EXIT_WORD), vmx, vmx->frame.page, EXIT_WORD)
+  ensures EXIT_TOLD && !EXIT_BY_ROW(EXIT_WORD) ==>
+    vmx->frame.launched == 1 && vmx->frame.page->event.word == 0;
+*/
 uint32_t vmx_exited(struct vmx_vcpu *vmx);
 // The same for a VMLAUNCH or VMRESUME that itself failed; `invalid`: with VMfailInvalid. The event
 // that was to be injected goes back to the page.
@@ -419,10 +312,36 @@ uint32_t vmx_exited(struct vmx_vcpu *vmx);
   ensures rip_of_page(vmx_around(vmx)->page, RIP_FIELDS(vmcs_fields));
 */
 uint32_t vmx_entry_failed(struct vmx_vcpu *vmx, bool invalid);
-#define VMX_RESUME UINT32_MAX
 
 // fast.c: finishes the exit, or leaves it and returns false.
+/*@
+  requires fast_ready(vmx);
+  terminates \true;
+  assigns vmx->frame.page->gpr[GPR_RAX], vmx->frame.page->gpr[GPR_RBX],
+    vmx->frame.page->gpr[GPR_RCX], vmx->frame.page->gpr[GPR_RDX],
+    vmx_around(vmx)->finished[VMX_REASON_CPUID], vmcs_fields[VMCS_GUEST_RIP],
+    vmcs_fields[VMCS_PREEMPTION_TIMER];
+  CPUID_ANSWERED(\result != 0, vmx)
+  CPUID_LEFT(\result == 0, vmx)
+  STEPPED(\result != 0, vmx)
+  NOT_STEPPED(\result == 0, vmx)
+  ensures FINISHED(vmx, VMX_REASON_CPUID) == (\result != 0 ?
+    (uint64_t)(\old(FINISHED(vmx, VMX_REASON_CPUID)) + 1) :
+    \old(FINISHED(vmx, VMX_REASON_CPUID)));
+*/
 bool vmx_answer_cpuid(struct vmx_vcpu *vmx);
+/*@
+  requires fast_ready(vmx);
+  terminates \true;
+  assigns vmx_around(vmx)->finished[VMX_REASON_VMCALL], vmcs_fields[VMCS_GUEST_RIP],
+    vmcs_fields[VMCS_PREEMPTION_TIMER];
+  ensures \result != 0 ==> vmx->frame.page->gpr[GPR_RAX] == 0;
+  STEPPED(\result != 0, vmx)
+  NOT_STEPPED(\result == 0, vmx)
+  ensures FINISHED(vmx, VMX_REASON_VMCALL) == (\result != 0 ?
+    (uint64_t)(\old(FINISHED(vmx, VMX_REASON_VMCALL)) + 1) :
+    \old(FINISHED(vmx, VMX_REASON_VMCALL)));
+*/
 bool vmx_answer_vmcall(struct vmx_vcpu *vmx);
 
 // entry.asm. The page's general registers are loaded and saved but for RSP.
