@@ -178,13 +178,20 @@ def prove(proof, smoke=False):
     return counts
 
 
+def mutation_problem(mutation):
+    """A text where the bug can't be planted, since its place is not found or is not one, else empty."""
+    times = (paths.ROOT / mutation.file).read_text(encoding="utf-8").count(mutation.old)
+    return "" if times == 1 else (f"{mutation.file}: {mutation.old!r} stands in it {times} times, "
+                                  f"not once; see {mutation.function} in {LIST}")
+
+
 def mutate(proof, mutation):
     """Plants one bug in a copy of its file; returns the numbers of goals and of proved ones of the
     function. Where all are proved the contract does not see the bug."""
+    problem = mutation_problem(mutation)
+    if problem:
+        raise report.Failure(1, problem)
     text = (paths.ROOT / mutation.file).read_text(encoding="utf-8")
-    if text.count(mutation.old) != 1:
-        raise report.Failure(1, f"{mutation.file}: {mutation.old!r} stands in it "
-                             f"{text.count(mutation.old)} times, not once; see {LIST}")
     with tempfile.TemporaryDirectory(prefix="gatehouse-mutate-") as overlay:
         path = os.path.join(overlay, mutation.file)
         os.makedirs(os.path.dirname(path))

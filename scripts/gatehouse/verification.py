@@ -27,12 +27,14 @@ def _expected():
 
 
 def problems():
-    """Where the document's counts of functions, goals and planted bugs are not those of the list, or a
-    file or model is missing."""
+    """Where the document's counts of functions, goals and planted bugs are not those of the list, a
+    file or model is missing, or a bug of the list can no longer be planted."""
     rows = _rows()
     found = [f"{DOCUMENT}: {name}: {' | '.join(map(str, numbers))}"
              for name, numbers in _expected().items()
              if rows.get(name, [])[:3] != list(map(str, numbers))]
+    found += filter(None, (proofs.mutation_problem(mutation) for proof in proofs.PROOFS
+                           for mutation in proof.mutations))
     total = lockstep_total()
     return found + ([total] if total else []) + [
         f"{DOCUMENT}: no row for the model {name}" for name in models.names() if name not in rows]
