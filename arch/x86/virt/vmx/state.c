@@ -18,6 +18,16 @@ struct control_values {
     uint64_t pdptes[4];
 };
 
+/*@
+  ghost struct vmx_capabilities capabilities_object;
+*/
+/*@
+  // What vmx_capabilities returns is no local variable.
+  axiomatic capabilities_place {
+    axiom capabilities_are_there: capabilities_found == &capabilities_object;
+  }
+*/
+
 // -- import: checks ---------------------------------------------------------------------------
 
 #define HALF (1ull << 47) // bytes in either half of the canonical addresses
@@ -33,6 +43,12 @@ static bool canonical(uint64_t address)
 }
 
 // With EPT the processor takes the four entries of PAE paging from the VMCS ("PDPTE Registers").
+/*@
+  requires \valid(values);
+  terminates \true;
+  assigns values->pdptes[0 .. 3];
+  ensures \result == STATUS_OK || \result == STATUS_INVALID;
+*/
 static enum status read_pdptes(const struct page_table *nested, struct control_values *values)
 {
     uint64_t address = values->cr3 & 0xffffffe0u;
@@ -51,10 +67,27 @@ static enum status read_pdptes(const struct page_table *nested, struct control_v
 }
 
 /*@
-  requires vmx_vcpu_valid(vcpu) && \valid(values);
+  requires vmx_vcpu_valid(vcpu) && \valid(values) && \valid_read(vcpu->vm);
+  requires \separated(values, vcpu->page, &vcpu->page) && \separated(values, &vcpu->vm) &&
+    \separated(values, vcpu->vm) && \separated(values, capabilities_found);
   terminates \true;
   assigns *values;
   ensures \result == STATUS_OK || \result == STATUS_INVALID;
+  ensures values->cr0_shadow == vcpu->page->cr0 && values->cr4_shadow == vcpu->page->cr4 &&
+    values->cr3 == vcpu->page->cr3;
+  // Refused is what MOV or WRMSR refuses, and else only what PAE paging needs and is not there.
+  ensures \old(!control_fits(vcpu->page)) ==> \result == STATUS_INVALID;
+  ensures \result == STATUS_INVALID ==> \old(!control_fits(vcpu->page)) || values->pae != 0;
+  ensures \result == STATUS_OK ==> SAME_BIT(values->cr0, vcpu->page->cr0, 0) &&
+    SAME_BIT(values->cr0, vcpu->page->cr0, 31) && WORD_BIT(values->cr4, 13) &&
+    (WORD_BIT(values->efer, 10) <==>
+      WORD_BIT(vcpu->page->efer, 8) && WORD_BIT(values->cr0, 31));
+  ensures \result == STATUS_OK ==> SAME_BIT(values->efer, vcpu->page->efer, 0) &&
+    SAME_BIT(values->efer, vcpu->page->efer, 8) && SAME_BIT(values->efer, vcpu->page->efer, 11);
+  ensures \result == STATUS_OK && WORD_BIT(vcpu->vm->intercepts, 11) ==>
+    WORD_BIT(values->cr4, 14);
+  ensures \result == STATUS_OK ==> (values->pae != 0 <==>
+    WORD_BIT(values->cr0, 31) && WORD_BIT(values->cr4, 5) && !WORD_BIT(values->efer, 10));
 */
 static enum status check_control(const struct virt_vcpu *vcpu, struct control_values *values)
 {
@@ -251,10 +284,12 @@ struct rare_values {
 };
 
 /*@
-  requires vmx_vcpu_valid(vcpu) && \valid(values) && \separated(values, vcpu->page, &vcpu->page);
+  requires vmx_vcpu_valid(vcpu) && \valid(values) && \valid_read(vcpu->vm);
+  requires \separated(values, vcpu->page, &vcpu->page) && \separated(values, &vcpu->vm) &&
+    \separated(values, vcpu->vm) && \separated(values, capabilities_found);
   terminates \true;
   assigns values->control, values->msrs;
-  // A control register that cannot be loaded is check_control's to refuse.
+  ensures WORD_BIT(groups, 1) && \result ==> \old(control_fits(vcpu->page));
   ensures WORD_BIT(groups, 4) && \result ==> msrs_fit(vcpu->page);
   ensures !WORD_BIT(groups, 1) && (WORD_BIT(groups, 4) ==> msrs_fit(vcpu->page)) ==> \result;
 */
@@ -370,6 +405,7 @@ enum status vmx_import_rare(struct virt_vcpu *vcpu, uint32_t groups)
     if (!check_loaded(vcpu, groups, &values) || !check_rest(page, groups, &values)) {
         return STATUS_INVALID;
     }
+    //@ assert WORD_BIT(groups, 1) ==> \at(control_fits(vcpu->page), Pre);
     //@ assert WORD_BIT(groups, 4) ==> \at(msrs_fit(vcpu->page), Pre);
     /*@ assert WORD_BIT(groups, 5) ==>
           \at(vcpu->page->dr6, Pre) <= 0xffffffff && \at(vcpu->page->dr7, Pre) <= 0xffffffff; */

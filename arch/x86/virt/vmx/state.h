@@ -39,6 +39,14 @@ void vmx_vcpu_export(struct virt_vcpu *vcpu, uint32_t groups);
 /*@
   predicate is_canonical(integer address) =
     address < 0x800000000000 || address >= 0xffff800000000000;
+  // MOV to CR0 and CR4 and WRMSR to EFER fault on none of these: CR0 without reserved bits, PE with
+  // PG, CD with NW; of CR4 and EFER the bits that guests have.
+  predicate control_fits(struct vcpu_page *page) =
+    (page->cr0 & (uint64_t)~capabilities_found->cr0_fixed1) == 0 &&
+    (WORD_BIT(page->cr0, 31) ==> WORD_BIT(page->cr0, 0)) &&
+    (WORD_BIT(page->cr0, 29) ==> WORD_BIT(page->cr0, 30)) &&
+    (page->cr4 & (uint64_t)~((0x370fbf & capabilities_found->cr4_fixed1) | 0x40)) == 0 &&
+    (page->efer & (uint64_t)~0xd01) == 0;
   // WRMSR faults on none of these: canonical addresses, and reserved bits clear.
   predicate msrs_fit(struct vcpu_page *page) =
     page->sfmask <= UINT32_MAX && page->tsc_aux <= UINT32_MAX && is_canonical(page->lstar) &&
@@ -61,6 +69,7 @@ void vmx_vcpu_export(struct virt_vcpu *vcpu, uint32_t groups);
   ensures \result == STATUS_OK && WORD_BIT(groups, 6) ==>
     vmx_at(vcpu)->xcr0 == vcpu->page->xcr0;
   // What cannot be loaded is refused.
+  ensures \result == STATUS_OK && WORD_BIT(groups, 1) ==> \old(control_fits(vcpu->page));
   ensures \result == STATUS_OK && WORD_BIT(groups, 4) ==> \old(msrs_fit(vcpu->page));
   ensures \result == STATUS_OK && WORD_BIT(groups, 5) ==>
     \old(vcpu->page->dr6) <= 0xffffffff && \old(vcpu->page->dr7) <= 0xffffffff;
