@@ -340,17 +340,6 @@ void address_space_unpin(struct address_space *space, uint64_t address)
     space_unlock(space);
 }
 
-/*@
-  // Ring 3 may read an address; and what is said of it.
-  predicate space_maps{L}(struct address_space *space, integer address) =
-    address < USER_LIMIT && WORD_BIT(entry_at(&space->table, address), 0) &&
-    WORD_BIT(entry_at(&space->table, address), 2);
-  // Where an entry of a level maps an address to.
-  logic integer frame_address(integer entry, integer level, integer address) =
-    level == 0 ? (entry & 0x000ffffffffff000) + address % 0x1000
-    : level == 1 ? (entry & 0x000fffffffe00000) + address % 0x200000
-                 : (entry & 0x000fffffc0000000) + address % 0x40000000;
-*/
 // -- looking up ---------------------------------------------------------------------------------
 
 /*@
@@ -358,18 +347,7 @@ void address_space_unpin(struct address_space *space, uint64_t address)
   requires \valid(mapping) && \separated(mapping, space);
   terminates \true;
   assigns *mapping;
-  ensures \result == STATUS_OK || \result == STATUS_FAULT;
-  ensures mapped: \result == STATUS_OK <==> space_maps{Pre}(space, address);
-  ensures frame: \result == STATUS_OK ==>
-    mapping->address.value == (uint64_t)frame_address(entry_at{Pre}(&space->table, address),
-      level_at{Pre}(&space->table, address), address);
-  ensures size: \result == STATUS_OK ==>
-    mapping->page_size == span_of(level_at{Pre}(&space->table, address));
-  ensures writable: \result == STATUS_OK ==>
-    (mapping->writable <==> WORD_BIT(entry_at{Pre}(&space->table, address), 1));
-  ensures executable: \result == STATUS_OK ==>
-    (mapping->executable <==> !WORD_BIT(entry_at{Pre}(&space->table, address), 63));
-  ensures kept: \result != STATUS_OK ==> *mapping == \old(*mapping);
+  TRANSLATION_TOLD
 */
 enum status address_space_translate_locked(struct address_space *space, uint64_t address,
                                            struct user_mapping *mapping)
@@ -396,18 +374,7 @@ enum status address_space_translate_locked(struct address_space *space, uint64_t
   terminates \true;
   assigns *mapping, space->lock.last, space->lock.turn;
   ensures usable: lock_free(&space->lock);
-  ensures \result == STATUS_OK || \result == STATUS_FAULT;
-  ensures mapped: \result == STATUS_OK <==> space_maps{Pre}(space, address);
-  ensures frame: \result == STATUS_OK ==>
-    mapping->address.value == (uint64_t)frame_address(entry_at{Pre}(&space->table, address),
-      level_at{Pre}(&space->table, address), address);
-  ensures size: \result == STATUS_OK ==>
-    mapping->page_size == span_of(level_at{Pre}(&space->table, address));
-  ensures writable: \result == STATUS_OK ==>
-    (mapping->writable <==> WORD_BIT(entry_at{Pre}(&space->table, address), 1));
-  ensures executable: \result == STATUS_OK ==>
-    (mapping->executable <==> !WORD_BIT(entry_at{Pre}(&space->table, address), 63));
-  ensures kept: \result != STATUS_OK ==> *mapping == \old(*mapping);
+  TRANSLATION_TOLD
 */
 enum status address_space_translate(struct address_space *space, uint64_t address,
                                     struct user_mapping *mapping)

@@ -13,6 +13,35 @@
       \separated(table_at(space->table.direct_offset, p) + i, space);
 */
 
+/*@
+  // Ring 3 may read an address; and what is said of it.
+  predicate space_maps{L}(struct address_space *space, integer address) =
+    address < USER_LIMIT && WORD_BIT(entry_at(&space->table, address), 0) &&
+    WORD_BIT(entry_at(&space->table, address), 2);
+  // Where an entry of a level maps an address to.
+  logic integer frame_address(integer entry, integer level, integer address) =
+    level == 0 ? (entry & 0x000ffffffffff000) + address % 0x1000
+    : level == 1 ? (entry & 0x000fffffffe00000) + address % 0x200000
+                 : (entry & 0x000fffffc0000000) + address % 0x40000000;
+*/
+
+// What both translations promise of `mapping`, for `address` as the tables of `space` were.
+// clang-format off
+#define TRANSLATION_TOLD                                                                           \
+    ensures \result == STATUS_OK || \result == STATUS_FAULT;                                       \
+    ensures mapped: \result == STATUS_OK <==> space_maps{Pre}(space, address);                     \
+    ensures frame: \result == STATUS_OK ==>                                                        \
+      mapping->address.value == (uint64_t)frame_address(entry_at{Pre}(&space->table, address),     \
+        level_at{Pre}(&space->table, address), address);                                           \
+    ensures size: \result == STATUS_OK ==>                                                         \
+      mapping->page_size == span_of(level_at{Pre}(&space->table, address));                        \
+    ensures writable: \result == STATUS_OK ==>                                                     \
+      (mapping->writable <==> WORD_BIT(entry_at{Pre}(&space->table, address), 1));                 \
+    ensures executable: \result == STATUS_OK ==>                                                   \
+      (mapping->executable <==> !WORD_BIT(entry_at{Pre}(&space->table, address), 63));             \
+    ensures kept: \result != STATUS_OK ==> *mapping == \old(*mapping);
+// clang-format on
+
 // The lock of an address space.
 /*@
   requires space_usable(space);

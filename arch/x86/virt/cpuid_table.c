@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#define FLAGS_KNOWN ((uint32_t)VM_CPUID_SUBLEAF | VM_CPUID_OSXSAVE | VM_CPUID_ASK) // bits 2:0
+#define FLAGS_KNOWN ((uint32_t)VM_CPUID_SUBLEAF | VM_CPUID_OSXSAVE | VM_CPUID_ASK) // below 8
 
 // Leaves it without entries.
 /*@

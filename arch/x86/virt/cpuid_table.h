@@ -55,6 +55,7 @@ static_assert(sizeof(struct cpuid_table) <= 4096, "one page");
 */
 static_assert(offsetof(struct cpuid_table, entries) == 512 && sizeof(struct vm_cpuid_entry) == 28,
               "cpuid_place");
+static_assert((VM_CPUID_SUBLEAF | VM_CPUID_OSXSAVE | VM_CPUID_ASK) == 7, "known flags are below 8");
 
 // Leaves come in ranges that start at 0, 0x40000000 and 0x80000000: each has slots of its own.
 /*@
